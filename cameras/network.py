@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _SILENCE_S = 0.85
-"""Longest silence of a stream; so a loss is reported within a second."""
+"""Longest silence of a stream, short enough to report a loss within a second."""
 _WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
-"""Formats of single images: FFmpeg makes up their times."""
+"""Formats of single images, for which FFmpeg invents time stamps."""
 _MOST_PIXELS = 2**26
 """Most pixels that a frame may declare; FFmpeg refuses more."""
 _TAIL = 1024
-"""Bytes in which the end marker of a JPEG is looked for."""
+"""Number of final bytes that are searched for the end marker of a JPEG."""
 _LEARNING_NS = 1_000_000_000
 """Longest time for which stored frames are read when a stream is opened."""
 _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
@@ -69,7 +69,7 @@ class NetworkStream(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Connect, and decode first frames, which show the format and the sender's clock.
+        """Connect, and decode the first frames, which show the format and the sender's clock.
 
         Frames are numbered on arrival: losses in the network are unknown.
         """
@@ -140,7 +140,7 @@ class NetworkStream(Camera):
     def _frames(
         self, container: "InputContainer"
     ) -> "Iterator[tuple[int, VideoFrame, int]]":
-        """Yield arrival, frame, and how many damaged ones preceded it; sound is ignored."""
+        """Yield arrival time, frame, and number of damaged frames before it; sound is ignored."""
         clock, codec = SystemClock(), container.streams.video[0].codec_context
         patience_ns, seen_ns, damaged = self.patience_s * 1e9, clock.now_ns(), 0
         for packet in container.demux():

@@ -103,7 +103,7 @@ _USUAL: dict[str, Backend] = {
 _SYSFS = Path("/sys/class/video4linux")
 _LINKS = Path("/dev/v4l/by-id")
 _MOST = 10
-"""Numbers of devices that are tried where cameras cannot be listed."""
+"""Number of device indices that are tried where cameras cannot be listed."""
 
 
 @plain(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class ListedWebcam:
     number: int
     """OpenCV's number, which changes when cameras are plugged in."""
     name: str
-    """Model; cameras of one model have the same."""
+    """Model name; equal for cameras of one model."""
     path: str = ""
     """Permanent identifier (Linux by-id link, macOS unique ID), or one of the USB port
     (Windows device path); empty: there is none."""
@@ -238,12 +238,12 @@ _BY_HAND = 1.0 if sys.platform == "linux" else 0.25
 
 
 def read_controls(capture: "VideoCapture") -> tuple[CameraControl, ...]:
-    """Return the values that the driver reports; it reports no limits."""
+    """Return the values that the driver reports; limits are not available."""
     return tuple(CameraControl(key, _read(capture, key)) for key in _PROPERTIES)
 
 
 def set_control(capture: "VideoCapture", key: str, value: Value) -> bool:
-    """Set a control; False: there is no such control. DeviceError: the driver refuses."""
+    """Set a control; False: it does not exist. DeviceError: the driver rejects the value."""
     import cv2
 
     if key not in _PROPERTIES or not isinstance(value, float | int):
@@ -456,7 +456,7 @@ class Webcam(Camera):
         return usual if self.backend == "auto" else self.backend
 
     def _capture(self) -> "VideoCapture":
-        """Return the open device; closed: OpenCV could not open it."""
+        """Return the device, which is closed if OpenCV could not open it."""
         import cv2
 
         capture = cv2.VideoCapture()
@@ -465,7 +465,7 @@ class Webcam(Camera):
         return capture
 
     def _address(self) -> int | str:
-        """Return SOURCE for OpenCV; a name is replaced by the present number."""
+        """Return SOURCE for OpenCV; a name is replaced by the current device index."""
         if isinstance(self.source, int) or self._backend in ("ffmpeg", "any"):
             return self.source
         if sys.platform == "linux" and self.source.startswith("/"):
@@ -473,7 +473,7 @@ class Webcam(Camera):
         return number_of(self.source, list_webcams(self._backend))
 
     def _configure(self, capture: "VideoCapture") -> tuple[str, ...]:
-        """Request format, size and rate; return a sentence if MJPG is not granted.
+        """Request format, size and rate; return a sentence if MJPG is not accepted.
 
         OpenCV's DirectShow backend rebuilds its graph with each of these, and drops the
         FOURCC when size or rate follow (OpenCV issues 5847, 9084): rate, size, FOURCC is
@@ -506,7 +506,7 @@ class Webcam(Camera):
         )
 
     def _set_controls(self, capture: "VideoCapture") -> tuple[str, ...]:
-        """Set exposure and gain as requested; return what the camera refuses."""
+        """Set exposure and gain as requested; return what the camera rejects."""
         refusals = []
         for key in ("exposure", "gain"):
             value = getattr(self, key)

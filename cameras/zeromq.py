@@ -98,7 +98,7 @@ class ZmqCamera(Camera):
 
     @contextmanager
     def _listening(self) -> "Iterator[Socket[bytes]]":
-        """Return a socket that keeps the newest message only."""
+        """Return a socket that keeps only the newest message."""
         import zmq
 
         with ExitStack() as stack:
@@ -176,7 +176,7 @@ def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthentic
 def _decoded(
     message: bytes, decoder: JpegDecoder, size: tuple[int, int] | None
 ) -> Image | None:
-    """Decode a JPEG image, colour or grey, of the announced `size`, if any.
+    """Decode a JPEG image, colour or grey; its size must be `size`, if given.
 
     None: it is damaged.
     """

@@ -17,7 +17,7 @@ class Main(Protocol):
     """Runs a program with the arguments of its command line; returns its exit code."""
 
     def __call__(self, argv: Sequence[str] | None = None) -> int:
-        """Run it; None: with the arguments of this process."""
+        """Run the program; without `argv`, with the arguments of this process."""
 
 
 class Command(NamedTuple):
@@ -123,14 +123,15 @@ TASKS = {
         "screenshots": Command("utils.TakeScreenshots", "images of the documentation"),
     },
 }
-"""All sub-commands by task; each is the same code as the program in `utils/`."""
+"""All sub-commands by task; each runs the program of the same name in `utils/`."""
 COMMANDS = {name: command for task in TASKS.values() for name, command in task.items()}
 
 
 WITHOUT_PACKAGES = {
     "deeplabstream.programs.doctor": "deeplabstream.programs.plain_doctor"
 }
-"""Programs that run where packages are missing: the module whose `main` is used then."""
+"""Programs that run without optional packages, with the module whose `main` is used
+then."""
 
 
 def main_of(module: str) -> Main:

@@ -41,7 +41,7 @@ def in_blocks(
     random: Random,
     longest_run: int = 0,
 ) -> list[T]:
-    """Return `blocks` blocks in random order, each with so many of each kind.
+    """Return `blocks` blocks, each with a fixed number of each kind in random order.
 
     No kind occurs more than `longest_run` times in a row, also across blocks (0: no
     limit). ExperimentError: no such order exists.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from deeplabstream.plugin import AcknowledgingWrite, DeviceError, DeviceReport, Write
 
 HANG_S = 1.0
-"""Time without completing a write after which a device counts as hung."""
+"""Time without a completed write after which a device counts as hung."""
 LATE_NS = 200_000_000
 """Longest time that a level may wait in the queue and still be switched on."""
 
@@ -53,7 +53,7 @@ class _BackgroundWriter:
             self._raise_failure(not self._failed or self._waited())
 
     def check(self) -> None:
-        """Raise a failure since the last call."""
+        """Raise an error that occurred since the last call."""
         with self._change:
             self._raise_failure()
 
@@ -66,7 +66,7 @@ class _BackgroundWriter:
         self._thread.join()
 
     def _waited(self) -> bool:
-        """Wait until all is written; return whether it is."""
+        """Wait until the queue is written; return whether it is."""
         return self._change.wait_for(
             lambda: not self._waiting and self._writing_since_ns is None, HANG_S
         )

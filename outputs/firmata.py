@@ -78,7 +78,7 @@ class _Board:
         self.port.write(bytes([_DIGITAL_PORT | pin // 8, mask & 0x7F, mask >> 7]))
 
     def share(self, pin: int, level: float) -> None:
-        """Set the duty cycle of a pin."""
+        """Set the PWM duty cycle of a pin."""
         value = round(255 * level)
         low, high = value & 0x7F, value >> 7
         if pin < 16:

@@ -61,7 +61,7 @@ class _HelperConnection:
         self._received_ns = 0
 
     def write(self, level: float) -> None:
-        """Request a level; the helper sets it soon after."""
+        """Request a level; the helper sets it asynchronously."""
         now_ns = time.perf_counter_ns()
         if not self._undone:
             self._received_ns = now_ns

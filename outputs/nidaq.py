@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import nidaqmx
 
 ANSWER_S = 5.0
-"""Maximum time of an answer from another computer."""
+"""Longest wait for an answer from another computer."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class _NiOutput(Output):
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Reserve the line or channel; a thread writes to it from then on."""
+        """Reserve the line or channel; a thread writes to it."""
         import nidaqmx.errors
 
         try:
@@ -91,7 +91,7 @@ class _NiOutput(Output):
 
     @abstractmethod
     def _writer(self, task: "nidaqmx.Task") -> Write:
-        """Return what writes a level, with one call of the driver."""
+        """Return a function that writes a level with one driver call."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class NiAnalog(_NiOutput):
     on_v: float = Field(5.0, ge=-10, le=10, description="voltage at level 1, in V")
 
     def __post_init__(self) -> None:
-        """Refuse a voltage that can't be switched."""
+        """Reject a voltage outside the range of the device."""
         if self.off_v == self.on_v:
             raise ValueError("OFF_V and ON_V must differ")
 

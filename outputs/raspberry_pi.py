@@ -15,7 +15,7 @@ from .background_writer import background_write
 from .shared_devices import shared
 
 ANSWER_S = 2.0
-"""Maximum time of an answer from a Raspberry Pi on the network."""
+"""Longest wait for an answer from a Raspberry Pi on the network."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class RaspberryPin(Output):
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Make the pin an output, switched off; pins of another computer have a thread."""
+        """Make the pin an output, switched off; a thread writes to another computer."""
         with self._factory() as factory, closing(self._device(factory)) as device:
 
             def write(level: float) -> None:

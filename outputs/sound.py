@@ -50,7 +50,7 @@ class Sound(Output):
     )
 
     def __post_init__(self) -> None:
-        """Refuse settings that can't be played."""
+        """Reject settings that can't be played."""
         if self.sound == "file" and self.file is None:
             raise ValueError("SOUND = file needs FILE")
         if self.sound == "tone" and self.frequency_hz > self.sample_rate / 2:

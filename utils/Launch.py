@@ -45,9 +45,9 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
 UNIT = ROOT / "requirements-unit.txt"
-"""What unit tests and the formatter need."""
+"""Requirements of unit tests and formatter."""
 ALONE = ROOT / "requirements-alone.txt"
-"""What must be installed without its own requirements."""
+"""Requirements that are installed without their dependencies."""
 TO_RUN = (REQUIREMENTS,)
 TO_UNIT = (UNIT,)
 TO_TEST = (REQUIREMENTS, UNIT, ROOT / "requirements-dev.txt", ALONE)
@@ -56,7 +56,7 @@ DOCS_ENVIRONMENT = ROOT / ".venv-docs"
 RELEASE = ROOT / "tools" / "release.py"
 GPU_TABLE = ROOT / "benchmarks" / "gpu_table.py"
 STAMP = ENVIRONMENT / "requirements.sha256"
-"""The lists that are installed, each with the hash of its text."""
+"""Names of the installed requirement lists, each with the hash of its text."""
 OLDEST, FIRST_TOO_NEW = (3, 11), (3, 14)
 
 CHECKS = (
@@ -68,26 +68,27 @@ CHECKS = (
     ),
     ("lint-imports",),
 )
-"""All run at once; types are checked for every system, whichever this is."""
+"""Checks that run in parallel; types are checked for all three systems."""
 
 IN_PARALLEL = ("--dist", "loadfile", "-m", "not realtime and not long")
 IN_SEQUENCE = ("-m", "realtime")
-"""Arguments for pytest: the tests that need no core to themselves, and those that do."""
+"""Arguments of pytest: tests that can run in parallel, and those that can't."""
 UNIT_FOLDERS = (
     *("tests/contracts", "tests/core", "tests/doctor", "tests/experiments"),
     *("tests/files", "tests/firmware", "tests/ipc", "tests/numerics", "tests/plugins"),
     *("tests/settings", "tests/simulation", "tests/startup", "tests/video"),
     *("deeplabstream/core", "deeplabstream/files", "deeplabstream/numerics"),
 )
-"""Folders whose tests need no package but those of requirements-unit.txt."""
+"""Folders whose tests need only the packages of requirements-unit.txt."""
 FAULTS = ROOT / "benchmarks" / "faults.py"
 DAMAGED_RUNS = ROOT / "tests" / "recording" / "test_damaged_runs.py"
 MOST_WORKERS = 4
-"""Each loads PyTorch, ONNX Runtime and Qt: about 1 GB of memory."""
+"""Most parallel test processes: each loads PyTorch, ONNX Runtime and Qt, about 1 GB of
+memory."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the first argument says with the others; return the exit code."""
+    """Run the task of the first argument with the other arguments; return the exit code."""
     tasks = {
         "run": _run,
         "check": _check,
@@ -116,7 +117,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 class _NotReadyError(Exception):
-    """What stands in the way, as a sentence for the user."""
+    """An unmet requirement, as a sentence for the user."""
 
 
 def _run(extra: Sequence[str]) -> int:
@@ -146,7 +147,7 @@ def _format(extra: Sequence[str]) -> int:
 
 
 def _test(extra: Sequence[str]) -> int:
-    """Run the checks beside the tests, but not beside those that run in real time."""
+    """Run the checks in parallel with the tests, except those that run in real time."""
     _look_for_libraries()
     _install(TO_TEST)
     workers = _workers()
@@ -291,7 +292,7 @@ def _release(extra: Sequence[str]) -> int:
 
 
 def _in_docs(program: str) -> Path:
-    """Return a program of the environment that builds the site."""
+    """Return the path of a program in the documentation environment."""
     folder, suffix = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
     return DOCS_ENVIRONMENT / folder / f"{program}{suffix}"
 
@@ -310,7 +311,7 @@ $link.TargetPath = $env:DLS_TARGET
 $link.WorkingDirectory = $env:DLS_FOLDER
 $link.Save()
 """
-"""For PowerShell. Paths come in the environment: they need no quoting there."""
+"""PowerShell script; paths come in environment variables, so they need no quoting."""
 
 
 def _shortcut(extra: Sequence[str]) -> int:
@@ -376,7 +377,7 @@ def _installed() -> dict[str, str]:
 def _install(
     lists: Sequence[Path], *, anew: bool = False, extra: Sequence[str] = ()
 ) -> bool:
-    """Bring .venv in line with lists of packages; return whether it is new.
+    """Update .venv to the lists of packages; return whether it is new.
 
     Nothing is changed when it is in line already.
     """
@@ -414,7 +415,7 @@ def _install(
 
 
 def _fitting_python() -> str:
-    """Return a Python that is new enough and not too new: this one, or another."""
+    """Return a supported Python: this one, or another."""
     if OLDEST <= sys.version_info[:2] < FIRST_TOO_NEW:
         return sys.executable
     for minor in range(FIRST_TOO_NEW[1] - 1, OLDEST[1] - 1, -1):
@@ -439,7 +440,7 @@ def _program(name: str) -> str:
 
 
 def _become(command: list[str]) -> int:
-    """Go on as `command`, so that signals and the exit code are its own."""
+    """Replace this process by `command`, so that signals and the exit code are its own."""
     if os.name != "nt":
         os.execv(command[0], command)
     signal.signal(

@@ -1,1 +1,1 @@
-"""Command-line programs. No module imports them."""
+"""Command-line programs, not imported by other modules."""

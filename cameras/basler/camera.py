@@ -58,7 +58,7 @@ class Basler(GenicamTriggers):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Set the camera up; a triggered one is armed from here on.
+        """Open and configure the camera; a triggered one is armed from here on.
 
         A free-running one begins with the first reading.
         """
@@ -70,5 +70,5 @@ class Basler(GenicamTriggers):
 
     @classmethod
     def connected_devices(cls) -> tuple[Device, ...]:
-        """Return the connected Basler cameras; opens each for a moment."""
+        """Return the connected Basler cameras; each is opened briefly."""
         return tuple(describe(info, cls.__name__) for info in list_devices())

@@ -28,7 +28,7 @@ class PylonControls:
 
     camera: Any
     free: bool
-    """Whether it is free-running: its rate can be set."""
+    """Whether the camera is free-running, so that its rate can be set."""
 
     def read(self) -> tuple[CameraControl, ...]:
         """Return the controls that the camera has, with their values."""
@@ -36,7 +36,7 @@ class PylonControls:
             return tuple(self._read())
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Set a control to the nearest possible value; False: not while it streams."""
+        """Set a control to the nearest possible value; False: not possible while streaming."""
         with translate_pylon_errors():
             if key == "region" and isinstance(value, tuple):
                 return self._move(value)
@@ -68,7 +68,7 @@ class PylonControls:
         return x, y, width, height
 
     def _move(self, region: Area) -> bool:
-        """Move the region, if it has the size of the present one."""
+        """Move the sensor region, if its size does not change."""
         if region[2:] != self._region()[2:]:
             return False
         for name, value in zip(_AREA, region[:2], strict=False):

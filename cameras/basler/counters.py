@@ -13,7 +13,7 @@ _COUNTED = {"BaslerGigE": 1, "BaslerUsb": 0, "BaslerCamEmu": 0}
 
 
 def ticks_per_second(camera: Any) -> int:
-    """Return the frequency of the clock of the time stamps; 0: it has none."""
+    """Return the frequency of the time-stamp clock; 0: there is none."""
     frequency = feature(camera, "GevTimestampTickFrequency")
     if frequency is not None:
         return int(frequency.GetValue())
@@ -37,7 +37,7 @@ class BlockIdCounter:
 
     @classmethod
     def of(cls, camera: Any) -> "BlockIdCounter":
-        """Return the counter for this camera: GigE counts to 65535 and leaves out 0."""
+        """Return the counter for this camera; with GigE it runs to 65535 and skips 0."""
         kind = camera.GetDeviceInfo().GetDeviceClass()
         if kind not in _COUNTED:
             return cls(knows=False)
@@ -55,7 +55,7 @@ class BlockIdCounter:
         return index
 
     def device_id(self, block_id: int) -> int | None:
-        """Return the id for the record; None: the device gave none."""
+        """Return the device's frame number for the record; None: it gave none."""
         return block_id if block_id < _INVALID else None
 
     def lost(self, block_id: int) -> None:

@@ -57,7 +57,7 @@ def connected(info: Any) -> Iterator[Any]:
 
 @contextmanager
 def translate_pylon_errors(before: str = "") -> Iterator[None]:
-    """Turn pylon's errors into one sentence, without the part for programmers."""
+    """Turn pylon's errors into one sentence, without the details for programmers."""
     from pypylon import genicam
 
     try:
@@ -68,7 +68,7 @@ def translate_pylon_errors(before: str = "") -> Iterator[None]:
 
 
 def describe(info: Any, kind: str) -> Device:
-    """Return the device for lists; a camera that is in use has no formats."""
+    """Return the device for lists; formats are empty for a camera that is in use."""
     serial = info.GetSerialNumber()
     formats: tuple[str, ...] = ()
     with suppress(DeviceError), connected(info) as camera:

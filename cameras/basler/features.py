@@ -28,7 +28,7 @@ _RESULTING = (
     "BslResultingFrameRate",
 )
 _OFF_BY = 0.005
-"""Relative difference of the camera's value that is not reported."""
+"""Relative difference between requested and actual value that is not reported."""
 
 
 def feature(camera: Any, *names: str) -> Any:
@@ -42,7 +42,7 @@ def feature(camera: Any, *names: str) -> Any:
 
 
 def set_up(camera: Any, settings: "Basler") -> tuple[str, ...]:
-    """Apply the settings; return a sentence for each one that the camera set otherwise.
+    """Apply the settings; return a sentence for each value that the camera changed.
 
     DeviceError: it cannot stream with these settings.
     """
@@ -100,7 +100,7 @@ def _choose_format(camera: Any, requested: str) -> None:
 
 
 def _set_resolution(camera: Any, size: tuple[int, int]) -> Iterator[str]:
-    """Read a region of that size in the middle of the sensor."""
+    """Select a sensor region of that size in the centre."""
     _reset_offsets(camera)
     sides = ("Width", size[0]), ("Height", size[1])
     taken = tuple(_put(feature(camera, name), value) for name, value in sides)
@@ -143,19 +143,19 @@ def _set_region(camera: Any, region: tuple[int, int, int, int]) -> Iterator[str]
 
 
 def set_exposure(camera: Any, exposure_us: float) -> Iterator[str]:
-    """Set the exposure time; yield a sentence if it turned out otherwise."""
+    """Set the exposure time; yield a sentence if the camera changed it."""
     _try_choose(camera, "ExposureAuto", "Off")
     yield from _set_number(camera, EXPOSURE, "EXPOSURE_US", exposure_us)
 
 
 def set_gain(camera: Any, gain: float) -> Iterator[str]:
-    """Set the gain; yield a sentence if it turned out otherwise."""
+    """Set the gain; yield a sentence if the camera changed it."""
     _try_choose(camera, "GainAuto", "Off")
     yield from _set_number(camera, GAIN, "GAIN", gain)
 
 
 def set_rate(camera: Any, rate: float) -> Iterator[str]:
-    """Set the rate; yield a sentence if it turned out otherwise."""
+    """Set the rate; yield a sentence if the camera changed it."""
     _try_choose(camera, "AcquisitionFrameRateEnable", True)
     yield from _set_number(camera, RATE, "RATE", rate)
     given = rate_of(camera)

@@ -38,7 +38,7 @@ _BUFFERS = 8, 64
 
 @contextmanager
 def acquire(camera: Any, settings: "Basler") -> Iterator[CameraStream]:
-    """Set an open camera up; yield its stream. A triggered camera is armed by then."""
+    """Configure an open camera and yield its stream; a triggered camera is armed by then."""
     from pypylon import genicam
 
     remarks = set_up(camera, settings)
@@ -107,7 +107,7 @@ class _Grabber:
     _pacer: Pacer | None = None
     _tick: int = 0
     _fired_ns: int | None = None
-    """Time of the request of a frame that has not arrived yet."""
+    """Request time of a frame that has not arrived yet."""
     _silent_ns: int | None = None
     """Time since which no frame has arrived."""
 
@@ -182,7 +182,7 @@ class _Grabber:
         return CapturedFrame(index, fired_ns, number)
 
     def _fire(self) -> None:
-        """Request a frame at its tick, or at once; past ticks are left out.
+        """Request a frame at its tick, or at once; past ticks are skipped.
 
         A camera that is not ready yet would lose the trigger.
         """

@@ -43,9 +43,9 @@ _BUFFERS = 16
 _LAST_NUMBER = 65_535
 """GigE Vision counts frames from 1 to this number, then from 1 again."""
 _MOST_LOST = 1000
-"""Frames that may be lost where the count starts again; beyond, the device restarted it."""
+"""Most frames that can be lost when the counter wraps; a larger gap means a restart."""
 _PRODUCERS = "GENICAM_GENTL64_PATH"
-"""Environment variable of the GenTL standard, in which software of makers lists its folders."""
+"""Environment variable of the GenTL standard that lists the folders of producers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class GenICam(GenicamTriggers):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Open and set the camera; a first frame shows what it reports with each.
+        """Open and configure the camera; a first frame shows which data it reports.
 
         That frame is taken with all triggers off; a triggered camera is armed behind it.
         `knows_losses` if it numbers its frames: incomplete ones are gaps too.
@@ -251,7 +251,7 @@ def _name(about: Any) -> str:
 
 
 def _formats(producers: Any, about: Any) -> tuple[str, ...]:
-    """Return the pixel formats of a camera; none when another program has it."""
+    """Return the pixel formats of a camera; empty if another program uses it."""
     try:
         camera = producers.create(about)
     except Exception:  # the type of the error depends on the producer
@@ -263,7 +263,7 @@ def _formats(producers: Any, about: Any) -> tuple[str, ...]:
 
 
 class _NoFrameError(DeviceError):
-    """No frame came in time."""
+    """No frame arrived in time."""
 
 
 class _SoftwareTrigger:

@@ -22,7 +22,7 @@ def value_of(nodes: Any, name: str) -> Any:
 
 
 def adjusted(nodes: Any, settings: "GenICam") -> tuple[str, ...]:
-    """Apply the settings, and return a sentence for each value that the camera set otherwise.
+    """Apply the settings; return a sentence for each value that the camera changed.
 
     The pixel format is set before the rate, which it limits. Features that the user lists
     are set before both, because one of them may unlock others. Triggers that an earlier
@@ -63,7 +63,7 @@ def choose(nodes: Any, name: str, value: str, key: str) -> None:
 
 
 def attempt(nodes: Any, name: str, value: str | bool) -> bool:
-    """Set a feature that not every camera has; return whether it is set."""
+    """Set a feature that some cameras lack; return whether it is set."""
     node = getattr(nodes, name, None)
     if node is None:
         return False
@@ -85,7 +85,7 @@ def _triggers_off(nodes: Any) -> None:
 
 
 def controls_of(nodes: Any, triggered: bool = False) -> tuple[CameraControl, ...]:
-    """Return the controls that the camera has; a triggered one has no rate of its own."""
+    """Return the available controls; a triggered camera has no rate."""
     return tuple(
         CameraControl(key, float(node.value), _limit(node, "min"), _limit(node, "max"))
         for key, name in _CONTROLS.items()
@@ -138,7 +138,7 @@ def _put(nodes: Any, name: str, value: Any) -> str | None:
 
 
 def _like(now: Any, value: Any) -> Any:
-    """Return a value in the type that the feature has."""
+    """Convert a value to the type of the feature."""
     if isinstance(now, bool):
         return str(value).casefold() in ("1", "true", "yes", "on")
     return type(now)(value)

@@ -27,7 +27,7 @@ class Layout:
 
 
 def layout_of(name: str) -> Layout:
-    """Return how a pixel format is read; DeviceError for those that are not.
+    """Return how a pixel format is read; DeviceError: it is not supported.
 
     Grey stays grey, and more than 8 bits stay, at the low end of 16.
     """

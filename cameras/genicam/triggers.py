@@ -24,7 +24,7 @@ class GenicamTriggers(SynchronisedCamera):
     )
 
     def __post_init__(self) -> None:
-        """Refuse one line for both directions."""
+        """Reject the same line for input and output."""
         super().__post_init__()
         if self.leads and self.trigger == "line" and self.line == self.output_line:
             raise ValueError(
@@ -36,7 +36,7 @@ class GenicamTriggers(SynchronisedCamera):
         choose: Callable[[str, str, str], None],
         attempt: Callable[[str, str | bool], bool],
     ) -> None:
-        """Set trigger and pulse output, the last settings: others may reset them.
+        """Set trigger and pulse output last, because other settings may reset them.
 
         Parameters
         ----------

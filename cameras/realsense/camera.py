@@ -82,7 +82,7 @@ class RealSense(SynchronisedCamera):
     )
 
     def __post_init__(self) -> None:
-        """Refuse settings that fit no stream."""
+        """Reject settings that fit no stream."""
         if self.stream == "depth" and self.analyse:
             raise ValueError(
                 "STREAM = depth needs ANALYSE = no: no network knows depth"

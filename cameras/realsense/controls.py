@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _OPTIONS = {"exposure_us": "exposure", "gain": "gain"}
 _COLOR_MODULE, _COLOR_UNIT_US = "RGB Camera", 100.0
-"""This module counts exposure in 100 µs (UVC); depth modules count µs."""
+"""This module uses exposure units of 100 µs (UVC); depth modules use µs."""
 _CLOSE = 0.01
 
 
 @dataclass(frozen=True)
 class SensorControls:
-    """Controls of one sensor; its streams share them, such as infrared and depth."""
+    """Controls of one sensor, shared by its streams, such as infrared and depth."""
 
     sensor: Any
 

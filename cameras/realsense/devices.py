@@ -9,7 +9,7 @@ from typing import Any
 from deeplabstream.plugin import Device, DeviceError
 
 LAYOUTS = {"color": ("bgr8", "rgb8"), "infrared": ("y8",), "depth": ("z16",)}
-"""The pixel formats that are read, by stream; the first is the best."""
+"""The supported pixel formats, by stream, the preferred one first."""
 
 _USUAL_RATE = 30
 
@@ -71,7 +71,7 @@ def about(device: Any, what: str) -> str:
 
 
 def profiles(device: Any, kind: str) -> list[tuple[Any, Any]]:
-    """Return sensor and profile of every stream of that kind that can be read."""
+    """Return sensor and profile of every supported stream of that kind."""
     import pyrealsense2 as rs
 
     stream = getattr(rs.stream, kind)
@@ -88,7 +88,7 @@ def profiles(device: Any, kind: str) -> list[tuple[Any, Any]]:
 def choose(
     device: Any, kind: str, size: tuple[int, int] | None, rate: float | None
 ) -> tuple[Any, Any]:
-    """Return sensor and profile of the requested stream, the device's usual one first.
+    """Return sensor and profile of the requested stream; the device's default comes first.
 
     DeviceError: none fits; it lists the available ones.
     """

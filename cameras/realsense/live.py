@@ -11,7 +11,7 @@ from deeplabstream.plugin import ClockSync, CounterUnwrapper, DeviceError, Syste
 
 _SILENT_MS, _FIRST_MS = 1000, 5000
 _HELD = 10
-"""Frames that the SDK buffers for a late reader; older ones are lost."""
+"""Frames that the SDK buffers for a slow reader; older ones are lost."""
 
 
 class LiveFrames:
@@ -90,7 +90,7 @@ class LiveFrames:
 
 
 def halt(sensor: Any) -> None:
-    """Stop and close a sensor, whatever state it is in."""
+    """Stop and close a sensor in any state."""
     for step in (sensor.stop, sensor.close):
         try:
             step()

@@ -16,7 +16,7 @@ from .live import halt
 _AHEAD = 4
 _STEP_S, _SILENT_STEPS = 0.02, 45
 _LONGEST_NS = 900_000_000
-"""A pause in a recording is shortened to this: a stream may not be silent for a second."""
+"""Longest pause in a playback, because a stream must not be silent for a second."""
 
 
 class PlayedFrames:
@@ -64,7 +64,7 @@ class PlayedFrames:
         return None
 
     def stop(self) -> None:
-        """Stop the playback; frames on their way are dropped."""
+        """Stop the playback; queued frames are dropped."""
         self._stopping.set()
         halt(self._sensor)
 

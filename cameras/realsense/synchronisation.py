@@ -29,7 +29,7 @@ def mode_of(camera: "RealSense") -> int:
 
 
 def set_mode(device: Any, mode: int) -> tuple[str, ...]:
-    """Set the mode, unless it is set; return a sentence if only a simpler one is possible.
+    """Set the mode unless it is set; return a sentence if only a simpler one is possible.
 
     DeviceError: the device cannot be synchronised as requested.
     """

@@ -64,7 +64,7 @@ class Session(RigSession):
     def start(
         self, what: What = "experiment", *, record: bool = False, timeout_s: float = 60
     ) -> None:
-        """Start the stream and what depends on it; return when all of it runs.
+        """Start the stream and all parts that depend on it; return when they run.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Session(RigSession):
             raise
 
     def events(self, seconds: float) -> Iterator[News]:
-        """Yield what happens, as it happens.
+        """Yield the events of the session as they occur.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class Session(RigSession):
             self.rest(min(_REST_S, left_s))
 
     def stop(self) -> Path | None:
-        """Stop everything, outputs first; return the run folder when it is complete.
+        """Stop all parts, outputs first; return the run folder when it is complete.
 
         Returns
         -------

@@ -123,7 +123,7 @@ class RecordedRun:
 
     @property
     def settings_text(self) -> str:
-        """The settings as used, word for word."""
+        """The settings as used, verbatim."""
         return self._folder.settings_text
 
     @cached_property
@@ -216,7 +216,7 @@ class RecordedRun:
         return pd.concat(filled, ignore_index=True)
 
     def frames_of(self, camera: str) -> "DataFrame":
-        """Return all that is known of each frame of a camera, without the points.
+        """Return all data of each frame of a camera, except the points.
 
         Parameters
         ----------

@@ -60,7 +60,7 @@ def asleep_ns() -> int:
 
 
 def rest(seconds: float) -> None:
-    """Sleep."""
+    """Sleep; the only blocking sleep of the product, which tests replace."""
     time.sleep(seconds)
 
 

@@ -5,7 +5,7 @@ from typing import Self
 
 
 class Closing(ABC):
-    """`with` returns the object and closes it at the end, after errors too."""
+    """Context manager that returns the object and closes it at the end, also after errors."""
 
     @abstractmethod
     def close(self) -> None:

@@ -27,7 +27,7 @@ class Set(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Pulse(Packed):
-    """Switch an output on, and off after `seconds`."""
+    """Switch an output on, and off again after `seconds`."""
 
     output: OutputName
     seconds: float
@@ -44,7 +44,7 @@ class Train(Packed):
 
     output: OutputName
     frequency: float
-    """In Hz."""
+    """Pulses per second, Hz."""
     width_s: float
     count: int
     level: float = 1.0

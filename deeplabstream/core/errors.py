@@ -1,4 +1,4 @@
-"""Errors with a message for the user, words of messages, and the context of a section.
+"""Errors with a message for the user, parts of messages, and the context of a section.
 
 DeepLabStreamError
 ├── SettingsError      the settings are wrong; all problems at once
@@ -18,13 +18,13 @@ class DeepLabStreamError(Exception):
 
 _LONG_WORD = re.compile(r"\S{300,}")
 _MOST_SHOWN = 100
-"""Problems in the text of an error."""
+"""Most problems that the text of an error lists."""
 _MOST_LETTERS = 2000
-"""Of a problem; what is longer quotes a damaged file."""
+"""Longest text of a problem; a longer one quotes a damaged file."""
 
 
 def _shorten_long_tokens(problem: str) -> str:
-    """Return a problem with the ends of each long word, cut to `_MOST_LETTERS`."""
+    """Return a problem with long tokens abbreviated, cut to `_MOST_LETTERS`."""
     text = _LONG_WORD.sub(lambda word: f"{word[0][:40]}…{word[0][-3:]}", problem)
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
 
@@ -40,7 +40,7 @@ class SettingsError(DeepLabStreamError):
         super().__init__("\n".join(shown))
 
     def __reduce__(self) -> tuple[type["SettingsError"], tuple[tuple[str, ...]]]:
-        """Return what rebuilds the error in another process."""
+        """Return the arguments for pickling."""
         return SettingsError, (self.problems,)
 
 
@@ -49,11 +49,11 @@ class DeviceError(DeepLabStreamError):
 
 
 class ModelError(DeepLabStreamError):
-    """A network can't be loaded, or does not fit what is asked of it."""
+    """A network can't be loaded, or does not fit its use."""
 
 
 class ExperimentError(DeepLabStreamError):
-    """An experiment broke a rule of plans."""
+    """An experiment violated a rule of plans."""
 
 
 _PACKAGES = {"serial": "pyserial", "zmq": "pyzmq", "pythonosc": "python-osc"}

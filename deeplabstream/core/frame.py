@@ -62,4 +62,4 @@ class Frame:
     """Time of arrival in the computer."""
     image: Image
     device_id: int | None = None
-    """Frame number of the device; None: it gives none."""
+    """Frame number of the device; None: not available."""

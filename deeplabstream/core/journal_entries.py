@@ -27,7 +27,7 @@ class Step(Packed):
     triggers: Mapping[str, bool | None]
     """States of the triggers on this camera; None: unknown."""
     commands: tuple[Command, ...]
-    """What the experiment requested on this frame."""
+    """Commands that the experiment requested on this frame."""
     status: str = ""
     """Status of the experiment: empty (none runs), `running`, or the last `Mark`."""
     lost: bool = False
@@ -39,7 +39,8 @@ class Step(Packed):
     `engine.pose_filtering` sets them; several are joined by `+`. `[Trigger NAME]`: `held`,
     its state is the last known one."""
     seen: Pose | None = None
-    """What triggers saw, if other than the points above the threshold."""
+    """Pose that the triggers used, if it differs from the points above the
+    threshold."""
     behaviours: Mapping[str, float] = field(default_factory=dict)
     """Probabilities of behaviours, from the classifiers of this camera; NaN: unknown."""
     inputs: Mapping[str, float] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Step(Packed):
     Start Stream; NaN: unknown."""
 
     def as_seen(self, threshold: float) -> Pose:
-        """Return the pose that triggers saw; `threshold` is the model's."""
+        """Return the pose that the triggers used; `threshold` is the model's."""
         return self.pose.seen(threshold) if self.seen is None else self.seen
 
 
@@ -74,7 +75,7 @@ class Edge(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged(Packed):
-    """A report of a device that it has acted."""
+    """Report of a device that it has changed its level."""
 
     output: str
     level: float
@@ -90,7 +91,7 @@ class Acknowledged(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Sensed(Packed):
-    """An input that changed: a lick, a lever, a beam."""
+    """A change of an input, such as a lick, a lever press or a beam break."""
 
     input: str
     active: bool
@@ -129,7 +130,7 @@ class Note(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Measured(Packed):
-    """Measures so far, of the deciding camera: written a few times per second."""
+    """Current measures from the deciding camera, written a few times per second."""
 
     camera: str
     start_ns: int

@@ -12,5 +12,5 @@ class Packed:
     __slots__: ClassVar[tuple[str, ...]] = ()
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Return what makes an equal value."""
+        """Return the class and its fields for pickling."""
         return type(self), tuple([getattr(self, name) for name in self.__slots__])

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from deeplabstream.core.packing import Packed
 
 AMBIGUOUS = ("doubt", "stray")
-"""Beginnings of the states in `Pose.identity` of an animal with ambiguous identity."""
+"""Prefixes of the states in `Pose.identity` that mean an ambiguous identity."""
 
 REJECTED = frozenset({"jump", "bone"})
 """Flags of points that a plausibility check of [Tracking] rejected."""
 
 
 def is_rejected(flag: str) -> bool:
-    """Return whether the flags of a point, joined by a `+`, say that it was rejected."""
+    """Return whether the flags of a point, joined by `+`, mean that it was rejected."""
     return not REJECTED.isdisjoint(flag.split("+"))
 
 
@@ -69,7 +69,8 @@ class Pose:
     identity: tuple[str, ...] = ()
     """State of each animal's identity (`pose.tracking.identity_tracker`); empty: all known."""
     spread_px: float = nan
-    """How far the networks of an ensemble are from their median; NaN: it is one network."""
+    """Distance of the networks of an ensemble from their median; NaN: a single
+    network."""
     _rows: list[list[list[float]]] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -98,7 +99,7 @@ class Pose:
         return place if place is not None and place < len(self.points) else None
 
     def of(self, animal: int) -> "Pose":
-        """Return the pose of one animal alone."""
+        """Return the pose of one animal."""
         one = slice(animal, animal + 1)
         return Pose(
             self.skeleton, self.points[one], self.confidence[one], self.identity[one]
@@ -126,7 +127,7 @@ class Pose:
         return self.moved(points)
 
     def unknown(self) -> "Pose":
-        """Return a pose of as many animals without any point."""
+        """Return a pose without any point, for the same animals."""
         points = np.full_like(self.points, np.nan)
         nothing = np.zeros_like(self.confidence)
         return Pose(self.skeleton, points, nothing, self.identity)
@@ -167,7 +168,7 @@ class Thresholds:
 
     usual: float
     own: Mapping[str, float] = field(default_factory=dict)
-    """By camera, of cameras with a network of their own."""
+    """Thresholds of cameras that have their own network."""
 
     def of(self, camera: str) -> float:
         """Return the threshold of a camera."""

@@ -19,7 +19,7 @@ class Region(ABC):
 
     @abstractmethod
     def has(self, x: float, y: float) -> bool:
-        """Return whether a point lies inside; False for NaN. Takes about 1 µs."""
+        """Return whether a point is inside; False for NaN. Takes about 1 µs."""
 
     @abstractmethod
     def outline(self) -> NDArray[np.float64]:
@@ -252,7 +252,7 @@ def _distances(points: NDArray[np.floating], x: float, y: float) -> NDArray[np.f
 def _to_line(
     point: tuple[float, float], start: Sequence[float], end: Sequence[float]
 ) -> float:
-    """Return how far a point is from the nearest of a straight line's points."""
+    """Return the distance of a point to the nearest point of a line segment."""
     way_x, way_y = end[0] - start[0], end[1] - start[1]
     x, y = point[0] - start[0], point[1] - start[1]
     length = way_x * way_x + way_y * way_y
@@ -262,7 +262,7 @@ def _to_line(
 
 
 def parse_region(text: object) -> Region:
-    """Return the region that one line describes; ValueError gives the fault.
+    """Return the region that one line describes; ValueError: it is invalid.
 
     Numbers stand apart by blanks or commas.
 

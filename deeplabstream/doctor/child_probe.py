@@ -34,7 +34,7 @@ _MODULES = {
     "pyrealsense2": "pyrealsense2",
     "sounddevice": "sounddevice",
 }
-"""By package: the module whose import shows that its system libraries are there."""
+"""By package: the module whose import needs its system libraries."""
 NETWORK = base64.b64decode("""
 CAgSADraAgoiCgF4CgF3EgFjIgRDb252KhEKBHBhZHNAAUABQAFAAaABBwoMCgFjEgF5IgRSZWx1
 EgFuKugBCAIIAwgDCAMQAUIBd0rYAQAAQMAAAADAAACAvwAAAAAAAIA/AAAAQAAAQEAAAEDAAAAA
@@ -70,7 +70,7 @@ def _imports() -> dict[str, str]:
 
 
 def _driver() -> dict[str, Any]:
-    """Return whether the CUDA driver library loads, and the GPUs that it finds."""
+    """Return whether the CUDA driver library loads, and the GPUs that it reports."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)
@@ -194,7 +194,7 @@ _PROBES: dict[str, Callable[[], dict[str, Any]]] = {
 }
 PROBES = tuple(_PROBES)
 FOLDER = Path(__file__).resolve().parents[2]
-"""From where the module is started."""
+"""Working directory in which the module is started."""
 
 if __name__ == "__main__":
     main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""Collector: a snapshot of this computer, taken by probes that never fail as a whole."""
+"""Collector: a snapshot of this computer, which is complete even if single probes fail."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from deeplabstream.files.paths import INSTALLED, ROOT
 CHILD_S = 12.0
 """How long a library may take to be loaded and to run a small network."""
 WHOLE_S = 15.0
-"""After this time the snapshot is finished with what there is."""
+"""Time after which the snapshot is finished without the missing parts."""
 DISK_BYTES, DISK_S = 48_000_000, 3.0
 _PIECE = 4_000_000
 _CLOUDS = ("OneDrive", "Dropbox", "Google Drive", "iCloud", "Nextcloud", "Box Sync")
@@ -129,7 +129,7 @@ class TrainingGpus:
     names: tuple[str, ...] = ()
     """In the order of CUDA's numbers."""
     problem: str = ""
-    """Why a GPU that is there cannot be used; empty: it can, or there is none."""
+    """Why a present GPU cannot be used; empty: it can, or there is none."""
 
 
 def training_gpus(run_command: CommandRunner = run_command) -> TrainingGpus:
@@ -201,7 +201,7 @@ class _Collector:
         )
 
     def packages(self) -> Packages:
-        """Return pins and installed packages, and have their imports tried."""
+        """Return pins and installed packages, and try to import the packages."""
         lists = () if INSTALLED else (ROOT / "requirements.txt",)
         pins: dict[str, str] = {}
         for file in lists:
@@ -246,7 +246,7 @@ class _Collector:
         return Memory(memory.total / 1e9, memory.available / 1e9)
 
     def devices(self) -> Devices:
-        """Return cameras and serial ports with the rights to them."""
+        """Return cameras, serial ports, and the access rights to them."""
         if self.system == "windows":
             cameras, faulty = windows.cameras(self.windows_devices())
             return Devices(cameras, (*_ports(), *faulty))
@@ -288,7 +288,7 @@ class _Collector:
         )
 
     def _nvidia_smi(self) -> tuple[tuple[NvidiaGpu, ...], Any, str]:
-        """Return GPUs and driver version, or what nvidia-smi said instead."""
+        """Return GPUs and driver version, or the error message of nvidia-smi."""
         command = (
             "nvidia-smi",
             f"--query-gpu={_QUERY}",
@@ -433,7 +433,7 @@ class _Collector:
 
 
 def output_folder(folder: Path, system: System) -> OutputFolder:
-    """Return how fast and how much can be written into a folder, or why nothing can.
+    """Return write speed and free space of a folder, or why it is not writable.
 
     A folder that does not exist yet is judged by the nearest one above it.
     """

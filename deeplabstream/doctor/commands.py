@@ -15,7 +15,7 @@ PATIENCE_S = 6.0
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command printed."""
+    """Output of a command."""
 
     out: str = ""
     error_output: str = ""
@@ -34,14 +34,14 @@ class CommandRunner(Protocol):
         limit_s: float = PATIENCE_S,
         folder: Path | None = None,
     ) -> CommandResult:
-        """Return what it printed; `folder` is its working directory."""
+        """Return the output of the command; `folder` is its working directory."""
         ...
 
 
 def run_command(
     command: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
 ) -> CommandResult:
-    """Run a command; whatever happens, there is an answer within the limit.
+    """Run a command; always return a result within the limit.
 
     A process that cannot be killed, because it waits for a driver, is abandoned.
     """

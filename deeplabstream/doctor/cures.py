@@ -131,7 +131,7 @@ def join_group(group: str) -> str:
 
 
 def python_installer(environment: Environment) -> str:
-    """Return the command that installs a Python that fits."""
+    """Return the command that installs a supported Python."""
     commands = {
         "apt": "sudo apt-get install -y python3.11 python3.11-venv",
         "dnf": "sudo dnf install -y python3.11",

@@ -22,12 +22,13 @@ LEAST_SHARED_MB, TIGHT_SHARED_MB = 256.0, 900.0
 LEAST_DISK_GB, TIGHT_DISK_GB = 2.0, 20.0
 LEAST_WRITE_MB_S, SLOW_WRITE_MB_S = 8.0, 30.0
 SLOW_SYNC_MS = 1000.0
-"""The recorder syncs its data twice a second; during a longer wait a power cut loses
+"""The recorder syncs its data twice a second; if a sync takes longer, a power cut loses
 frames."""
 LEAST_USBFS_MB = 256
 SMALL_SCREEN = (1024, 700)
 LONG_FOLDER = 65
-"""Letters of the program's folder, from which files of its packages pass 260 letters."""
+"""Longest path of the program's folder, in letters; beyond, paths of packages exceed
+260."""
 _TWINS = (
     ("onnxruntime-gpu", "onnxruntime", "onnxruntime"),
     ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime"),
@@ -36,7 +37,8 @@ _TWINS = (
     ("opencv-python", "opencv-python-headless", "cv2"),
     ("opencv-python", "opencv-contrib-python", "cv2"),
 )
-"""Packages that write into the same folder: the one that was written last is imported."""
+"""Packages that write into the same folder: the one that was installed last is
+imported."""
 _ONE_OF = {
     "onnxruntime-gpu": ("onnxruntime", "onnxruntime-directml", "onnxruntime-openvino"),
     "onnxruntime": ("onnxruntime-gpu",),
@@ -57,14 +59,14 @@ _NEEDED = frozenset({
     "pyqtgraph",
     "pyserial",
 })  # fmt: skip
-"""Without one of these nothing runs; the others serve single devices or training."""
+"""Packages without which nothing runs; the others serve single devices or training."""
 _NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "sshfs", "fuse.sshfs")
 _FAT = ("vfat", "msdos", "fat", "fat32", "fat16")
 _SLOW_PLANS = ("power saver", "balanced")
 
 
 def diagnose(environment: Environment) -> tuple[Finding, ...]:
-    """Return everything that was found, problems first; empty: all is well."""
+    """Return all findings, problems first; empty: no problems."""
     checks = (
         _operating_system,
         _python,

@@ -123,14 +123,14 @@ class SerialPort:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """USB cameras, serial ports, and what decides about access to them."""
+    """USB cameras, serial ports, and the groups that determine access to them."""
 
     cameras: tuple[UsbCamera, ...] = ()
     ports: tuple[SerialPort, ...] = ()
     groups: frozenset[str] = frozenset()
     """Groups of this session."""
     member_of: frozenset[str] = frozenset()
-    """Groups of the account, the next session's."""
+    """Groups of the account, which apply from the next session on."""
     services: frozenset[str] = frozenset()
     """Running programs known to open serial ports: ModemManager, brltty."""
     usbfs_mb: int | None = None
@@ -159,7 +159,7 @@ class Graphics:
     driver: Version | None = None
     """Version of the NVIDIA driver."""
     error: str = ""
-    """What `nvidia-smi` said instead of an answer."""
+    """Error message of `nvidia-smi`."""
     driver_library: bool | None = None
     """Whether the CUDA driver library (libcuda.so.1, nvcuda.dll) can be loaded."""
     other: tuple[str, ...] = ()
@@ -182,7 +182,7 @@ class ProviderTrial:
 
     requested: str
     used: str = ""
-    """The provider that computed."""
+    """The provider that was used."""
     ms: float | None = None
     right: bool = True
     """Whether the result was the expected one."""
@@ -244,7 +244,7 @@ class Computing:
 
 @dataclass(frozen=True, slots=True)
 class ProgramFolder:
-    """Where the program lies."""
+    """Location of the program."""
 
     folder: str = ""
     checkout: bool = True
@@ -285,7 +285,7 @@ class Scheduling:
     real_time_scan: bool | None = None
     """Whether Windows Defender scans files when they are written."""
     exclusions: tuple[str, ...] | None = None
-    """Folders that Windows Defender leaves out; None: it did not say."""
+    """Folders that Windows Defender excludes; None: not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ class ProbeFailure:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Everything that is known about a computer."""
+    """Snapshot of a computer."""
 
     os: OperatingSystem
     python: Python

@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 
 class Severity(Enum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     PROBLEM = "problem"
-    """Something does not work, or silently works otherwise than asked for."""
+    """Something does not work, or runs differently from the settings without a
+    message."""
     WARNING = "warning"
     """It works, but slower or with a risk."""
     NOTE = "note"
-    """Worth knowing; nothing has to be done."""
+    """Information; no action is needed."""
 
 
 PROBLEM, WARNING, NOTE = Severity.PROBLEM, Severity.WARNING, Severity.NOTE
@@ -30,14 +31,14 @@ class Finding:
     """One fact about the computer that a user should know."""
 
     key: str
-    """Its name in the JSON report; the same in all versions."""
+    """Its name in the JSON report, which never changes."""
     severity: Severity
     area: str
-    """What it belongs to: GPU, memory, serial ports."""
+    """Subject of the finding, such as GPU, memory or serial ports."""
     what: str
     why: str = ""
     cure: str = ""
-    """One command for this computer, or one thing to do where no command helps."""
+    """One command for this computer, or one action where no command helps."""
 
     def to_json(self) -> dict[str, str]:
         """Return the finding as a JSON object."""

@@ -30,7 +30,7 @@ from deeplabstream.doctor.gpu_support import (
 CUDA, DIRECTML_PROVIDER = "CUDAExecutionProvider", "DmlExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 LEAST_FREE_MB = 1000.0
-"""GPU memory that a ResNet-50 with its CUDA libraries takes, with some room."""
+"""GPU memory for a ResNet-50 with its CUDA libraries, including a reserve."""
 _NO_MEMORY = ("out of memory", "alloc_failed", "cuda failure 2", "bad_alloc")
 _NO_KERNEL = ("no kernel image", "nokernelimage", "arch_mismatch")
 
@@ -112,7 +112,7 @@ def _no_driver_library(environment: Environment, name: str) -> Finding:
 
 
 def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
-    """Find why ONNX Runtime does not use the GPU: one cause, the deepest."""
+    """Find the root cause why ONNX Runtime does not use the GPU."""
     found = environment.computing.onnxruntime
     trials = {trial.requested: trial for trial in found.trials}
     if not found.version:
@@ -211,7 +211,7 @@ def _old_driver(
 
 
 def _old_cudnn(environment: Environment, gpu: NvidiaGpu) -> list[Finding]:
-    """Find a cuDNN that no longer serves an old GPU."""
+    """Find a cuDNN that no longer supports an old GPU."""
     text = environment.packages.installed.get("nvidia-cudnn-cu12", "")
     version = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
     if gpu.capability is None or gpu.capability >= TURING or version <= OLD_CUDNN:

@@ -158,11 +158,11 @@ CUDA_12 = Generation(
     special_driver={(10, 0): 570, (10, 3): 570, (12, 0): 570},
 )
 GENERATIONS = (CUDA_13, CUDA_12)
-"""The preferred one first: it is that of requirements.txt."""
+"""Sets of packages; the preferred one, that of requirements.txt, is first."""
 TORCH_FOR_OLD = "cu126"
-"""uv's name for builds of torch that still serve Maxwell, Pascal and Volta."""
+"""uv's name for builds of torch that still support Maxwell, Pascal and Volta."""
 OLD_CUDNN: Version = (9, 10)
-"""The last cuDNN 9 that serves GPUs before Turing."""
+"""The last cuDNN 9 that supports GPUs before Turing."""
 MAXWELL: Capability = (5, 0)
 TURING: Capability = (7, 5)
 DIRECTML = "1.24.4"
@@ -203,7 +203,7 @@ def least_driver(
 def best_generation(
     gpu: Capability | None, driver: Version | None, system: System
 ) -> Generation | None:
-    """Return the newest packages that serve a GPU with its driver; None: there are none.
+    """Return the newest packages that support a GPU with its driver; None: there are none.
 
     Unknown values count as correct.
     """
@@ -217,7 +217,7 @@ def best_generation(
 
 
 def table() -> list[str]:
-    """Return the table of docs/gpu.md: which packages serve which GPUs, in Markdown."""
+    """Return the table of docs/gpu.md: which packages support which GPUs, in Markdown."""
     lines = [
         "| GPUs | compute capability | Linux | Windows | NVIDIA driver |",
         "|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Probes of Linux: files of the kernel, devices and the rights to them."""
+"""Probes of Linux: kernel files, devices and access rights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USB3_CAMERAS = {
 _REALSENSE = ("0ad3", "0ad4", "0b07", "0b3a", "0b5b", "0b5c", "0b64", "0b68")
 _SERVICES = ("ModemManager", "brltty")
 _NICE = 25
-"""RLIMIT_NICE that allows what the engine asks for: five steps."""
+"""RLIMIT_NICE that permits the engine's priority: five steps."""
 _GPU_CLASSES = ("0x0300", "0x0302", "0x0380")
 
 
@@ -100,7 +100,7 @@ def access(path: str) -> tuple[bool, str]:
 
 
 def devices(ports: tuple[SerialPort, ...]) -> Devices:
-    """Return cameras, and what decides about access."""
+    """Return cameras, serial ports and access rights."""
     now, member = _groups()
     limit = text("/sys/module/usbcore/parameters/usbfs_memory_mb").strip()
     return Devices(

@@ -1,4 +1,4 @@
-"""Parsers of what operating systems and drivers print; unreadable text gives nothing."""
+"""Parsers of the output of operating systems and drivers; unreadable text gives no values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PNP_ERRORS = {
     43: "Windows has stopped it because it reported problems",
     45: "it is not connected",
 }
-"""What the error codes of Windows' device manager mean."""
+"""Meaning of the error codes of Windows' device manager."""
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^;\s]+)\s*(?:;\s*(.*))?$")
 _MARKER = re.compile(r"""^sys_platform\s*(==|!=)\s*["'](\w+)["']$""")
 _PLATFORMS: Mapping[System, str] = {
@@ -139,7 +139,7 @@ def file_system(text: str, folder: str) -> str:
 
 
 def cuda_library(file: str, path: str) -> Library | None:
-    """Return the CUDA library that a file name stands for; None: it is another file.
+    """Return the CUDA library of a file name; None: it is another file.
 
     >>> cuda_library("libcudnn.so.9", "there").major
     9
@@ -189,7 +189,7 @@ def json_of(text: str) -> dict[str, Any]:
 
 
 def entries(value: object) -> list[dict[str, Any]]:
-    """Return the objects of what PowerShell writes for none, one or several."""
+    """Return the objects in PowerShell's output, which may be none, one or several."""
     if isinstance(value, dict):
         return [value]
     if isinstance(value, list):
@@ -198,14 +198,14 @@ def entries(value: object) -> list[dict[str, Any]]:
 
 
 def pnp_error(code: object) -> str:
-    """Return in words an error code of Windows' device manager; empty: none."""
+    """Return the text for an error code of Windows' device manager; empty: no error."""
     if not isinstance(code, int) or code == 0:
         return ""
     return _PNP_ERRORS.get(code, f"Windows reports the error code {code}")
 
 
 def exclusions(value: object) -> tuple[str, ...] | None:
-    """Return the folders that Windows Defender leaves out; None: unknown.
+    """Return the folders that Windows Defender excludes; None: unknown.
 
     Windows lists them for administrators only; others get a sentence that begins with N/A.
     """

@@ -1,4 +1,4 @@
-"""Summary of a snapshot: what the computer has, in a line for each part."""
+"""Summary of a snapshot: one line for each part of the computer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from deeplabstream.doctor.environment import Environment
 
 
 def summary(environment: Environment) -> list[str]:
-    """Return one line for each part that was seen."""
+    """Return one line for each part that was detected."""
     return [f"{name:<17}{text}" for name, text in _parts(environment) if text]
 
 

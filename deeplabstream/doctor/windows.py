@@ -35,7 +35,7 @@ _USB_SERIAL = ("1a86", "10c4", "0403", "067b", "2341", "2e8a", "16c0")
 def cameras(
     report: dict[str, Any],
 ) -> tuple[tuple[UsbCamera, ...], tuple[SerialPort, ...]]:
-    """Return cameras, and boards without a driver, of what PowerShell told."""
+    """Return cameras, and boards without a driver, from PowerShell's output."""
     found: list[UsbCamera] = []
     boards: list[SerialPort] = []
     for device in parsing.entries(report.get("devices")):
@@ -51,7 +51,7 @@ def cameras(
 
 
 def graphics(report: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return GPUs of NVIDIA and of others, of what PowerShell told."""
+    """Return GPUs of NVIDIA and of others, from PowerShell's output."""
     nvidia, other = [], []
     for device in parsing.entries(report.get("devices")):
         name = str(device.get("Name") or "")
@@ -68,7 +68,7 @@ def graphics(report: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def scheduling(
     report: dict[str, Any], plan: str, on_battery: bool | None
 ) -> Scheduling:
-    """Return power and antivirus of what PowerShell and powercfg told."""
+    """Return power plan and antivirus from the output of PowerShell and powercfg."""
     scan = report.get("realtime")
     products = report.get("antivirus")
     names = products if isinstance(products, list) else [products]
@@ -117,7 +117,7 @@ def screen_size() -> tuple[int, int] | None:
 
 
 def file_system(folder: str) -> str:
-    r"""Return a folder's file system; cifs: it is on another computer.
+    r"""Return a folder's file system; cifs: a network drive.
 
     >>> file_system(r"\\server\share\runs")
     'cifs'
@@ -137,7 +137,7 @@ def file_system(folder: str) -> str:
 
 
 def _registry(place: str, name: str) -> object:
-    """Return a value of the registry's part for the whole computer; None: none."""
+    """Return a registry value of HKEY_LOCAL_MACHINE; None: missing."""
     if sys.platform == "win32":
         import winreg
 

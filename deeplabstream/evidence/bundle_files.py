@@ -47,7 +47,7 @@ _PROGRAM = ("deeplabstream", "cameras", "experiments", "outputs")
 
 
 def networks_of_run(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hashes of a run's networks by name; empty hash: it has no file."""
+    """Return the hashes of a run's networks by name; empty: the network has no file."""
     model = facts["model"] or {}
     networks = [model, *model.get("cameras", {}).values()]
     return {
@@ -97,7 +97,7 @@ def _cells(step: Step) -> tuple[object, ...]:
 
 
 def different_lines(one: str, other: str) -> int:
-    """Return how many lines of two texts differ; lines that only one has count."""
+    """Return how many lines of two texts differ, including lines that only one has."""
     lines, others = one.splitlines(), other.splitlines()
     differ = sum(a != b for a, b in zip(lines, others, strict=False))
     return differ + abs(len(lines) - len(others))

@@ -47,13 +47,13 @@ from deeplabstream.settings.loading import load
 
 
 def _has_own_code(bundle: Path) -> bool:
-    """Return whether the rig in use has the plug-ins of the rig that made the bundle."""
+    """Return whether the current rig has the plug-ins of the rig that made the bundle."""
     here = code_hash(current(), () if current() == ROOT else PLUGIN_FOLDERS)
     return here == code_hash(bundle / PLUGINS, PLUGIN_FOLDERS)
 
 
 def _strays(bundle: Path) -> Iterator[PurePosixPath]:
-    """Yield what no manifest lists: pipes, devices and empty folders.
+    """Yield the items that the manifest does not list: pipes, devices and empty folders.
 
     Networks and plug-ins may have had empty folders, which were copied.
     """
@@ -68,7 +68,7 @@ def _strays(bundle: Path) -> Iterator[PurePosixPath]:
 
 @dataclass
 class Verification:
-    """What a bundle proves."""
+    """Result of verifying a bundle."""
 
     name: str = ""
     """SHA-256 of the manifest."""
@@ -307,7 +307,7 @@ def _check_timing(folder: RunFolder, result: Verification) -> None:
 
 
 def _differences(folder: RunFolder, test: Path) -> list[str]:
-    """Return in what a run differs from a latency test in the bundle."""
+    """Return the settings in which a run differs from a latency test in the bundle."""
     if not test.is_file():
         return []
     try:

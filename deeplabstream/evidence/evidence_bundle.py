@@ -47,7 +47,7 @@ from deeplabstream.recording.run_opening import open_run_folder
 
 SCHEMA = 1
 BUNDLE = "bundle"
-"""Word for this export, and name of its folder."""
+"""Name of this export format and of its folder."""
 METADATA = "ro-crate-metadata.json"
 _EXPORT = "export"
 _HIDDEN = shutil.ignore_patterns(".*", "__pycache__*")
@@ -103,7 +103,7 @@ def write_bundle(
 
 
 def _place(new: Path, bundle: Path, old: Path) -> None:
-    """Rename `new` to `bundle`, and what was there to `old`; OSError: all is as it was.
+    """Rename `new` to `bundle` and the previous folder to `old`; OSError: nothing was changed.
 
     DeviceError: it could not be renamed back from `old`, and stays there.
     """
@@ -162,7 +162,7 @@ def _copy_run(source: RunFolder, into: Path) -> None:
 
 
 def _copy_networks(folder: RunFolder, into: Path) -> Iterator[str]:
-    """Copy the networks of the run; yield a sentence for each that is not there."""
+    """Copy the networks of the run; yield a sentence for each that is missing."""
     for name, sha256 in networks_of_run(folder.facts).items():
         try:
             model = find_model(name)
@@ -180,7 +180,7 @@ def _copy_networks(folder: RunFolder, into: Path) -> Iterator[str]:
 
 
 def _copy_plugins(into: Path) -> None:
-    """Copy the code of the rig in use, if it has own code."""
+    """Copy the plug-ins of the current rig, if it has any."""
     rig = current()
     if rig == ROOT:
         return
@@ -190,7 +190,7 @@ def _copy_plugins(into: Path) -> None:
 
 
 def _copy_timing(folder: RunFolder, into: Path) -> Iterator[str]:
-    """Copy the latency tests that a run names; yield a sentence for each that is not there."""
+    """Copy the latency tests of a run; yield a sentence for each that is missing."""
     for test in latency_tests(folder):
         file = current() / FOLDER / Path(test["file"]).name
         if not file.is_file() or file_hash(file) != test["sha256"]:
@@ -201,7 +201,7 @@ def _copy_timing(folder: RunFolder, into: Path) -> Iterator[str]:
 
 
 def _prove(folder: RunFolder, table: Path) -> dict[str, object]:
-    """Re-run the decisions, write them, and return what was found."""
+    """Re-run the decisions, write them, and return the differences."""
     recorded, now = decisions(folder)
     table.write_text(now, "utf-8", newline="\n")
     return {
@@ -242,7 +242,7 @@ _DESCRIBED = {
 
 
 def _write_metadata(bundle: Path, facts: Mapping[str, Any]) -> None:
-    """Write the description by RO-Crate; ImportError: rocrate is not installed."""
+    """Write the RO-Crate metadata; ImportError: rocrate is not installed."""
     from rocrate.model.contextentity import ContextEntity
     from rocrate.rocrate import ROCrate
 

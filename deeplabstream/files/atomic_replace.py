@@ -19,7 +19,7 @@ _IN_USE = (5, 32)
 
 
 def replace(draft: Path, file: Path) -> None:
-    """Rename `draft` to `file` in one step; OSError: both are as they were.
+    """Rename `draft` to `file` atomically; OSError: both are unchanged.
 
     Windows does not replace a file that a program has open. The renaming is tried again for
     `PATIENCE_S`; then the error names the file, not the draft.
@@ -42,7 +42,7 @@ def replace(draft: Path, file: Path) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; rename the file to `path` when the block ends well.
+    """Yield a path to write to; rename the file to `path` when the block succeeds.
 
     The path has the same name in a hidden folder beside `path`, so that formats chosen by
     the ending work. Other files that are written there, such as a table beside a video, are

@@ -34,7 +34,7 @@ def plain_cell(value: object) -> object:
 
 
 def written_cell(value: object) -> object:
-    """Return the cell of which `plain_cell` has made this one."""
+    """Return the original of a cell that `plain_cell` has changed."""
     is_marked = isinstance(value, str) and value.startswith(
         tuple(f"'{sign}" for sign in _FORMULA)
     )

@@ -1,4 +1,4 @@
-"""Exclusive writing: of programs that read, change and write a file, one does so at a time."""
+"""Exclusive writing: only one program at a time reads, changes and writes a file."""
 
 import ctypes
 import errno
@@ -14,11 +14,11 @@ from deeplabstream.core.errors import DeviceError
 PATIENCE_S = 10.0
 """Time after which another program's lock is an error."""
 WINDOW_PATIENCE_S = 1.0
-"""The same where a window waits meanwhile."""
+"""The same for a window, which must stay responsive."""
 _ATTEMPTS = 100
 """Number of times that a hidden file may be deleted while it is checked."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""Errors of file systems that lock no files: some mounts of NFS and CIFS."""
+"""Errors of file systems without locks, such as some mounts of NFS and CIFS."""
 _GENERIC_WRITE, _DELETE = 0x40000000, 0x10000
 _OPEN_ALWAYS = 4
 _DELETE_ON_CLOSE = 0x04000000
@@ -27,7 +27,7 @@ _DENIED, _IN_USE = 5, 32
 
 
 class BeingWrittenError(DeviceError):
-    """Another program has the file."""
+    """Another program is writing the file."""
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
 
 
 def is_locked(file: Path) -> bool:
-    """Return whether a program has the file exclusively, without waiting.
+    """Return without waiting whether a program has locked the file.
 
     False also where that can't be known: the file system can't lock files. Several
     programs may ask at the same time. The hidden file of a killed program stays.
@@ -77,13 +77,13 @@ def is_locked(file: Path) -> bool:
 
 
 def discard_lock(file: Path) -> None:
-    """Remove the hidden file of a killed program; no program may write `file` any more."""
+    """Remove the lock file of a killed program; no program may write `file` any more."""
     with suppress(OSError):
         _lock_of(file).unlink()
 
 
 def _is_held(lock: Path) -> bool | None:
-    """Return whether a program has the hidden file; None: it was deleted meanwhile.
+    """Return whether a program holds the lock file; None: it was deleted in the meantime.
 
     Others who ask at the same time do not count: they share the lock that is tried.
     """

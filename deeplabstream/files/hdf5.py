@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import h5py
 
 ALWAYS_ALLOWED = 64 * 2**20
-"""Bytes that any array may declare."""
+"""Size in bytes that is allowed for any array."""
 TIMES_THE_FILE = 64
 """Largest ratio of an array's declared bytes to the bytes of its (compressed) file."""
 PATIENCE_S = 30.0
@@ -134,7 +134,7 @@ def _datasets(content: "h5py.File") -> "Iterator[h5py.Dataset]":
 
 @lru_cache(maxsize=256)
 def _try(file: Path, size: int, changed_ns: int) -> None:
-    """Read all of the file in another process; `changed_ns` is for the cache alone."""
+    """Read the whole file in another process; `changed_ns` is only a key of the cache."""
     patience_s = PATIENCE_S + size / BYTES_PER_S
     too_long = "it is damaged: reading it by HDF5 did not end within {:.0f} s"
     try:
@@ -181,7 +181,7 @@ def _read_through(file: Path) -> None:
 
 
 def _limit(what: int, most: int) -> None:
-    """Set a limit of this process, unless a lower one holds already."""
+    """Set a limit of this process, unless a lower one is set."""
     if sys.platform != "win32":
         import resource
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_BYTES = 2**31
-"""Largest total size of the arrays of one `.npz` file: 2 GiB."""
+"""Largest total size of the arrays of one `.npz` file, 2 GiB."""
 
 
 def read_array(file: Path) -> NDArray[Any]:

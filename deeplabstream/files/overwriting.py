@@ -31,7 +31,7 @@ def free_path(path: Path) -> Path:
 def check_new(
     folder: Path, fault: type[DeepLabStreamError] = DeepLabStreamError
 ) -> None:
-    """Raise a `fault` unless the folder to make is new, or empty."""
+    """Raise a `fault` unless the new folder does not exist or is empty."""
     if not would_overwrite(folder):
         return
     what = "is not empty" if folder.is_dir() else "is a file"

@@ -1,4 +1,4 @@
-"""HDF5 tables of pandas: written by pandas, read without it, which would unpickle objects.
+"""HDF5 tables of pandas, read without pandas, because it would unpickle objects.
 
 Both layouts are read. `fixed` stores the levels of each axis, the level of each row or
 column, and a block of values. `table` stores rows as records and the names of columns as a
@@ -32,12 +32,12 @@ Labels = list[tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hdf5Table:
-    """A table of DeepLabCut's kind."""
+    """A table in the layout of DeepLabCut."""
 
     levels: tuple[str, ...]
     """`LEVELS`, or all but `individuals`."""
     columns: Labels
-    """One word per level."""
+    """One label per level."""
     rows: Labels
     """Name of each row, in one part or three."""
     values: NDArray[np.float64]
@@ -65,7 +65,7 @@ def read_hdf5_table(file: Path) -> Hdf5Table:
 def write_hdf5_table(
     table: "DataFrame", file: Path, layout: Literal["fixed", "table"] = "fixed"
 ) -> None:
-    """Write a table as DeepLabCut has it; OSError: it can't be written."""
+    """Write a table in DeepLabCut's layout; OSError: it can't be written."""
     try:
         table.to_hdf(file, key=KEY, mode="w", format=layout)
     except RuntimeError as error:  # HDF5ExtError of tables
@@ -98,7 +98,7 @@ def _records(table: "h5py.Group") -> tuple[Labels, Labels, NDArray[np.float64]]:
 
 
 class _Plain(pickle.Unpickler):
-    """Unpickles lists, tuples, strings and numbers, and calls nothing."""
+    """Unpickler that creates only lists, tuples, strings and numbers, and calls nothing."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise ValueError(f"its column names try to call {module}.{name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from deeplabstream.core.errors import DeepLabStreamError
 
 _LONGEST, _LONGEST_PATH = 255, 2000
-"""Bytes of a file's name, and of a path in a folder."""
+"""Longest file name and longest path in a folder, in bytes."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -35,7 +35,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def inside_for_writing(folder: Path, name: str) -> Path:
-    """Return the path as `inside` does; refuse also symbolic links out of the folder."""
+    """Return the path as `inside` does, but reject symbolic links out of the folder."""
     path = inside(folder, name)
     whole = folder.resolve()
     if whole not in (path.resolve(), *path.resolve().parents):

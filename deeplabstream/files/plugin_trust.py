@@ -28,9 +28,9 @@ PLUGIN_FOLDERS = ("cameras", "experiments", "outputs")
 _CACHE = "trusted_plugins.json"
 _COMPILED = "__pycache__"
 _MOST = 1000
-"""Folders that are remembered."""
+"""Largest number of stored folders."""
 _MOST_NAMED = 10
-"""Files that a question names."""
+"""Largest number of files named in a question."""
 
 
 def plugin_hashes(rig: Path) -> dict[str, str]:
@@ -43,7 +43,7 @@ def plugin_hashes(rig: Path) -> dict[str, str]:
 
 
 def _hash(file: Path) -> str:
-    """Return the SHA-256; empty: it is no file, or can't be read."""
+    """Return the SHA-256 of a file; empty: it is not a file, or can't be read."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
     except OSError:
@@ -51,7 +51,7 @@ def _hash(file: Path) -> str:
 
 
 def _importable_files(folder: Path) -> Iterator[Path]:
-    """Yield the files that Python can import; links to folders are followed, as it does."""
+    """Yield the files that Python can import, also through links to folders."""
     visited = set[Path]()
     for place, folders, files in os.walk(folder, followlinks=True):
         resolved = Path(place).resolve()
@@ -103,7 +103,7 @@ def _confirmed() -> dict[str, dict[str, str]]:
 
 
 def trust(rig: Path, hashes: dict[str, str] | None = None) -> None:
-    """Remember the plug-ins of a rig folder as confirmed.
+    """Store the plug-ins of a rig folder as confirmed.
 
     `hashes` are those of the files that the user has seen; None: of the present ones.
     """
@@ -138,12 +138,13 @@ def _is_terminal(stream: object) -> bool:
 
 
 class TrustQuestion:
-    """How this process asks whether plug-ins may be run."""
+    """Asks, once per process, whether plug-ins may be run."""
 
     def __init__(self) -> None:
         self.show: Question = question_in_terminal
         self.answered = False
-        """Whether the first question is answered by yes: the option --trust."""
+        """Whether the first question is already answered with yes, by the option
+        --trust."""
         self._refused: list[tuple[Path, dict[str, str]]] = []
 
     def check(self, rig: Path) -> None:

@@ -53,13 +53,13 @@ Block: TypeAlias = ReportText | ReportTable | ReportPlot | ReportMarkup
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportSection:
-    """A heading and what follows it."""
+    """A section: heading and content."""
 
     title: str
     blocks: Sequence[Block]
     level: int = 2
     is_folded: bool = False
-    """An HTML page opens it on a click; a PDF has it at its end, in small type."""
+    """Collapsed in an HTML page; at the end of a PDF, in small type."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ CONFIGS = Path("experiments", "configs")
 _PACKAGES = ("cameras", "experiments", "experiments.triggers", "outputs")
 MANIFEST = "manifest-sha256.txt"
 _RECORDS = ("run.json", MANIFEST)
-"""A folder with one of these is a run folder or an evidence bundle, not a rig."""
+"""Files that identify a folder as a run folder or an evidence bundle, not a rig."""
 
 
 def current() -> Path:
@@ -50,7 +50,7 @@ def is_named() -> bool:
 
 
 def _is_record(folder: Path) -> bool:
-    """Return whether a folder is of a run: its code is never executed."""
+    """Return whether a folder is a run folder: its code is never executed."""
     return any((folder / name).exists() for name in _RECORDS)
 
 
@@ -79,13 +79,13 @@ def config_places(folder: Path | None = None) -> list[Path]:
 
 
 def use(folder: Path) -> None:
-    """Make a folder the rig in use, in this process and those that it starts."""
+    """Use a folder as the rig, in this process and its child processes."""
     os.environ[VARIABLE] = str(folder.resolve())
     refresh_plugins()
 
 
 def use_for_settings(folder: Path) -> None:
-    """Use the plug-ins in `folder`, which holds the loaded settings.
+    """Use the plug-ins in `folder`, from which the settings were loaded.
 
     A folder without plug-ins, a run folder and an evidence bundle do not change the rig in
     use: the code in them is never executed. SettingsError: the plug-ins of the rig in use
@@ -101,7 +101,7 @@ def use_for_settings(folder: Path) -> None:
 
 
 _own_folders: dict[str, str] = {}
-"""The folder of the rig that a loaded package of plug-ins extends over, by package."""
+"""Rig folders that extend the loaded packages of plug-ins, by package."""
 
 
 def plugin_path(built_in: Iterable[str], package: str) -> list[str]:

@@ -49,7 +49,7 @@ def read_entries(file: Path) -> dict[str, dict[str, Any]]:
 def add_entries(
     file: Path, entries: dict[str, dict[str, Any]], most: int | None = None
 ) -> None:
-    """Add entries to a JSON file in the cache; errors of writing are ignored.
+    """Add entries to a JSON file in the cache; write errors are ignored.
 
     Above `most` entries, the oldest are removed. Nothing is lost when several programs add.
     """

@@ -35,7 +35,7 @@ _SLOT_HEAD = 32
 _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
 _RESERVED = 8
-"""One of this many slots is reserved for notes and edges, half of them for edges only."""
+"""Share of slots reserved for notes and edges (1 / 8), half of it for edges only."""
 _WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED, _HEARTBEAT = range(6)
 
 
@@ -174,7 +174,7 @@ class JournalWriter:
 
 
 class JournalReader:
-    """Reads entries in order; counts those that were overwritten before."""
+    """Reads entries in order; counts those that were overwritten before they were read."""
 
     def __init__(
         self, journal: Journal, recorder: bool = False, from_start: bool = False
@@ -306,7 +306,7 @@ def _plain_pose(pose: Pose) -> tuple[object, ...]:
 
 
 def _restored(value: Any) -> Any:
-    """Return the value that `_plain` has converted."""
+    """Return the original value of what `_plain` converted."""
     if type(value) is not tuple:
         return value
     number, fields = value

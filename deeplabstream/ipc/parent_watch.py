@@ -39,7 +39,7 @@ def wait_for_end_of_parent(parent: BaseProcess) -> None:
 
 
 def end_with_parent() -> None:
-    """End this process at once, from a thread of its own, when its parent has ended."""
+    """Start a thread that ends this process as soon as its parent has ended."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

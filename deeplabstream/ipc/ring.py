@@ -59,12 +59,12 @@ def memory_fence(machine: str = "") -> Callable[[], None]:
 
 
 def _no_fence() -> None:
-    """Do nothing: the CPU keeps the order."""
+    """Do nothing: this CPU does not reorder the accesses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Number and times of a frame, without its image."""
+    """Frame header: number and times of a frame, without its image."""
 
     index: int
     time_ns: int
@@ -102,7 +102,7 @@ class SharedBlock(SharedMemory):
     """Shared memory that stays mapped as long as an array refers to it."""
 
     def __del__(self) -> None:
-        """Do nothing: access to an array in memory that was unmapped would crash."""
+        """Do nothing, because arrays may still refer to the memory: unmapping it would crash."""
 
     def populate(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Map all pages now, so that their first use causes no page fault; on Linux.
@@ -133,7 +133,7 @@ class SharedBlock(SharedMemory):
             resource_tracker.unregister(f"/{self.name.lstrip('/')}", "shared_memory")
 
     def drop(self) -> None:
-        """Unmap, unless an array refers to the memory."""
+        """Unmap the memory, unless an array refers to it."""
         try:
             self.close()
         except BufferError:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def remove_shared_memory(memory: Iterable[str], semaphores: Iterable[str]) -> None:
-    """Remove shared memory and semaphores of these names; missing ones are ignored.
+    """Remove shared memory and semaphores by name; missing ones are ignored.
 
     Windows does so itself. Python's resource tracker does so only if it was not killed too;
     in a live one they are unregistered.

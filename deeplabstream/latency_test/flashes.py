@@ -19,22 +19,22 @@ from deeplabstream.latency_test.led_rig import (
 T = TypeVar("T")
 
 EARLY_NS = 50_000_000
-"""Time by which a frame and an answer may seem to be earlier than their flash: the mapping of the
-board's clock to the run's has an error."""
+"""Largest time by which a frame or an answer may precede its flash, because of errors
+of the clock mapping."""
 
 CLOCKS_NS = 5_000_000
-"""Time by which the photodiode may seem to see the patch before it was painted."""
+"""Largest time by which the photodiode may precede the painting of the patch."""
 
 
 @dataclass(frozen=True)
 class Flash:
-    """One flash that the rig answered. Times of the run's clock in ns, the board's in us.
+    """One flash with a measured answer. Times of the run's clock in ns, the board's in us.
 
     The light is an LED's or a screen patch's; see `Wiring`.
     """
 
     frame: int
-    """Index of the first frame on which the detector saw it."""
+    """Index of the first frame in which the flash was detected."""
     led_us: int
     """When it was lit, by the board's clock; of a patch without a photodiode `led_ns`, in us."""
     led_ns: int
@@ -46,7 +46,7 @@ class Flash:
     decided_ns: int
     written_ns: int
     acted_ns: int
-    """Time of the switching by the device's report; 0: it sends none."""
+    """Switching time that the device reported; 0: it sends no reports."""
     answer_ns: int
     answer_us: int
     """When the board read the output's edge, by the clock of `led_us`; both 0: no output was
@@ -54,7 +54,7 @@ class Flash:
 
     @property
     def half(self) -> bool:
-        """Whether it ends with the decision."""
+        """Whether the measurement ends with the decision."""
         return not self.answer_ns
 
     @property
@@ -82,7 +82,7 @@ class Flash:
 
     @property
     def led_to_output_ms(self) -> float:
-        """From the LED to the answer; by the board's clock only, if that has recorded both."""
+        """From the LED to the answer; only by the board's clock if that has recorded both."""
         return (self.answer_us - self.led_us) / 1e3
 
     @property
@@ -111,17 +111,17 @@ class Events:
     """Frames on which the output was commanded on."""
     acted: list[Acknowledged] = field(default_factory=list)
     led: list[Sensed] = field(default_factory=list)
-    """The LED or patch, each time it was lit; a photodiode, each time it saw light."""
+    """Onsets of the LED or patch, or of the photodiode."""
     painted: list[Sensed] = field(default_factory=list)
-    """The patch, each time it was painted lit, where a photodiode saw it too."""
+    """Times at which the patch was painted lit, where a photodiode also detected it."""
     answers: list[Sensed] = field(default_factory=list)
-    """The output's line, each time it became active."""
+    """Activations of the output's line."""
     round_trip_ns: int | None = None
     """Shortest time from a command to its device's answer; None: there was no answer."""
 
     @property
     def flashes(self) -> list[Sensed]:
-        """The flashes; of a patch the first light after each painting, not its flicker."""
+        """The flashes; with a patch, the first light after each painting, without its flicker."""
         if not self.wiring.photodiode_pin:
             return self.led
         return [seen for _, seen in self.seen_patches()]
@@ -136,7 +136,7 @@ class Events:
                 yield painted, seen
 
     def take(self, entry: object) -> None:
-        """Keep an entry that the test uses."""
+        """Store an entry if the test uses it."""
         output = self.wiring.switched
         match entry:
             case Step():
@@ -167,7 +167,7 @@ class Paired:
 
     flashes: tuple[Flash, ...]
     unseen: int
-    """Number of flashes that no frame showed."""
+    """Number of flashes that were detected in no frame."""
     unanswered: int
     """Number of flashes that switched the output, without an edge at the answer's pin."""
 

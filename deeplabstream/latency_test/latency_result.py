@@ -106,14 +106,14 @@ _MEANINGS = {
 
 
 def word_of(wiring: Wiring) -> str:
-    """Return the word for the beginning of a flash: `led`, `light` or `screen`."""
+    """Return the name of a flash's start: `led`, `light` or `screen`."""
     if wiring.screen is None:
         return "led"
     return "light" if wiring.photodiode_pin else "screen"
 
 
 def _clocks(word: str, output: str, error: str) -> Iterator[str]:
-    """Yield sentences on the clocks of the figures and on missing parts; `word` as `word_of`."""
+    """Yield sentences on the clocks used and on missing parts; `word` as `word_of`."""
     if not output:
         begin = "the light" if word == "light" else "the painting of the patch"
         yield (
@@ -142,5 +142,5 @@ def _clocks(word: str, output: str, error: str) -> Iterator[str]:
 
 
 def now() -> str:
-    """Return this moment for `LatencyResult.measured`."""
+    """Return the current time for `LatencyResult.measured`."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -145,7 +145,7 @@ class Wiring:
 
 
 def wiring_of(settings: Settings, requested: Wiring | None = None) -> Wiring:
-    """Return the wiring; what is not asked for is taken from the settings.
+    """Return the wiring; options that are not given are taken from the settings.
 
     With a screen, no output is chosen unless it is asked for.
 
@@ -223,7 +223,7 @@ def _only_port(settings: Settings, output: str) -> str:
 
 
 def settings_for_search(rig: Settings, wiring: Wiring, runs: Path) -> Settings:
-    """Return settings with which LED or patch flash, and no network runs."""
+    """Return settings for the search: LED or patch flash, and no network runs."""
     return _settings(rig, wiring, _NOTHING, runs, SEARCH_S, network=False)
 
 
@@ -307,7 +307,7 @@ def _settings(
 
 
 def _devices(wiring: Wiring, every_s: float) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield the sections of the board's pins, and of the output of half the loop."""
+    """Yield the sections of the board's pins, and of the output of a half-loop test."""
     pin = {"KIND": "BoardInput", "PORT": wiring.port, "DEBOUNCE_MS": "0"}
     if wiring.screen is None:
         yield (

@@ -1,4 +1,4 @@
-"""Latency test of a rig: find LED or patch, then let the output follow it and read that back."""
+"""Latency test of a rig: find the LED or patch, let the output follow it, and measure delays."""
 
 import tempfile
 from bisect import bisect_right
@@ -59,7 +59,8 @@ LEAST_FLASHES = 200
 EVERY_S = 0.6
 """Mean interval of the flashes; an answer must come within half of it."""
 SETTLE_S = 5.0
-"""Flashes before this time do not count: board and computer still compare their clocks."""
+"""Time before which flashes do not count, because the clocks are still being
+compared."""
 _START_S = 90.0
 SEARCH_LIMIT_S = 30.0
 _EDGES = 12
@@ -71,7 +72,7 @@ _EDGE_NS = 120_000_000
 _MOST_LATE_NS = 500_000_000
 """Longest delay with which frames may show the LED, by their times."""
 _TRIES = 10
-"""Flashes without a result after which the test is given up."""
+"""Flashes without a result after which the test is aborted."""
 _DIMMED = 0.03
 _SATURATED = 0.2
 _POLL_S = 0.01
@@ -313,7 +314,7 @@ def _found(
     lit: Sequence[Image],
     dark: Sequence[Image],
 ) -> LocatedFlash:
-    """Return the place of the LED; DeviceError: it is not seen, or the exposure is automatic."""
+    """Return the position of the LED; DeviceError: not found, or the exposure is automatic."""
     camera = f"[Camera {settings.deciding_camera}]"
     search = find_led(lit, dark)
     exposure = _exposure_key(settings)
@@ -543,7 +544,7 @@ def _check(paired: Paired, events: Events, settings: Settings, wiring: Wiring) -
 def _streaming(
     settings: Settings, agenda: Sequence[Action], stopped: Stopped
 ) -> Iterator[RigSession]:
-    """Yield a session in which everything of the agenda runs; close it at the end."""
+    """Yield a session in which all parts of the agenda run; close it at the end."""
     with RigSession(settings) as session:
         for news in carried_out(RequestQueue(agenda), session, _START_S):
             _check_news(session, news, stopped)
@@ -554,7 +555,7 @@ def _streaming(
 def _check_news(
     session: RigSession, news: Sequence[object], stopped: Stopped
 ) -> Sequence[object]:
-    """Return them; DeviceError: something failed, or the user stopped the test."""
+    """Return the events; DeviceError: something failed, or the user stopped the test."""
     if stopped():
         raise TestStoppedError("the latency test was stopped; outputs are off")
     for event in news:
@@ -568,7 +569,7 @@ def _check_news(
 def _news(
     session: RigSession, seconds: float, stopped: Stopped, painted: News
 ) -> Iterator[Sequence[object]]:
-    """Yield what happens in a session and to the patch, until the time is over."""
+    """Yield the events of a session and the patch until the time is over."""
     clock = SystemClock()
     end_ns = clock.now_ns() + round(seconds * 1e9)
     while clock.now_ns() < end_ns:

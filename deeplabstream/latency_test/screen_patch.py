@@ -26,7 +26,7 @@ News = Callable[[], list[Sensed]]
 
 
 class ScreenPatch:
-    """A window that is white while it is lit, else black."""
+    """A window that is white while the patch is lit, otherwise black."""
 
     def __init__(self, write: AcknowledgingWrite, name: str) -> None:
         self._write, self._name = write, name
@@ -37,7 +37,7 @@ class ScreenPatch:
 
     @contextmanager
     def flashing(self, every_s: float) -> Iterator[News]:
-        """Flash in another thread until the block ends; the patch is dark then."""
+        """Flash in another thread during the block; afterwards the patch is dark."""
         over = threading.Event()
         thread = threading.Thread(target=self._flash, args=(every_s, over), name=PATCH)
         thread.start()

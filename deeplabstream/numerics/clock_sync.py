@@ -16,9 +16,9 @@ _FORWARD_NS, _BACKWARD_NS = 200_000_000, 100_000_000
 """Smallest jump of a device's clock that is distinguished from early and late frames."""
 _JUMPED_FRAMES = 3
 _RECENT = 5
-"""Buckets that follow shorter delays at once."""
+"""Number of buckets that follow shorter delays at once."""
 _AGES = 30
-"""Frames whose shortest age a jump keeps."""
+"""Number of frames whose shortest age is kept over a jump."""
 
 
 @dataclass
@@ -33,9 +33,9 @@ class ClockSync:
     """
 
     max_drift_ppm: float = 500.0
-    """Drift that the device's clock may have against the run's."""
+    """Largest expected drift of the device's clock against the run's."""
     jump_ns: int = field(default=0, init=False)
-    """By how much the device's clock was set, as the last frame showed; else 0."""
+    """Jump of the device's clock that the last frame showed; 0: none."""
 
     def __post_init__(self) -> None:
         self._reset(0)
@@ -82,7 +82,7 @@ class ClockSync:
         return abs(deviation_ns - first_ns) < near_ns
 
     def _accept(self, device_ns: int, arrived_ns: int, age_ns: int) -> int:
-        """Learn from a frame that is at least so old."""
+        """Update the estimate from a frame with a known minimum age."""
         self._unexpected.clear()
         self._device_ns, self._arrived_ns = device_ns, arrived_ns
         self._learn(device_ns, arrived_ns - age_ns - device_ns)
@@ -162,7 +162,7 @@ class ClockSync:
 
 @dataclass
 class CounterUnwrapper:
-    """Unwraps a counter that starts again at its end.
+    """Unwraps a counter that overflows.
 
     GigE Vision counts blocks with 16 bits and leaves out 0: `first=1`.
     """

@@ -35,9 +35,9 @@ class CameraControl:
     """A setting of an open camera that can be changed between two frames."""
 
     key: str
-    """The field of the camera's class."""
+    """Field of the camera's class."""
     now: Value
-    """Value that the device reports; None: it reports none."""
+    """Value that the device reports; None: not available."""
     low: Value = None
     """Lowest and, in `high`, highest value; None: unknown. `high` of an area is the whole
     frame."""
@@ -107,9 +107,9 @@ class CapturedFrame:
     """What the device reports about one frame."""
 
     index: int
-    """Counts every exposure of the device from 0: a gap is a frame that it lost."""
+    """Number of the exposure at the device, from 0: a gap is a lost frame."""
     exposed_ns: int | None = None
-    """When it was exposed, on the run's clock; None: the device can't say."""
+    """Time of exposure on the run's clock; None: the device does not report it."""
     device_id: int | None = None
     """The device's own frame number, unchanged: it may start at any value and may restart.
     None: the device gives none."""
@@ -130,7 +130,7 @@ class CameraStream:
     """An open camera."""
 
     format: ImageFormat
-    """What it really delivers, not what was requested."""
+    """The delivered format, which may differ from the requested one."""
     read: Callable[[Image], CapturedFrame | None]
     """Wait for the next frame and write it into the image given, which has `format`'s
     shape and type (a slot of the ring: nothing is copied twice). None: the stream has ended.
@@ -281,7 +281,7 @@ class SynchronisedCamera(Camera):
     )
 
     def __post_init__(self) -> None:
-        """Refuse a leader of a camera that follows no pulses."""
+        """Reject a leader of a camera that follows no pulses."""
         if self.leader is not None and self.trigger != "line":
             raise ValueError(
                 f"LEADER = {self.leader} needs TRIGGER = line: with TRIGGER = "

@@ -54,7 +54,7 @@ class EventOutput(Output):
 
     @abstractmethod
     def sending(self) -> AbstractContextManager[Send]:
-        """Open the function that sends a message without blocking."""
+        """Open the connection and yield a function that sends a message without blocking."""
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
@@ -72,7 +72,7 @@ class EventSender(Protocol):
     """A `Write` that also gets the events of other outputs."""
 
     def __call__(self, level: float) -> object:
-        """Set its own level."""
+        """Set the output's own level."""
 
     def send_event(self, event: Edge | Mark) -> object:
         """Send an event, right after it happened."""

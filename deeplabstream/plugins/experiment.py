@@ -53,14 +53,14 @@ class MeasuresSoFar(Protocol):
 
 
 class NoMeasures:
-    """Measures where nothing is measured: none is defined."""
+    """Undefined measures, for a rig that measures nothing."""
 
     def value(self, measure: str, of: str = "", animal: str = "1") -> float:
-        """Return NaN."""
+        """Return NaN, because nothing is measured."""
         return nan
 
     def is_known(self, of: str = "", animal: str = "1") -> bool:
-        """Return False."""
+        """Return False, because nothing is measured."""
         return False
 
 
@@ -74,7 +74,7 @@ class Observation:
     time_s: float
     """Time of the deciding camera's frame, in seconds since the start of the stream."""
     triggers: Mapping[str, bool | None] = field(default_factory=dict)
-    """Answers by trigger; None: unknown."""
+    """States of the triggers by name; None: unknown."""
     poses: Mapping[str, Pose] = field(default_factory=dict)
     """By camera; NaN below the confidence threshold."""
     inputs: Mapping[str, float] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class PlanRunner:
         self.finished = False
 
     def step(self, observation: Observation) -> tuple[Command, ...]:
-        """Give the plan one observation and return its commands in order."""
+        """Pass one observation to the plan and return its commands in order."""
         commands: list[Command] = []
         if not isinstance(self._plan, GeneratorType):
             raise ExperimentError("plan() is not a generator: it has no yield")
@@ -165,7 +165,7 @@ class PlanRunner:
         return tuple(commands)
 
     def _about(self, wish: object) -> str:
-        """Return what is wrong with something that the plan yielded, and in which line."""
+        """Return the problem with what the plan yielded, and the line of code."""
         plan: Any = self._plan
         while isinstance(plan.gi_yieldfrom, GeneratorType):
             plan = plan.gi_yieldfrom
@@ -203,7 +203,7 @@ def during(trigger: str, at_most_s: float = inf) -> Plan[bool]:
 
 
 def wait(seconds: float) -> Plan[None]:
-    """Wait for `seconds` of the frames' time, at least one frame."""
+    """Wait for `seconds` of frame time, at least one frame."""
     start_s = (yield ObservationRequest.NOW).time_s
     while (yield ObservationRequest.NEXT).time_s - start_s < seconds:
         pass

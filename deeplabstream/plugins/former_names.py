@@ -1,4 +1,4 @@
-"""Names of earlier versions of the plug-in contract, and what they are called now.
+"""Names of earlier versions of the plug-in contract, and their present names.
 
 A plug-in of a user that still has one of them is refused with a sentence that names both.
 Methods of a contract are in its `former_methods`; this file has the rest.

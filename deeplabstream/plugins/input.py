@@ -25,7 +25,7 @@ class InputLevel:
 
     active: bool
     began_ns: int
-    """On the run's clock, by the device's own if it has one."""
+    """Time on the run's clock, measured by the device if it has a clock."""
     received_ns: int
     first: bool
     """The level at opening, not a change."""
@@ -40,7 +40,7 @@ class InputPulse:
     number: int
     """From 0 since opening; a gap: pulses whose times are not known."""
     began_ns: int
-    """On the run's clock, by the device's own."""
+    """Time on the run's clock, measured by the device."""
     received_ns: int
     device_us: int
     """Time of the pulse by the device's own clock, us."""

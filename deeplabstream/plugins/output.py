@@ -14,7 +14,7 @@ from deeplabstream.core.command import OutputName
 from deeplabstream.plugins.input import BoardPinAddress, Input
 
 Write: TypeAlias = Callable[[float], object]
-"""Set the level, from 0 (off) to 1 (all the way on). Returns within a millisecond."""
+"""Set the level, from 0 (off) to 1 (fully on). Returns within a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class DeviceReport:
 
     level: float
     sent_ns: int
-    """When the command left; when the device acted, if it did so by itself."""
+    """Time at which the command was sent; without a command, when the device acted."""
     acted_ns: int
-    """When the level changed, by the device's clock, on the run's."""
+    """Time of the change by the device's clock, converted to the run's clock."""
     received_ns: int
-    """When the device's answer arrived."""
+    """Time at which the device's answer arrived."""
     device_us: int = 0
     """Time of the change on the device's clock, unconverted."""
     cause: str = ""
@@ -40,7 +40,7 @@ class AcknowledgingWrite:
 
     write: Write
     check: Callable[[], object]
-    """Raises a failure since the last call; called ten times a second."""
+    """Raises an error that occurred since the last call; called ten times a second."""
     on_report: Callable[[DeviceReport], object] = lambda done: None
     """Called when the device reports that it set a level; set by the output bank."""
 
@@ -65,10 +65,10 @@ class AutonomousWrite(Protocol):
         """Start pulses; the device ends them, or `__call__` does."""
 
     def heartbeat(self, now_ns: int) -> object:
-        """Report that the loop is running; without that the device switches off."""
+        """Report that the loop is running; otherwise the device switches off."""
 
     def check(self) -> object:
-        """Raise a failure since the last call, as `AcknowledgingWrite` does."""
+        """Raise an error that occurred since the last call, as `AcknowledgingWrite` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ class Output(ABC):
     """An output of the rig: its fields are its settings; `with` opens it."""
 
     reopens: ClassVar[bool] = True
-    """Whether the guard can reopen it to switch it off when the engine has died.
-    False: it goes off by itself."""
+    """Whether the guard can reopen it to switch it off after the engine has ended.
+    False: it switches off by itself."""
 
     packages: ClassVar[tuple[str, ...]] = ()
     """Packages that `opened` imports; the guard imports them in advance."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 DRAWN = "new"
-"""Written for a seed: the program draws a number before each run, and records it."""
+"""Value of a seed option: the program draws and records a number before each run."""
 
 
 def _drawn_later(word: object) -> object:

@@ -114,12 +114,12 @@ class InputControl(RemoteControl):
 
     @property
     def alternates(self) -> bool:
-        """Whether the start that follows a start is a stop; arming begins with a start."""
+        """Whether starts and stops alternate; arming begins with a start."""
         return False
 
     @abstractmethod
     def command_of(self, seen: Sensed, was: bool) -> RemoteCommand | None:
-        """Return the request that a change of an input stands for; None: none.
+        """Return the request that a change of an input means; None: none.
 
         `was`: its last known level of this stream, also from before it was opened again.
         """
@@ -127,7 +127,7 @@ class InputControl(RemoteControl):
 
 @settings(frozen=True, kw_only=True)
 class RemoteRecorder(Remote, ABC):
-    """A remote that records beside this rig, and is started and stopped by it.
+    """A remote recorder that is started and stopped by this rig.
 
     Its methods are called in a thread of its own, one at a time. They raise DeviceError,
     or any error of the operating system, and return after a few times `timeout_s`.
@@ -168,7 +168,7 @@ class WrongTokenError(ValueError):
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only programs of this computer reach an address."""
+    """Return whether an address can only be reached from this computer."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -29,7 +29,7 @@ AnimalName = Annotated[str, BeforeValidator(str)]
 """The name of an animal, or its number, from 1 on."""
 
 Answer: TypeAlias = bool | None
-"""None: unknown."""
+"""State of a trigger; None: unknown."""
 MINUTE_S = 60.0
 
 
@@ -78,7 +78,7 @@ class Debouncer:
         self._total_s = 0.0
 
     def answer(self, raw: bool | None, time_s: float) -> bool | None:
-        """Return the debounced answer; times never decrease."""
+        """Return the debounced state; times never decrease."""
         if self._idle:
             return raw
         if self._on and not self.sham:
@@ -196,7 +196,7 @@ class DebounceSettings:
 
     @property
     def sham(self) -> bool:
-        """Whether it would be true now, had its onset not been drawn as sham."""
+        """Whether it would be true if its onset had not been drawn as sham."""
         return self._debouncer is not None and self._debouncer.sham
 
 
@@ -209,7 +209,7 @@ class Trigger(DebounceSettings, ABC):
     """
 
     former_keys: ClassVar[Mapping[str, frozenset[str]]] = {}
-    """Keys that earlier versions had, and the values with which they are ignored."""
+    """Keys of earlier versions, and the values with which they are ignored."""
     former_methods: ClassVar[Mapping[str, str]] = {
         "forget": "reset",
         "ask": "answer",
@@ -224,7 +224,7 @@ class Trigger(DebounceSettings, ABC):
     )
 
     def __init_subclass__(cls) -> None:
-        """Refuse a pose trigger that was written for an earlier version."""
+        """Reject a pose trigger that was written for an earlier version."""
         super().__init_subclass__()
         fields = [vars(kind).get("__annotations__", {}) for kind in cls.__mro__]
         if "holds" in vars(cls) and not any("bodyparts" in names for names in fields):
@@ -278,7 +278,7 @@ class BodyPartTrigger(Trigger):
         """
 
     def select_pose(self, pose: Pose) -> Pose | None:
-        """Return the pose that `holds` gets; None: the animal is not known."""
+        """Return the pose that `holds` gets; None: the identity is unknown."""
         return pose
 
     def bodyparts_visible(self, pose: Pose) -> bool:
@@ -318,7 +318,7 @@ class PoseTrigger(BodyPartTrigger):
         return {"ANIMAL": (self.animal,)} if self.animal else {}
 
     def select_pose(self, pose: Pose) -> Pose | None:
-        """Return ANIMAL's pose; None: its identity is not known."""
+        """Return ANIMAL's pose; None: its identity is unknown."""
         if len(pose.points) == 1 and self.animal == "1":
             return pose
         place = pose.animal(self.animal)
@@ -329,7 +329,7 @@ class PoseTrigger(BodyPartTrigger):
 
 @dataclass(frozen=True, slots=True)
 class TriggerContext:
-    """What is known on one frame besides the pose; values that are too old are unknown."""
+    """Context of a frame besides the pose; values that are too old are unknown."""
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of the triggers that the trigger names."""
@@ -354,7 +354,7 @@ class ContextTrigger(Trigger):
 
     @abstractmethod
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
-        """Return the answer; None when `context` does not suffice."""
+        """Return the answer; None when `context` is not sufficient."""
 
     def answer(self, context: TriggerContext, time_s: float) -> Answer:
         """Return the debounced answer; None: unknown."""

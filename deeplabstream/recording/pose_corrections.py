@@ -405,7 +405,7 @@ class _Poses:
         for array in (self._points, self._confidence, self._rejected):
             array[forward] = array[back]
 
-        # Flags contain the names of animals: exchange those of the two animals.
+        # Flags contain the names of animals: swap those of the two animals.
         count = len(self._table.skeleton.bodyparts)
         first, second = ([*range(at * count, (at + 1) * count)] for at in animals)
         names = {

@@ -16,7 +16,7 @@ _NAME = re.compile(r"(?!(trigger|behaviour|input)$)[^\W\d_][\w-]*")
 
 
 def parse_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names; ValueError when one can't head the columns of a table."""
+    """Return the names; ValueError: one is not usable as a column name."""
     for name in names:
         if not _NAME.fullmatch(name):
             raise ValueError(
@@ -82,7 +82,7 @@ class Animals:
 def animal_name_problems(
     named: Sequence[tuple[str, str]], names: tuple[str, ...], count: int = MOST
 ) -> Iterator[str]:
-    """Yield a sentence for each animal that is not there.
+    """Yield a sentence for each animal that does not exist.
 
     `named`: where, and its name or number; `names` are those of [Animals], `count` is how
     many animals there can be.

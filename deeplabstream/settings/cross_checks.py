@@ -12,7 +12,7 @@ from deeplabstream.settings.validation_messages import guess
 
 
 def unit_problems(rig: Settings) -> Iterator[str]:
-    """Yield a sentence for each calibration that can't be, and each that is missing."""
+    """Yield a sentence for each calibration that is invalid or missing."""
     missing = set()
     for name, camera in rig.cameras.items():
         try:
@@ -28,7 +28,7 @@ def unit_problems(rig: Settings) -> Iterator[str]:
 
 
 def synchronisation_problems(rig: Settings) -> Iterator[str]:
-    """Yield a sentence for each camera that would wait for pulses that never come."""
+    """Yield a sentence for each camera that would wait for pulses without a source."""
     followers = {
         name: camera
         for name, camera in rig.cameras.items()
@@ -57,7 +57,7 @@ def synchronisation_problems(rig: Settings) -> Iterator[str]:
 
 
 def pulse_problems(rig: Settings) -> Iterator[str]:
-    """Yield a sentence for each input of pulses that does not fit the cameras."""
+    """Yield a sentence for each pulse input that does not match the cameras."""
     triggered: dict[str, str] = {}
     for name, device in rig.inputs.items():
         if not isinstance(device, PulseInput):
@@ -112,12 +112,12 @@ def _trigger_problems(
 
 
 def _runs_faster(camera: SynchronisedCamera, rate: float) -> bool:
-    """Return whether a camera's own rate has to be above that of the pulses, and is."""
+    """Return whether a camera's rate must be, and is, above that of the pulses."""
     return camera.rate_above_pulses and (camera.rate or 0) > rate
 
 
 def _in_circle(name: str, followers: Mapping[str, SynchronisedCamera]) -> bool:
-    """Return whether the leaders of a camera lead back to it."""
+    """Return whether the leaders of a camera form a cycle."""
     place = followers[name].leader
     for _ in followers:
         if place is None or place == name:
@@ -159,7 +159,7 @@ def _has_scale(rig: Settings, camera: str) -> bool:
 
 
 def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
-    """Return what names animals that are not there; `count`: how many there can be."""
+    """Return the settings that name missing animals; `count`: the largest number of animals."""
     named = [
         (f"[Trigger {name}] {key}", word)
         for name, trigger in rig.new_triggers().items()

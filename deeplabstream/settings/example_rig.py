@@ -9,7 +9,7 @@ from deeplabstream.files.rig_folder import CONFIGS, MODELS, SETTINGS
 from deeplabstream.settings.ini_reading import read_text
 
 EXAMPLE = ROOT / SETTINGS
-"""The rig of the program's own folder: the example, until a lab edits it."""
+"""The rig in the program's own folder: initially the example, which a lab may edit."""
 _TEXT = Path(__file__).with_name("example_settings.ini")
 _README = Path(__file__).with_name("rig_readme.md")
 

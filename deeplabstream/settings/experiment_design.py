@@ -1,4 +1,4 @@
-"""An experiment's file from answers: an experiment, its triggers and outputs, on a rig.
+"""Experiment design: an experiment file made from answers about triggers and outputs of a rig.
 
 Questions whose answers fill a section of settings.ini; who asks them is another matter.
 """
@@ -40,7 +40,7 @@ class Question:
     expected: str = ""
     """Kind of answer that is expected."""
     default: str | None = None
-    """What an empty answer means; None: it must be answered."""
+    """Meaning of an empty answer; None: an answer is required."""
     choices: Mapping[str, str] = field(default_factory=dict)
     """The permitted answers, each with its meaning; empty: any."""
     check: Callable[[str], str | None] = lambda word: None
@@ -54,7 +54,7 @@ class Question:
         return f"{self.section} {self.key}"
 
     def answer(self, text: str) -> str:
-        """Return the value of an answer; ValueError gives its fault."""
+        """Return the value of an answer; ValueError: it is invalid."""
         word = " ".join(text.split())
         if not word:
             if self.default is None:
@@ -142,7 +142,7 @@ def faults_of(
 
 
 def yes_or_no(section: str, key: str, about: str) -> Asking[bool]:
-    """Ask; the default is no."""
+    """Ask a yes-or-no question; the default is no."""
     choices = {"no": "", "yes": ""}
     return (yield Question(section, key, about, default="no", choices=choices)) == "yes"
 
@@ -162,20 +162,20 @@ MODEL = arena
 [Camera arena]
 KIND = SimulatedCamera
 """
-"""The rig that needs no device."""
+"""A rig without any device."""
 _CALMER = keys_of(DebounceSettings)
 
 
 @dataclass(frozen=True)
 class Design:
-    """What came of the answers."""
+    """Result of the answers."""
 
     text: str
     path: Path
 
 
 def design(overwrite: bool = False) -> Asking[Design]:
-    """Ask for everything; with `overwrite`, the file may be there already."""
+    """Ask all questions; with `overwrite`, the file may exist."""
     word = yield Question(
         "Rig",
         "FILE",
@@ -235,13 +235,13 @@ def _skeleton(rig: Settings) -> Skeleton | None:
 
 @dataclass
 class _Answers:
-    """What was answered so far."""
+    """The answers so far."""
 
     rig: Settings
     skeleton: Skeleton | None
     name: str = ""
     sections: dict[str, SectionTexts] = field(default_factory=dict)
-    """What is new, in the order of the answers."""
+    """New sections, in the order of the answers."""
     used: set[str] = field(default_factory=set)
     """Titles of the rig's own triggers and outputs that are named."""
     _open: list[str] = field(default_factory=list)
@@ -320,7 +320,7 @@ class _Answers:
                 yield from self._section(new)
 
     def _hint(self, family: str, key: str) -> str:
-        """Return what there is to choose from."""
+        """Return the available choices."""
         if family:
             new = [title.partition(" ")[2] for title in self._new(family)]
             names = dict.fromkeys([*self._existing(family), *new])
@@ -358,7 +358,7 @@ class _Answers:
         return check
 
     def _text(self, run: SectionTexts) -> str:
-        """Return the rig without what is not used, and what is new."""
+        """Return the text of the rig without unused sections, and with the new ones."""
         text = self.rig.text
         for title in read_sections(text).texts:
             family, _, name = title.partition(" ")

@@ -24,14 +24,14 @@ from deeplabstream.settings.validation_messages import (
 )
 
 _PASSWORD = re.compile(r"((?:^|//)[^\s:@/]+):(?!//).*@")
-"""User and password in an address, also in one that is mistyped."""
+"""User and password in an address, even if it is mistyped."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
 class Maker(Generic[T_co]):
-    """A class and its values: makes a new object at each call."""
+    """A class and its values; each call makes a new object."""
 
     kind: type[T_co]
     values: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Section(Generic[T]):
     """Keys that have a problem."""
 
     def maker(self, moved: Callable[[str], str | None]) -> Maker[T] | None:
-        """Return what makes the object; None, with `problems`, after a fault.
+        """Return a `Maker` of the object; None, with `problems`, after an error.
 
         `moved` returns the key that replaces one of version 1.
         """
@@ -81,7 +81,7 @@ class Section(Generic[T]):
         return maker if made is not None and not self.problems else None
 
     def complain(self, key: str, sentence: str) -> None:
-        """Note a problem of one key."""
+        """Add a problem of one key."""
         self.bad.add(key)
         word = self.texts.get(key)
         shown = _PASSWORD.sub(r"\1:…@", word or "")
@@ -89,7 +89,7 @@ class Section(Generic[T]):
         self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
 
     def cut(self, word: str, info: FieldInfo) -> Any:
-        """Return the word as pydantic takes it: None, text, or a list of texts."""
+        """Return the value as pydantic expects it: None, a text, or a list of texts."""
         annotation = info.annotation
         if not word and takes_nothing(annotation):
             return None
@@ -100,7 +100,7 @@ class Section(Generic[T]):
         return parts if is_list(annotation) else word
 
     def made(self, maker: Maker[T]) -> T | None:
-        """Return the object, None with `problems` when something is wrong."""
+        """Return the object; None, with `problems`, after an error."""
         try:
             return maker()
         except ValidationError as error:
@@ -154,7 +154,7 @@ _UNITS = {
     "V": "V",
     "PERCENT": "%",
 }
-"""Last parts of keys that name a unit."""
+"""Suffixes of keys that name a unit."""
 _CAPITALS = {"URL", "UDP", "CTI", "PWM", "MJPG"}
 
 
@@ -189,7 +189,7 @@ def is_advanced(kind: type, name: str, info: FieldInfo) -> bool:
 
 
 def is_shared(kind: type, name: str) -> bool:
-    """Return whether a field is one of all kinds of a family."""
+    """Return whether a field belongs to all kinds of a family."""
     owner = next(
         (base for base in kind.__mro__ if name in inspect.get_annotations(base)), kind
     )

@@ -10,7 +10,7 @@ _KEY = re.compile(r"(?P<key>[^=:]+?)\s*[=:]")
 
 @dataclass(slots=True)
 class _Entry:
-    """A key and its lines: those that go on with its value are indented."""
+    """A key and its lines, including the indented continuation lines of its value."""
 
     key: str
     first: int

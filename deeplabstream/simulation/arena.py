@@ -57,7 +57,7 @@ class ArenaCamera(Protocol):
 
     @property
     def view(self) -> ArenaView:
-        """What it shows of the arena."""
+        """Its view of the arena."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Arena:
     animals: int = 1
     """1 to `MOST_ANIMALS`; each has its own walk, and may cross the others."""
     alike: bool = True
-    """Whether all are black, or each has another colour: see `COATS`."""
+    """Whether all mice are black, or each has a different colour: see `COATS`."""
     walks: tuple[Walk, ...] = field(init=False)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
 
@@ -102,7 +102,7 @@ class Arena:
 
     @property
     def roof(self) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom of the shelter; what lies below is hidden."""
+        """Left, top, right and bottom of the shelter; what is below it is hidden."""
         if self.walk.stop is None:
             return None
         x, y = self.walk.stop
@@ -127,7 +127,7 @@ class Arena:
         return points.astype(np.float32)
 
     def covered(self, time_s: float) -> NDArray[np.bool_]:
-        """Return (animal, 4): whether another animal lies on the body part.
+        """Return (animal, 4): whether another animal covers the body part.
 
         Later animals are drawn above earlier ones.
         """
@@ -174,7 +174,7 @@ class Arena:
         cv2.multiply(patch, layers, patch, 1 / 255)
 
     def _painted(self) -> tuple[Image, ...]:
-        """Return the arena without mice, a few times with other noise."""
+        """Return images of the arena without mice, with different noise."""
         import cv2
 
         random = np.random.default_rng((self.seed, 1))

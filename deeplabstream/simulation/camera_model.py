@@ -85,7 +85,7 @@ class SimulatedExposure:
         )
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Set one of them to the nearest possible value; False: it is none of them."""
+        """Set a control to the nearest possible value; False: there is no such control."""
         limits = {
             control.key: (control.low, control.high) for control in self.controls()
         }
@@ -97,7 +97,7 @@ class SimulatedExposure:
 
 
 DEPTH = 10
-"""Frames buffered for a late reader; as many as Basler's driver has by default."""
+"""Frames buffered for a slow reader; the default of Basler's driver."""
 
 
 class DriverBuffer:

@@ -1,4 +1,4 @@
-"""A mouse seen from above: its points, and how it is painted."""
+"""Simulated mouse seen from above: its points, and how it is painted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Mouse:
     points: NDArray[np.float64]
     """(4, 2): snout, leftear, rightear, tailbase."""
     way: float
-    """Distance that its feet have walked, px."""
+    """Distance walked, px."""
 
 
 def mouse_at(walk: Walk, time_s: float) -> Mouse:
@@ -76,7 +76,7 @@ def mouse_at(walk: Walk, time_s: float) -> Mouse:
 
 
 def paint_mouse(image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK) -> None:
-    """Paint it into an image that has `scale` pixels per px of the world."""
+    """Paint a mouse into an image that has `scale` pixels per px of the world."""
     import cv2
 
     def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -121,7 +121,7 @@ def outline(mouse: Mouse) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _fur(coat: Colour) -> tuple[tuple[float, Colour], ...]:
-    """Return what is painted from the outside in: share of the width, colour."""
+    """Return the layers of the fur from the outside in: share of the width, colour."""
     blue, green, red = coat
     return tuple(
         (1 - 0.16 * layer, (blue + 5.5 * layer, green + 5.5 * layer, red + 6 * layer))

@@ -27,7 +27,7 @@ class VirtualOutput(Output):
 
 
 def virtual_outputs(outputs: Mapping[str, Output]) -> dict[str, Output]:
-    """Return virtual outputs with the limits and followers of these."""
+    """Return virtual outputs with the limits and followers of these outputs."""
     shared = [field.name for field in fields(Output)]
     return {
         name: VirtualOutput(**{key: getattr(output, key) for key in shared})

@@ -77,7 +77,7 @@ class Walk:
         return points, stops
 
     def _loop(self, right: bool, random: np.random.Generator) -> _Points:
-        """Return a way through the middle of one half of the arena and its corners."""
+        """Return a path through the middle of one half of the arena and its corners."""
         low = random.random() < 0.5
         x = random.uniform((0.22, 0.10, 0.10), (0.28, 0.24, 0.20))
         y = random.uniform((0.45, 0.11, 0.11), (0.55, 0.30, 0.27))
@@ -87,14 +87,14 @@ class Walk:
 
 
 def _sharpest(way: _Points) -> float:
-    """Return the sharpest turn of a way, in radians."""
+    """Return the sharpest turn of a path, in radians."""
     x, y = np.diff(way, axis=0).T
     turns = np.diff(np.unwrap(np.arctan2(y, x)))
     return float(np.abs(turns).max())
 
 
 def _smooth(corners: _Points, stops: list[int]) -> tuple[_Points, list[float]]:
-    """Return the path, one point per px, and how far along it the stops lie.
+    """Return the path, one point per px, and the positions of the stops along it.
 
     A Gaussian over the closed polygon rounds its corners and never leaves its hull.
     """
@@ -119,7 +119,7 @@ def _smooth(corners: _Points, stops: list[int]) -> tuple[_Points, list[float]]:
 def _travelled(
     length: float, stops: list[float], random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return the way travelled at each step of a lap, from 0 to `length`."""
+    """Return the distance travelled at each step of a lap, from 0 to `length`."""
     pieces: list[NDArray[np.float64]] = []
     way, waiting = 0.0, [*stops, float(length)]
     while waiting:
@@ -140,7 +140,7 @@ def _travelled(
 
 
 def _blurred(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Return a closed line of values after a Gaussian of `sigma` steps."""
+    """Return a closed curve, smoothed by a Gaussian of `sigma` steps."""
     waves = np.fft.rfftfreq(len(values))
     kernel = np.exp(-2 * (np.pi * sigma * waves) ** 2)
     return np.fft.irfft(np.fft.rfft(values) * kernel, len(values))

@@ -21,7 +21,7 @@ NO_RIG = (
 
 
 def quoted(word: object) -> str:
-    """Return a word of a command to show, in quotes where a console needs them.
+    """Return an argument for display, in quotes where a shell needs them.
 
     On Windows these suit Command Prompt and PowerShell.
     """
@@ -78,7 +78,7 @@ class ProgramParser(argparse.ArgumentParser):
 
 
 class _UseRig(argparse.Action):
-    """Make the folder the rig in use."""
+    """Option `--rig`: use a folder as the rig."""
 
     def __call__(
         self,
@@ -91,7 +91,7 @@ class _UseRig(argparse.Action):
 
 
 class _Trust(argparse.Action):
-    """Answer the question whether the plug-ins of the rig may be run."""
+    """Option `--trust`: confirm the plug-ins of the rig."""
 
     def __call__(
         self,

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 CANT, STOPPED = 2, 130
-"""Exit codes: an error with a message, as for wrong options; Ctrl-C."""
+"""Exit codes: error with a message, as for wrong options; Ctrl-C."""
 OLDEST = (3, 11)
 PARTS = "gui,cameras,outputs,fast,train,results"
-"""Extras of the package that make all of it work; README.md installs them."""
+"""Extras of the package for all features; README.md installs them."""
 Main = TypeVar("Main", bound="Callable[..., int]")
 
 
 def prepare() -> None:
-    """Prepare the process; called before a program imports anything else.
+    """Prepare the process; called before other imports of a program.
 
     Afterwards a missing package is reported in a sentence, telemetry of libraries is off,
     and neither a character that the console can't show nor a closed console is an error.
@@ -109,7 +109,7 @@ def _report_exception(
 
 
 def _where_it_is() -> str:
-    """Return a sentence that says where all packages are, or how they are installed."""
+    """Return a sentence on how to install all packages."""
     if INSTALLED:
         return f'\nAll parts are installed by: pip install "deeplabstream[{PARTS}]"'
     windows = sys.platform == "win32"

@@ -25,7 +25,7 @@ class Bar(Protocol):
     """Progress display of one task."""
 
     def show(self, done: int, total: int = 0) -> object:
-        """Show that `done` of `total` are done; total 0: that of the start."""
+        """Show that `done` of `total` are done; total 0: the initial total."""
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_overall(line: str) -> float | None:
-    """Return the completed share of all work from a line; None: it has none."""
+    """Return the completed share of all work from a line; None: it is another line."""
     return float(line.removeprefix(OVERALL)) if line.startswith(OVERALL) else None
 
 

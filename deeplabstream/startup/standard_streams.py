@@ -38,7 +38,7 @@ class _Lenient(io.RawIOBase):
 
 
 def outlive_readers() -> None:
-    """Replace stdout and stderr of this process; missing characters are no error."""
+    """Replace stdout and stderr by streams that ignore a closed reader and unknown characters."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):

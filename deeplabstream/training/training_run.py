@@ -146,7 +146,7 @@ def run_training(
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
     # Checked before the training, which takes hours, and before anything is written:
-    # the device, and the export of timm backbones, some of which can't be exported.
+    # the device, and the export, which fails for some timm backbones.
     open_device(run.settings.device, run.settings.devices)
     network = run.settings.network
     if network.backbone.startswith("timm:"):

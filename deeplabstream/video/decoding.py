@@ -27,7 +27,8 @@ Decoder: TypeAlias = Literal["auto", "cpu", "cuda"]
 _MOST_BEFORE = 1000
 """Packets that are searched for the first key frame."""
 _LIMITS = {"max_pixels": str(MOST_PIXELS)}
-"""FFmpeg decodes no frame that declares more, and allocates no memory for it."""
+"""Limits for FFmpeg, which decodes no frame that declares more and allocates no memory
+for it."""
 
 
 @contextmanager
@@ -208,7 +209,7 @@ class Converter:
 
 
 class JpegDecoder:
-    """Decodes single JPEG files, and tells damaged ones from intact ones.
+    """Decodes single JPEG files, and detects damaged ones.
 
     OpenCV's decoder fills what is missing with grey or coloured blocks and only logs it.
     FFmpeg with `err_detect=explode` refuses such files and is not slower. A changed bit
@@ -233,7 +234,7 @@ class JpegDecoder:
         return codec
 
     def image(self, content: bytes) -> Image | None:
-        """Return the image, BGR or grey; None: the file is damaged or none."""
+        """Return the image, BGR or grey; None: the file is damaged or not a JPEG."""
         import av
 
         try:

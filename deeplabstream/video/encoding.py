@@ -108,7 +108,7 @@ class _Jpeg:
         return [packet]
 
     def flush(self) -> "list[av.Packet[Any]]":
-        """Return nothing: nothing is kept."""
+        """Return no packets: nothing is buffered."""
         return []
 
 

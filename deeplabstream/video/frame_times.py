@@ -148,9 +148,10 @@ class FrameNumbers:
         self._last: int | None = None
         self._fed = self._found = 0
         self._ranks: dict[int, int] = {}
-        """Of a packet without a known time: from its decoding time to its place."""
+        """Decoding times of packets without a presentation time, with their
+        positions."""
         self._delay: int | None = None
-        """Packets that the decoder got beyond the newest good frame."""
+        """Number of packets that the decoder received after the newest good frame."""
         self._uncertain = False
         """Whether there was an error since the last key frame."""
         self._begin = begin
@@ -159,13 +160,13 @@ class FrameNumbers:
 
     @property
     def lost(self) -> int:
-        """Frames that FFmpeg has left out before the newest one."""
+        """Frames that FFmpeg has skipped before the newest one."""
         return self.next - self._begin - self._found
 
     def noted(
         self, packets: "Iterator[Packet[Any] | None]"
     ) -> "Iterator[Packet[Any] | None]":
-        """Yield packets on their way to the decoder."""
+        """Yield the packets and register them before they are decoded."""
         for packet in packets:
             if entry := index_entry(packet):
                 self.feed(entry)
@@ -196,7 +197,7 @@ class FrameNumbers:
         self._pending.clear()
 
     def of(self, frame: "VideoFrame") -> int | None:
-        """Return the number of a decoded frame; None: it is none of the file's frames."""
+        """Return the number of a decoded frame; None: it does not belong to the file's frames."""
         if self._timed and frame.pts is None:
             self._count()
         if self._timed and frame.pts is not None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from deeplabstream.video.video_reader import Decoded, VideoReader
 
 WHOLE_PX = 1_000_000_000
-"""Files of up to so many pixels in all frames are checked completely."""
+"""Largest number of pixels in all frames of a file that is checked completely."""
 _OF_WHOLE, _AT_BEGINNING, _SPREAD = 16, 2, 4
 """Key frames that are compared."""
 _COMPARED = 8
@@ -94,7 +94,7 @@ def is_known_reliable(reader: "VideoReader") -> bool:
 
 
 def cost(reader: "VideoReader") -> int:
-    """Return how many frames the check decodes; 0: it is done."""
+    """Return how many frames the check decodes; 0: it was made before."""
     if _remembered(reader) is not None:
         return 0
     return sum(stretch.frames for stretch in _stretches(reader))

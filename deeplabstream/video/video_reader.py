@@ -65,7 +65,7 @@ class VideoImage:
 
     row: int
     time_ns: int
-    """Since the first frame; strictly growing."""
+    """Time since the first frame; strictly increasing."""
     image: Image | None
     """None: it can't be decoded."""
     damaged: bool = False
@@ -154,7 +154,7 @@ class VideoReader:
         seeking.is_reliable(self)
 
     def _jumps_pay(self, rows: list[int]) -> bool:
-        """Return whether seeking, with its check, decodes fewer frames than reading on."""
+        """Return whether seeking, including its check, decodes fewer frames than reading on."""
         if not len(self.entries):
             return False
         by_jumps, at = seeking.cost(self), 0

@@ -55,7 +55,7 @@ class Behaviour(Hysteresis, ContextTrigger):
         return self.named_behaviour.key
 
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
-        """Return whether the behaviour is probable enough."""
+        """Return whether the probability of the behaviour is above the threshold."""
         probability = context.behaviours.get(
             self._key, context.behaviours.get(self.behaviour)
         )

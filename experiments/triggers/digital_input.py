@@ -19,10 +19,10 @@ class InputTrigger(ContextTrigger):
 
     @abstractmethod
     def is_true(self, active: bool, count: int, time_s: float) -> bool:
-        """Return the answer; `count` is how often it became active since the beginning."""
+        """Return the answer; `count` is the number of activations since the start."""
 
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
-        """Return the answer; None: nothing is known of the input."""
+        """Return the answer; None: the state of the input is unknown."""
         level = context.inputs.get(self.input, nan)
         count = context.inputs.get(f"{self.input}.count", nan)
         if level != level or count != count:
@@ -38,7 +38,7 @@ class InputIs(InputTrigger):
     _before: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def is_true(self, active: bool, count: int, time_s: float) -> bool:
-        """Return whether it is active or became so: the shortest lick is not missed."""
+        """Return whether it is active or became active, so that the shortest lick is detected."""
         before, self._before = self._before, count
         return active or (before is not None and count > before)
 
@@ -58,7 +58,7 @@ class InputCount(InputTrigger):
     )
 
     def is_true(self, active: bool, count: int, time_s: float) -> bool:
-        """Return whether it was counted often enough since `within_s` ago."""
+        """Return whether it was activated often enough within the last `within_s`."""
         counts = self._counts
         counts.append((time_s, count))
         while len(counts) > 1 and counts[1][0] <= time_s - self.within_s:

@@ -104,7 +104,7 @@ class EgoHeadDirection(Hysteresis, PoseTrigger):
     angle: float = Field(30.0, gt=0, lt=180, description="minimum angle, in degrees")
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether it is turned; None when body or head has no length."""
+        """Return whether the head is turned; None when body or head has no length."""
         tail, neck, nose = pose.places(self.bodyparts)
         body = neck[0] - tail[0], neck[1] - tail[1]
         turned = turn(body, (nose[0] - neck[0], nose[1] - neck[1]))

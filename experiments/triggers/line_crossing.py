@@ -33,7 +33,7 @@ class LineCrossing(PoseTrigger):
             raise ValueError("LINE: both ends are the same point")
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether it has crossed since the frame before."""
+        """Return whether the animal has crossed the line since the previous frame."""
         x, y = middle(pose.places(self.bodyparts))
         here, before = (x, y), self._before
         if before is None:
@@ -51,7 +51,7 @@ class LineCrossing(PoseTrigger):
         self._before = None
 
     def _side(self, point: tuple[float, float]) -> float:
-        """Return a number above 0 for a point on the right, below 0 on the left, 0 on the line."""
+        """Return a number above 0 for a point on the right, below 0 on the left."""
         x1, y1, x2, y2 = self.line
         return (x2 - x1) * (point[1] - y1) - (y2 - y1) * (point[0] - x1)
 

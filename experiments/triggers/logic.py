@@ -28,7 +28,7 @@ class AllOf(MultiTrigger):
     """True while all TRIGGERS are true, false while one is false, else unknown."""
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
-        """Return `and` of three values."""
+        """Return the three-valued `and` of the answers."""
         known = [answers[name] for name in self.triggers]
         return False if False in known else None if None in known else True
 
@@ -38,7 +38,7 @@ class AnyOf(MultiTrigger):
     """True while one of TRIGGERS is true, false while all are false, else unknown."""
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
-        """Return `or` of three values."""
+        """Return the three-valued `or` of the answers."""
         known = [answers[name] for name in self.triggers]
         return True if True in known else None if None in known else False
 
@@ -55,7 +55,7 @@ class Not(TriggerCombination):
         return (self.trigger,)
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
-        """Return `not` of three values."""
+        """Return the three-valued `not` of the answer."""
         answer = answers[self.trigger]
         return None if answer is None else not answer
 
@@ -76,7 +76,7 @@ class Sequence(MultiTrigger):
     _armed: bool = field(default=True, init=False, repr=False, compare=False)
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
-        """Go on to the next trigger, or start again when it took too long."""
+        """Advance to the next trigger, or restart after the time limit."""
         known = [answers[name] for name in self.triggers]
         if self._passed == len(known) and known[-1] is False:
             self._passed, self._armed = 0, True

@@ -38,7 +38,7 @@ class RegionTrigger(PoseTrigger):
         self._inside = None
 
     def inside_now(self, pose: Pose, how: Literal["all", "any"], first: bool) -> bool:
-        """Return whether the body parts are inside; `first`: from which side they came."""
+        """Return whether the body parts are inside; `first`: the first answer after a reset."""
         region, together = self.region, all if how == "all" else any
         places = pose.places(self.bodyparts)
         if self.enter_margin or self.exit_margin:

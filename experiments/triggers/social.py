@@ -43,7 +43,7 @@ class Distance(Hysteresis, BodyPartTrigger):
 
     @property
     def named_animals(self) -> Mapping[str, tuple[str, ...]]:
-        """ANIMALS."""
+        """The animals of ANIMALS."""
         return {"ANIMALS": self.animals}
 
     def select_pose(self, pose: Pose) -> Pose | None:

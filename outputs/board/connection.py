@@ -57,14 +57,14 @@ class _Sent:
 
 @dataclass
 class BoardConnection:
-    """Sends commands to a board and reads its answers. From any thread."""
+    """Sends commands to a board and reads its answers; thread-safe."""
 
     port: Port
     name: str = ""
     firmware: tuple[int, int] = (0, 0)
     """Major and minor version of its firmware."""
     broken: str = ""
-    """Why the connection has failed; empty: it works."""
+    """Why the connection has failed; empty: it has not."""
     tripped: bool = False
     """Whether the board has reported that all its pins are off and stay off."""
     session: int = field(default_factory=lambda: secrets.randbelow(0xFFFE) + 1)

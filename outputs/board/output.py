@@ -64,7 +64,7 @@ class BoardPin(Output):
     )
 
     def __post_init__(self) -> None:
-        """Refuse a time that the board can't count."""
+        """Reject a time that the board can't count."""
         if self.max_on_s > LONGEST_ON_S - 1:
             raise ValueError(
                 f"MAX_ON_S: must be {LONGEST_ON_S - 1:g} or less with a board"
@@ -97,7 +97,7 @@ class BoardPin(Output):
 def boards_of(
     outputs: Mapping[str, Output], inputs: Mapping[str, Input], pin: int | None = None
 ) -> list[TestedBoard]:
-    """Return the boards with outputs; `pin` is tested instead of their PROOF_PIN."""
+    """Return the boards with outputs; `pin`, if given, replaces PROOF_PIN in the test."""
     pins = [output for output in outputs.values() if isinstance(output, BoardPin)]
     boards = []
     for port in dict.fromkeys(output.port for output in pins):
@@ -165,7 +165,7 @@ class BoardInput(Input):
 
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
-        """Open the board, or join its outputs."""
+        """Open the board, or share the one that is open."""
 
         def receive(news: News) -> None:
             if isinstance(news, PinChange):
@@ -206,7 +206,7 @@ class BoardSync(Input):
     )
 
     def __post_init__(self) -> None:
-        """Refuse an interval that the pattern does not fit into."""
+        """Reject an interval that is too short for the pattern."""
         if self.every_s < (least := _LEAST_S[self.pattern]):
             raise ValueError(f"EVERY_S: must be {least:g} or more with this PATTERN")
 
@@ -217,7 +217,7 @@ class BoardSync(Input):
 
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
-        """Open the board, or join its outputs; start the signal."""
+        """Open the board, or share the one that is open; start the signal."""
 
         def receive(news: News) -> None:
             if isinstance(news, PinChange):

@@ -20,7 +20,7 @@ from .protocol import PulseSide
 from .status_messages import News, PinPulse
 
 _BETWEEN_S = 0.000_11
-"""Shortest time from the end of a pulse to the next one."""
+"""Minimum time between two pulses."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class BoardPulses(PulseInput):
 
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
-        """Open the board, or join its outputs; count from 0."""
+        """Open the board, or share the one that is open; count from 0."""
         side = PulseSide[self.edge.upper()]
         with (
             link_to(self.port) as link,
@@ -83,7 +83,7 @@ class BoardTrigger(PulseInput):
     )
 
     def __post_init__(self) -> None:
-        """Refuse pulses that do not fit into the period."""
+        """Reject pulses that do not fit into the period."""
         period_s = 1 / self.rate
         used_s = self.width_ms / 1e3 + self._dither_s + _BETWEEN_S
         if used_s > period_s:
@@ -103,7 +103,7 @@ class BoardTrigger(PulseInput):
 
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
-        """Open the board, or join its outputs; generate pulses until the end."""
+        """Open the board, or share the one that is open; generate pulses until the end."""
         numbers = self.pin, self.rate, self.width_ms / 1e3, self._dither_s
         with (
             link_to(self.port) as link,

@@ -76,7 +76,7 @@ def protocol_mismatch_text(port: str, protocol: int) -> str:
 def old_firmware_text(
     port: str, firmware: tuple[int, int], what: str, needed: tuple[int, int]
 ) -> str:
-    """Return the message about a board whose firmware is too old: "sync signals need"."""
+    """Return the message about too old firmware; `subject`: "sync signals need"."""
     has, requires = (".".join(map(str, v)) for v in (firmware, needed))
     return (
         f"the board at {port} has firmware {has}; {what} {requires}: "

@@ -35,7 +35,7 @@ class TestedBoard:
     watchdog_ms: int
     """The shortest WATCHDOG_MS of its outputs."""
     pin_user: str = ""
-    """The section that uses the pin, which must not be switched on then; empty: none."""
+    """The section that uses the pin, which prevents the test; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class WatchdogTestResult:
 
     @property
     def holds(self) -> bool:
-        """Whether it went off, neither too late nor at once."""
+        """Whether the pin switched off neither too late nor immediately."""
         least, most = 0.9 * self.watchdog_ms, 1.1 * self.watchdog_ms + 5
         return self.low and least <= self.off_after_ms <= most
 

@@ -119,7 +119,7 @@ class _Listener(RemoteControl):
 def _execute_request(
     text: str, token: str, sender: str, listener: RemoteListener, wrong: WrongTokens
 ) -> tuple[str | None, str]:
-    """Pass a message on; return its command and the answer to its sender.
+    """Pass a request to the listener; return its command and the answer to the sender.
 
     The command is empty if it is unknown, None without the token.
     """
@@ -190,13 +190,13 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(place, _Lines)
 
     def server_bind(self) -> None:
-        """Bind the port; on Windows, so that no other program can share it."""
+        """Bind the port; on Windows, exclusively."""
         if sys.platform == "win32":
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         super().server_bind()
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        """Refuse a connection beyond the limit; one without a valid command is closed first."""
+        """Reject a connection beyond the limit; one without a valid command is closed first."""
         with self.lock:
             if len(self.links) < _MOST_CONNECTIONS:
                 return True
@@ -267,7 +267,7 @@ class _Lines(socketserver.StreamRequestHandler):
             server.listener(RemoteLost(lost, sender))
 
     def _refuse(self, line: bytes) -> None:
-        """Answer after the end of the line, so that its sender gets the answer."""
+        """Answer after the rest of the line is read, so that the sender receives the answer."""
         with answer_within(self.connection, _LINE_S):
             while line and not line.endswith(b"\n"):
                 line = self.rfile.readline(_MOST_BYTES)

@@ -33,7 +33,7 @@ class OpenEphysServer:
         return _mode(self.get("/api/status"))
 
     def set_mode(self, mode: str) -> str:
-        """Request a mode; return the present one."""
+        """Request a mode; return the resulting one."""
         return _mode(self.put("/api/status", {"mode": mode}))
 
     def get(self, path: str) -> Mapping[str, Any]:

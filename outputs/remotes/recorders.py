@@ -157,7 +157,7 @@ class SpikeGLXRecorder(RemoteRecorder):
             raise
 
     def _begin(self, query: Callable[[str], str], name: str, undo: list[str]) -> str:
-        """Write files; `undo` gets the commands that end the recording again."""
+        """Start writing files; `undo` collects the commands that stop it again."""
         if query("ISSAVING") == "1":
             raise DeviceError("SpikeGLX is writing files already; stop it there")
         if name:
@@ -351,7 +351,7 @@ class _NoAnswerError(DeviceError):
 
 
 def _wait(done: Callable[[], bool], seconds: float, problem: str) -> None:
-    """Poll until it is done; DeviceError: not in time."""
+    """Poll until the condition is met; DeviceError: not in time."""
     last_s = time.perf_counter() + seconds
     while not done():
         if time.perf_counter() >= last_s:

@@ -61,7 +61,7 @@ class Canvas:
             self.video.close()
 
     def _with(self, image: "QPixmap") -> "QPixmap":
-        """Return the background with an image in its centre, scaled to fit."""
+        """Return the background with an image at its centre, scaled to fit."""
         from PyQt5.QtCore import Qt
         from PyQt5.QtGui import QPainter, QPixmap
 

@@ -50,7 +50,7 @@ class Screen(Output):
     )
 
     def __post_init__(self) -> None:
-        """Refuse a window without an area."""
+        """Reject a window without an area."""
         if min(self.size) < 1:
             raise ValueError("SIZE: width and height must be above 0")
         if self.image and self.video:

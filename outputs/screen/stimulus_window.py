@@ -99,7 +99,7 @@ def _window(settings: Screen, monitor: "QScreen") -> "QLabel":
 
 
 def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
-    """Paint what is requested until the pipe is closed."""
+    """Apply requested levels until the pipe is closed."""
     from PyQt5.QtCore import QCoreApplication, QObject, Qt, QTimer, pyqtSignal
 
     class Orders(QObject):

@@ -381,8 +381,8 @@ def _nothing_aligned(aligned: AlignedRun) -> str:
     return (
         f"{recording.path}: {recording.line}: {len(edges)} edges were found, but no row of "
         f"the run has a time of the recording: the expected error is {least_ms:.3f} ms or "
-        f"more, allowed are {aligned.most_error_s * 1e3:g} ms (--most-error-ms); a line that "
-        f"is sampled every {recording.resolution_s * 1e3:g} ms is no better than that"
+        f"more, allowed are {aligned.most_error_s * 1e3:g} ms (--most-error-ms). The line is "
+        f"sampled every {recording.resolution_s * 1e3:g} ms, which limits the error"
     )
 
 

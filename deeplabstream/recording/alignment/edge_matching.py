@@ -149,7 +149,7 @@ def match_edges(
         better, other = sorted((upright, inverted), key=len, reverse=True)
         if len(better) > _BETTER * len(other):
             return better
-        # Pulses of equal length of which one side was recorded fit with both
+        # If one side of pulses of equal length was recorded, they fit with both
         # polarities, one pulse length apart: it can't be decided which is correct.
         if len(better):
             return replace(better, matches=(), ambiguous_s=_spans(run, better))
