@@ -175,7 +175,21 @@ def test_nwb_has_every_frame_and_its_time(tmp_path: Path) -> None:
         poses = reader.read().processing["behavior"]["video"]
         series = poses.pose_estimation_series["dot"]
         assert series.data.shape == (9, 2)
+        assert [*poses.original_videos] == ["film.mp4"]
         assert (series.starting_time, series.rate) == (0, pytest.approx(50))
+
+
+def test_nwb_of_a_video_has_its_poses_once(tmp_path: Path) -> None:
+    """keypoint-moseq reads all pose estimations of a file, one of each animal."""
+    from ndx_pose import PoseEstimation
+    from pynwb import NWBHDF5IO
+
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    WRITERS["nwb"](predict(film, DotFinder(), "dots").table, tmp_path / "film.nwb")
+    with NWBHDF5IO(str(tmp_path / "film.nwb"), "r") as reader:
+        everything = reader.read().all_children()
+        found = [part for part in everything if isinstance(part, PoseEstimation)]
+        assert [poses.name for poses in found] == ["video"]
 
 
 def test_the_program_predicts_a_folder_and_leaves_alone_what_is_done(

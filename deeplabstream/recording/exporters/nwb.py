@@ -1,7 +1,8 @@
 """NWB files: poses of a run or a video as one file, by the extension ndx-pose.
 
-Poses are stored twice: by camera in the module `behavior`, where NWB expects them, and by
-video in modules `SLEAP_VIDEO_…`, the only ones that sleap-io reads.
+Poses of a run are stored twice: by camera in the module `behavior`, where NWB expects them,
+and by video in modules `SLEAP_VIDEO_…`, the only ones that sleap-io reads. Poses of a video are
+stored once, in `behavior`: programs that read all pose estimations want one of each animal.
 """
 
 import re
@@ -67,8 +68,8 @@ class NwbPoses:
     """Poses of one camera or video, and their description in NWB."""
 
     poses: PoseTable
-    videos: Mapping[str, PoseTable]
-    """The poses of each video by its file name."""
+    videos: Mapping[str, PoseTable | None]
+    """The poses of each video by its file name; None: of all, in `poses` already."""
     version: str = ""
     """Version of the program that made the poses."""
     corrections: int = 0
@@ -150,6 +151,8 @@ def write_nwb(
 
             # sleap-io reads only modules of this name, one for each video.
             for video, poses in source.videos.items():
+                if poses is None:
+                    continue
                 name = f"SLEAP_VIDEO_{number:03}_{nwb_name(Path(video).stem)}"
                 module = file.create_processing_module(
                     name, f"poses in {video}, a row for each of its frames"

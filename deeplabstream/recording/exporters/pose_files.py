@@ -85,7 +85,7 @@ def _nwb(table: PoseTable, path: Path) -> None:
     about = f"poses of {name}, predicted by DeepLabStream"
     identifier = f"{name} {table.scorer}"
     session = NwbSession(about, identifier, table.started)
-    write_nwb(path, session, [NwbPoses(table, {name: table})])
+    write_nwb(path, session, [NwbPoses(table, {name: None})])
 
 
 def _sleap(table: PoseTable, path: Path) -> None:
