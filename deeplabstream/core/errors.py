@@ -8,8 +8,9 @@ DeepLabStreamError
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 
 class DeepLabStreamError(Exception):
@@ -56,18 +57,47 @@ class ExperimentError(DeepLabStreamError):
     """An experiment violated a rule of plans."""
 
 
-_PACKAGES = {"serial": "pyserial", "zmq": "pyzmq", "pythonosc": "python-osc"}
+_PACKAGES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "cv2_enumerate_cameras": "cv2-enumerate-cameras",
+    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "ndx_pose": "ndx-pose",
+    "one": "ONE-api",
+    "pynvml": "nvidia-ml-py",
+    "pythonosc": "python-osc",
+    "serial": "pyserial",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+    "zmq": "pyzmq",
+}
 """Packages to install, by the names of their modules, where these differ."""
 
 
-def package_missing(name: str) -> str:
-    """Return the message about a module that can't be imported.
+def package_missing(*names: str) -> str:
+    """Return the message about modules that can't be imported.
 
     >>> package_missing("zmq.utils")
     "needs the package 'zmq': pip install pyzmq"
+    >>> package_missing("sklearn", "skl2onnx")
+    "needs the packages 'sklearn', 'skl2onnx': pip install scikit-learn skl2onnx"
     """
-    top = name.partition(".")[0]
-    return f"needs the package {top!r}: pip install {_PACKAGES.get(top, top)}"
+    modules = [name.partition(".")[0] for name in names]
+    noun = "package" if len(modules) == 1 else "packages"
+    packages = " ".join(_PACKAGES.get(module, module) for module in modules)
+    return f"needs the {noun} {', '.join(map(repr, modules))}: pip install {packages}"
+
+
+def check_packages(purpose: str, names: Iterable[str]) -> None:
+    """Raise `DeepLabStreamError` if `purpose` needs modules that are not installed.
+
+    Programs call it before their work: packages are imported where they are used.
+    """
+    missing = [name for name in dict.fromkeys(names) if find_spec(name) is None]
+    if missing:
+        raise DeepLabStreamError(f"{purpose} {package_missing(*missing)}")
 
 
 def counted(count: int, noun: str) -> str:

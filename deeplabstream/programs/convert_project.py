@@ -15,7 +15,7 @@ With an --output that ends in `.slp`, labels of any number of animals become SLE
 import tempfile
 from pathlib import Path
 
-from deeplabstream.core.errors import counted
+from deeplabstream.core.errors import check_packages, counted
 from deeplabstream.programs.program import Program
 from deeplabstream.recording.exporters.slp import PACKAGE, SLEAP
 from deeplabstream.settings.option_fields import option, program_options
@@ -42,6 +42,8 @@ class ConvertProject:
 
 def convert_project(options: ConvertProject) -> int:
     """Convert the labels, and print how to train with them."""
+    if options.output.suffix.lower() != SLEAP:
+        check_packages("a converted project", ("yaml", "pandas"))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         project = open_project(options.project, Path(unpacked), several=True)
         labels = project.labels

@@ -15,11 +15,16 @@ run, or the options below.
 import sys
 from pathlib import Path
 
-from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.errors import (
+    DeepLabStreamError,
+    DeviceError,
+    check_packages,
+)
 from deeplabstream.evidence.evidence_bundle import BUNDLE, write_bundle
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.recording.exporters.exports import (
+    EXPORT_PACKAGES,
     EXPORTED_BEFORE,
     EXPORTS,
     ExportedBeforeError,
@@ -62,6 +67,11 @@ def export_run(options: ExportRun) -> int:
     """Export the run; return EXPORTED_BEFORE when a file exists already."""
     run, into = options.folder, options.output
     formats = [name for name in EXPORTS if name in options.to or "all" in options.to]
+    packages = [name for kind in formats for name in EXPORT_PACKAGES[kind]]
+    if BUNDLE in options.to:
+        packages += [*EXPORT_PACKAGES["nwb"], "rocrate"]
+    check_packages(f"--to {' '.join(options.to)}", packages)
+
     subject = NwbSubject(options.animal, options.species, options.sex, options.age)
     try:
         if formats:

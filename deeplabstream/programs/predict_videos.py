@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, check_packages
 from deeplabstream.offline.labelled_poses import known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.parallel import open_parallel
@@ -46,7 +46,7 @@ from deeplabstream.programs.shared_options import (
     runtime,
     threads,
 )
-from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.recording.exporters.pose_files import PACKAGES, WRITERS
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import Bar
 from deeplabstream.video.decoding import Decoder
@@ -132,6 +132,8 @@ class _Group:
 
 def predict_videos(options: PredictVideos) -> int:
     """Predict and write the poses of all videos; return 1 if one could not be predicted."""
+    needed = [name for kind in options.to for name in PACKAGES.get(kind, ())]
+    check_packages(f"--to {' '.join(options.to)}", needed)
     groups, estimator = _groups(options)
     for sentence in (*outdated(options.model), *gpu_remarks()):
         print(f"Warning: {sentence}", file=sys.stderr)

@@ -11,7 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.errors import (
+    DeepLabStreamError,
+    SettingsError,
+    check_packages,
+)
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.replay.rerun import filtered_poses
 from deeplabstream.files.overwriting import check_new
@@ -82,6 +86,8 @@ class TrainClassifier:
 
 def train_classifier(options: TrainClassifier) -> int:
     """Train the classifier, test it on parts of the data, and write it."""
+    needed = ("pandas",) if options.features_only else ("sklearn", "skl2onnx")
+    check_packages("training", needed)
     check_new(options.into)
     sources = [list(_of_animal(source, options)) for source, _ in options.of]
     features = _features(sources, options)

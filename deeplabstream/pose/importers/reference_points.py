@@ -121,6 +121,7 @@ class Reference:
             for place in map(tuple, np.argwhere(unexplained).tolist())
         ]
         sizes: dict[str, object] = {}
+        count = len(differences)
         for size in dict.fromkeys(frame.shape[:2] for frame in self.frames):
             these = np.array([frame.shape[:2] == size for frame in self.frames])
             apart = away[these][compared[these]]
@@ -133,6 +134,7 @@ class Reference:
             }
             tied = int((far & ~unexplained)[these].sum())
             if tied > max(1, apart.size // MOST_TIED):
+                count += tied
                 differences.append(
                     f"in frames of {size[1]}x{size[0]}, {tied} of {apart.size} points are "
                     f"more than {limit:.2g} px from where the original finds them. Tied "
@@ -156,7 +158,7 @@ class Reference:
         }
         if differences:
             summary["differences"] = {
-                "points": int(unexplained.sum()),
+                "points": count,
                 "named": differences[:_MOST_NAMED],
             }
         if model.animals > 1:

@@ -13,7 +13,11 @@ from deeplabstream.recording.exporters.export_files import ExportFile, write_fil
 from deeplabstream.recording.exporters.labelled_video import labelled_video
 from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import nwb
-from deeplabstream.recording.exporters.pose_files import write_dlc_csv, write_dlc_h5
+from deeplabstream.recording.exporters.pose_files import (
+    PACKAGES,
+    write_dlc_csv,
+    write_dlc_h5,
+)
 from deeplabstream.recording.exporters.sleap_analysis import sleap
 from deeplabstream.recording.exporters.slp import slp
 from deeplabstream.recording.pose_corrections import poses_in_use
@@ -114,7 +118,17 @@ EXPORTS: Mapping[str, Export] = {
     "nwb": nwb,
     "labelled-video": labelled_video,
 }
-
+EXPORT_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "dlc-csv": PACKAGES["csv"],
+    "dlc-h5": PACKAGES["h5"],
+    "predecessor-csv": ("pandas",),
+    "sleap": ("pandas",),
+    "slp": ("pandas",),
+    "parquet": PACKAGES["parquet"],
+    "nwb": ("pandas", *PACKAGES["nwb"]),
+    "labelled-video": ("pandas",),
+}
+"""Modules that an export needs besides those that every rig has."""
 
 EXPORTED_BEFORE = 3
 """Exit status of ExportRun.py after an ExportedBeforeError; the window then asks."""

@@ -106,3 +106,10 @@ WRITERS: Mapping[str, Callable[[PoseTable, Path], None]] = {
     "slp": _slp,
 }
 """Functions that write a file, by its ending."""
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "csv": ("pandas",),
+    "h5": ("pandas",),
+    "parquet": ("pandas", "pyarrow"),
+    "nwb": ("pynwb", "ndx_pose"),
+}
+"""Modules that a format needs besides those that every rig has."""
