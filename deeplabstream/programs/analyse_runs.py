@@ -34,6 +34,7 @@ from deeplabstream.analysis.report import (
     write_study_report,
 )
 from deeplabstream.core.errors import DeepLabStreamError, counted
+from deeplabstream.core.visible_text import visible
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
@@ -122,12 +123,12 @@ def analyse_runs(options: AnalyseRuns) -> int:
     draw = None if options.plots is None else figures.draw
     results = study.analyse_runs(runs, options, options.long, draw)
     for run, note in results.notes:
-        print(f"{run.name}: {note}", file=sys.stderr)
+        print(visible(f"{run.name}: {note}"), file=sys.stderr)
     if len(results.failed) == len(runs):
         reasons = dict.fromkeys(error for _, error in results.failed)
         raise DeepLabStreamError(f"no run could be analysed: {'; '.join(reasons)}")
     for run, error in results.failed:
-        print(f"{run}: left out: {error}", file=sys.stderr)
+        print(visible(f"{run}: left out: {error}"), file=sys.stderr)
 
     if table is not None:
         study.write_table(table, results.table)
@@ -141,7 +142,10 @@ def _runs(options: AnalyseRuns) -> list[Path]:
     runs = study.find_runs(options.runs, query)
     for run in study.find_runs(options.runs, replace(query, excluded=True)):
         if run not in runs:
-            print(f"{run.name}: excluded: {read_notes(run).excluded}", file=sys.stderr)
+            print(
+                visible(f"{run.name}: excluded: {read_notes(run).excluded}"),
+                file=sys.stderr,
+            )
     if not runs:
         raise DeepLabStreamError("no run fits; --with-excluded adds excluded ones")
     return runs

@@ -15,6 +15,7 @@ from pathlib import Path
 from deeplabstream.analysis import group_statistics
 from deeplabstream.analysis.group_statistics import StudyOptions, results_sentence
 from deeplabstream.analysis.study import check_ending, read_table, write_table
+from deeplabstream.core.visible_text import visible
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
@@ -49,9 +50,9 @@ def compare_groups(options: CompareGroups) -> int:
         options.test,
     )
     for row in comparison.table.to_dict("records"):
-        print(results_sentence(row))
+        print(visible(results_sentence(row)))
     for note in comparison.notes:
-        print(note, file=sys.stderr)
+        print(visible(note), file=sys.stderr)
 
     if options.output is not None:
         write_table(options.output, comparison.table)

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.visible_text import visible
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
@@ -59,7 +60,7 @@ def match_pulses(options: MatchPulses) -> int:
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
-        print(*pulse_sentences(facts), sep="\n")
+        print(*map(visible, pulse_sentences(facts)), sep="\n")
     return int(any(camera["refused"] for camera in facts["cameras"]))
 
 

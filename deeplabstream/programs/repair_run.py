@@ -8,6 +8,7 @@ nothing.
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.visible_text import visible
 from deeplabstream.programs.program import Program
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import ended, repair_killed
@@ -32,13 +33,13 @@ def repair_run(options: RepairRun) -> int:
             report = repair(folder) if ended(folder) else repair_killed(folder)
             warnings = table_warnings(RunFolder(folder).tables())
         except (DeepLabStreamError, OSError, ValueError) as error:
-            print(f"Can't repair {folder}: {error}")
+            print(visible(f"Can't repair {folder}: {error}"))
             failed = 1
             continue
 
         print(f"{folder}: {'repaired' if report.done else 'whole, nothing to do'}")
         for sentence in (*report.done, *warnings):
-            print(f"  {sentence}")
+            print(f"  {visible(sentence)}")
         if report.done:
             print(
                 f"  missing in the videos: {report.missing} frames, at most "

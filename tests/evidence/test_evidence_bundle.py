@@ -161,6 +161,22 @@ def test_an_incomplete_clock_map_proves_nothing(bundle: Path) -> None:
     assert any("'neuropixels' is in" in each for each in verify_bundle(bundle).proven)
 
 
+def test_text_of_a_run_forges_no_line_of_the_result(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal would move the cursor, or show a line as one of ours."""
+    file = bundle / "run" / "run.json"
+    facts = json.loads(file.read_text("utf-8"))
+    facts["accounting"][0]["camera"] = "\x1b[2J\x9b1A\n\nProven:\n- All.\u202e"
+    file.write_text(json.dumps(facts), "utf-8")
+    _renew_manifest(bundle)
+    assert verify([str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert r"\x1b[2J\x9b1A\n\nProven:\n- All.\u202e" in said
+    assert said.count("\nProven:\n") == 1
+    assert said.replace("\n", "").isprintable()
+
+
 def test_empty_folders_of_plug_ins_are_no_change(bundle: Path) -> None:
     (bundle / "plugins" / "experiments" / "configs").mkdir(parents=True)
     assert verify_bundle(bundle).failed == []
