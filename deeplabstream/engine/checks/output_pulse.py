@@ -36,6 +36,7 @@ from deeplabstream.engine.session.messages import (
 )
 from deeplabstream.ipc.forked_children import close_in_forked_children
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
+from deeplabstream.ipc.semaphore import opened_semaphore
 from deeplabstream.plugins.output import Output
 
 PULSE_S = 0.2
@@ -79,7 +80,7 @@ class OutputTestProcess:
     def __enter__(self) -> Self:
         heart, heart_in = opened_pipe(duplex=False)
         second_heart, second_in = opened_pipe(duplex=False)
-        guarded = multiprocessing.get_context("spawn").Semaphore(0)
+        guarded = opened_semaphore()
 
         outputs = {self.name: self._output}
         pulse = Pulse(OutputName(self.name), self.seconds, self._level)

@@ -36,6 +36,7 @@ from deeplabstream.ipc.journal import (
 )
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe, receive
 from deeplabstream.ipc.ring import FrameRing, RingSpec, create_ring
+from deeplabstream.ipc.semaphore import opened_semaphore
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
 
@@ -106,8 +107,8 @@ class ProcessManager:
     def __init__(self, settings: Settings, zero_ns: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._spawn = spawn
-        self._engine_wake, self._recorder_wake = spawn.Semaphore(0), spawn.Semaphore(0)
-        self._guarded = spawn.Semaphore(0)
+        self._engine_wake, self._recorder_wake = opened_semaphore(), opened_semaphore()
+        self._guarded = opened_semaphore()
         self._others, self._presence = opened_pipe(duplex=False)
         self.outputs = dict(settings.outputs)
         self._last_edges: dict[str, Edge] = {}
