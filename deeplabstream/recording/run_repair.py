@@ -14,6 +14,7 @@ import av
 from deeplabstream.core.errors import counted
 from deeplabstream.files.atomic_replace import atomic_file, replace
 from deeplabstream.files.foreign_files import is_special, open_regular, read_json
+from deeplabstream.recording import disk_reserve
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts
@@ -100,6 +101,7 @@ def repair(path: Path) -> RepairReport:
             accounting=[*facts["accounting"], *accounting(spans)],
         )
         report.done.append(f"run.json: the run was killed, at about {ended}")
+        disk_reserve.release(path)
     if report.done:
         folder.update(repaired=[*facts.get("repaired", []), *report.done])
     return report

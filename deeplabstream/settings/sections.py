@@ -209,7 +209,8 @@ class ExperimentRun:
         "stop",
         description=(
             "what happens when the recording ends during the experiment (disk "
-            "full, folder deleted); stop: the experiment ends and outputs go "
+            "full, folder deleted) or misses more than 25 % of the frames of 10 s; "
+            "stop: the experiment ends and outputs go "
             "off; go on: the experiment continues with an alarm"
         ),
         title="If the recording ends",

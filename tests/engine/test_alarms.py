@@ -97,6 +97,32 @@ def test_with_go_on_the_experiment_continues_and_the_alarm_stays() -> None:
     assert not failed.grave  # no program ends for it
 
 
+@pytest.mark.parametrize(
+    ("choice", "missed", "stops", "alarms"),
+    [
+        ("", 30, 1, 1),
+        ("", 20, 0, 0),
+        ("ON_RECORDING_LOST = go on", 65, 0, 1),
+        ("RECORD_EXP = no", 65, 0, 1),
+    ],
+)
+def test_a_video_that_misses_many_frames_counts_as_lost(
+    choice: str, missed: int, stops: int, alarms: int
+) -> None:
+    """On a starved computer, of each 100 frames."""
+    rig = experimenting(choice)
+    for half_second in range(40):
+        recorded = {"arena": (100 - missed) * half_second}
+        losses = {"arena": missed * half_second}
+        rig.clock.set(500_000_000 * half_second)
+        rig.poll(messages.RecordingProgress(recorded, losses, {}, 1))
+    assert [type(sent) for sent in rig.processes.engine] == (
+        [messages.RunExperiment] * stops
+    )
+    assert len(rig.alarms) == alarms
+    assert all("frames miss the video" in text for text in rig.alarms)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_video_that_the_experiment_did_not_ask_for_does_not_end_it(whole: bool) -> None:
     rig = experimenting("RECORD_EXP = no")

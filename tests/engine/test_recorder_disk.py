@@ -19,6 +19,7 @@ from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import JournalSpec, JournalWriter
 from deeplabstream.ipc.ring import RingWriter
+from deeplabstream.recording import disk_reserve
 from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
@@ -110,6 +111,28 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
             rig.recorder.work()
         rig.tell(messages.StartRecording(("top",)))
         assert "no run folder" in str(rig.of(messages.RecorderFailed)[-1])
+
+
+def test_a_disk_without_room_for_run_json_is_named_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Space that was reserved at the start is released for it."""
+    write_json = RunFolder._write_json
+
+    def refuse(folder: RunFolder, facts: Any) -> None:
+        if (folder.path / disk_reserve.NAME).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.path))
+        write_json(folder, facts)
+
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        assert (rig.folder.path / disk_reserve.NAME).stat().st_size > 100_000
+        monkeypatch.setattr(RunFolder, "_write_json", refuse)
+        rig.recorder._fail("the disk failed: No space left on device")
+        assert rig.folder.facts["how"].startswith("failed: the disk failed")
+        assert repair(rig.folder.path).done == []
+        assert "No space left on device" in rig.folder.facts["not_saved"][0]
+        assert not (rig.folder.path / disk_reserve.NAME).exists()
 
 
 def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.messages import RecordingProgress
 from deeplabstream.engine.session.session_state import Counts, SessionState
 from deeplabstream.ipc.ring import FrameRing
 from deeplabstream.settings.sections import ExperimentRun
@@ -156,3 +157,45 @@ class AnalysisWatchdog:
         if (camera, what) not in self._reported:
             self._reported.add((camera, what))
             yield text
+
+
+MISSED_SPAN_NS = 10_000_000_000
+MOST_MISSED = 0.25
+"""A recording that missed a larger share of its frames in this time does not count as one."""
+
+
+@dataclass
+class RecordingWatchdog:
+    """Detects a camera whose video misses a large share of its frames; reports it once."""
+
+    _number: int = 0
+    _counted: dict[str, deque[tuple[int, int, int]]] = field(default_factory=dict)
+    """By camera: time, frames in the video, frames that it missed."""
+    _reported: set[str] = field(default_factory=set)
+
+    def check(self, progress: RecordingProgress, now_ns: int) -> Iterator[str]:
+        """Yield a sentence for each camera whose video misses too many frames."""
+        if progress.number != self._number:
+            self._number = progress.number
+            self._counted.clear()
+            self._reported.clear()
+
+        for camera, recorded in progress.recorded.items():
+            seen = self._counted.setdefault(camera, deque())
+            seen.append((now_ns, recorded, progress.losses.get(camera, 0)))
+            while len(seen) > 2 and seen[1][0] <= now_ns - MISSED_SPAN_NS:
+                seen.popleft()
+
+            then_ns, recorded_then, missed_then = seen[0]
+            missed = seen[-1][2] - missed_then
+            delivered = recorded - recorded_then + missed
+            if (
+                now_ns - then_ns >= MISSED_SPAN_NS
+                and missed > MOST_MISSED * delivered
+                and camera not in self._reported
+            ):
+                self._reported.add(camera)
+                yield (
+                    f"[Camera {camera}] {missed} of {delivered} frames miss the video: "
+                    "disk or encoder do not keep up"
+                )

@@ -35,6 +35,7 @@ from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader
+from deeplabstream.recording import disk_reserve
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
 from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
@@ -241,6 +242,7 @@ class StreamRecorder:
             self._lock.enter_context(exclusive(folder.path / "run.json"))
 
         self._run = run = RunWriter(folder, self._attached.start_ns)
+        disk_reserve.reserve(folder.path)
         self._syncing = DiskSync(
             lambda: [run, self._takes],
             lambda error: self._troubled(_sentence(error), whole=True),
@@ -424,6 +426,8 @@ class StreamRecorder:
         if syncing is not None:
             syncing.stop()
         if run is not None:
+            # so that a full disk has room for the end of the tables and for `run.json`
+            disk_reserve.release(run.folder.path)
             run.close(self._closed)
             for error in run.errors[:1]:
                 why = error.strerror or error

@@ -20,6 +20,7 @@ from deeplabstream.engine.checks.stream_watchdogs import (
     AnalysisWatchdog,
     CameraWatchdog,
     FrameRateMeter,
+    RecordingWatchdog,
 )
 from deeplabstream.engine.checks.system_monitor import SystemMonitor
 from deeplabstream.engine.measured_latency import (
@@ -93,6 +94,7 @@ class RigSession:
         """Discard all state of an earlier stream."""
         self._watchdog, self._rates = CameraWatchdog(), FrameRateMeter()
         self._analysis_watchdog = AnalysisWatchdog()
+        self._recording_watchdog = RecordingWatchdog()
         self._monitor, self._controls = SystemMonitor(), CameraControlRequests()
         self._newest: dict[str, RingReader] = {}
         self._by_index: dict[str, RingReader] = {}
@@ -627,7 +629,7 @@ class RigSession:
                 self._complete = False
                 processes.announce_resources(path)
             case messages.RecordingProgress():
-                pass
+                self._check_missed(processes, message)
             case messages.SavingProgress(frames):
                 self._saving(processes, frames)
             case messages.RunClosed(accounts):
@@ -739,6 +741,20 @@ class RigSession:
         self.alarm(text)
         if self._ending is None and self._processes is not None:
             self._stop_stream(self._processes, text)
+
+    def _check_missed(
+        self, processes: ProcessManager, progress: messages.RecordingProgress
+    ) -> None:
+        """End an experiment whose videos miss too many frames, unless it is to go on."""
+        rules = self.settings.experiment
+        now_ns = self._clock.now_ns()
+        for text in self._recording_watchdog.check(progress, now_ns):
+            ends = self.state.experimenting and rules.record_exp
+            ends = ends and rules.on_recording_lost == "stop"
+            self.alarm(text, grave=ends)
+            if ends:
+                how = f"failed: {text} ([Experiment] ON_RECORDING_LOST = stop)"
+                processes.send_engine(messages.RunExperiment(False, how))
 
     def _recording_lost(
         self, processes: ProcessManager, text: str, whole: bool
