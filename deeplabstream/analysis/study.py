@@ -84,7 +84,14 @@ def find_runs(paths: Sequence[Path], query: RunQuery | None = None) -> list[Path
             continue
         catalogue = RunCatalogue(path)
         if not catalogue.runs(most=1):
-            raise DeepLabStreamError(f"{path} is not a run folder and has none in it")
+            advice = (
+                f". Poses of a video become a run by: python utils/ImportRun.py VIDEO {path}"
+                " --to RUN"
+            )
+            raise DeepLabStreamError(
+                f"{path} is not a run folder and has none in it"
+                f"{advice if path.is_file() else ''}"
+            )
         found += reversed([run.path for run in catalogue.runs(query)])
     return list(dict.fromkeys(found))
 

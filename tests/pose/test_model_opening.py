@@ -38,7 +38,9 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is not a model folder"):
+    with pytest.raises(
+        ModelError, match=r"is not a model folder: .*utils/ImportModel\.py"
+    ):
         open_estimator(tmp_path)
 
 

@@ -1,20 +1,24 @@
 """What other programs read is what the run holds: values, times, a row for each frame."""
 
 import errno
+import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording import run_opening
-from deeplabstream.recording.exporters import exports
+from deeplabstream.recording.exporters import boris, exports
+from deeplabstream.recording.exporters.boris import COLUMNS, NO_SUBJECT
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.exporters.exports import (
     EXPORTED_BEFORE,
@@ -22,6 +26,9 @@ from deeplabstream.recording.exporters.exports import (
     export,
 )
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_review import review
+from deeplabstream.training.behaviour_classifier import read_intervals
+from tests.recording import recorded
 from tests.recording.small_run import NAMES, SKELETON, START, expected, exposed, made
 from utils.ExportRun import main
 
@@ -117,6 +124,63 @@ def test_nwb_has_poses_and_true_times(tmp_path: Path, animals: int) -> None:
                     np.testing.assert_allclose(
                         times[:], [(exposed(n) - START) / 1e9 for n in range(1, 10)]
                     )
+
+
+def test_boris_has_triggers_outputs_and_behaviours(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    text = (folder / "events.csv").read_text("utf-8")
+    assert "edge" in text  # the output `light`, on from Start Stream
+    (path,) = export(folder, ["boris"])
+    table = pd.read_csv(path)
+    assert list(table.columns) == list(COLUMNS)
+    lights = table[table.Behavior == "light"]
+    assert lights["Behavioral category"].tolist() == ["output"]
+    assert lights["Start (s)"].tolist() == [0.0]
+    assert lights.Subject.tolist() == [NO_SUBJECT]
+    assert (table["Behavior type"] == "STATE").all()
+    assert [found.behaviour for found in read_intervals(path)] == [*table.Behavior]
+
+
+def test_boris_counts_from_the_start_of_the_only_video(tmp_path: Path) -> None:
+    folder = recorded.record(tmp_path / "run")
+    run = review(folder)
+    (path,) = export(folder, ["boris"])
+    table = pd.read_csv(path)
+    spans = [
+        (lane.kind, lane.name, span.start_s, span.end_s)
+        for lane in run.lanes
+        for span in lane.spans
+        if span.value
+    ]
+    assert len(table) == len(spans) > 0
+    (video,) = {*table["Media file name"]}
+    zero_s = run.cameras["top"].of_video(video).times_s[0]
+    for kind, name, start_s, end_s in spans:
+        own = table[(table["Behavioral category"] == kind) & (table.Behavior == name)]
+        assert np.abs(own["Start (s)"] - (start_s - zero_s)).min() < 1e-5
+        assert np.abs(own["Stop (s)"] - (end_s - zero_s)).min() < 1e-5
+
+
+def test_boris_has_behaviours_that_are_likelier_than_not(tmp_path: Path) -> None:
+    run = review(made(tmp_path, video=False))
+    frames = run.cameras["top"].of_analysis()
+    rows = frames.rows.assign(behaviour_rearing=[0.1, 0.6, 0.9, np.nan, 0.2, 0.8])
+    changed = replace(run, cameras={"top": replace(frames, rows=rows)})
+    at = frames.times_s
+    assert [*boris._behaviours(changed)] == [
+        ("behaviour", "rearing", at[1], at[3]),
+        ("behaviour", "rearing", at[5], at[5]),
+    ]
+
+
+def test_a_run_of_a_video_names_that_video_in_sleaps_file(tmp_path: Path) -> None:
+    folder, video = made(tmp_path, video=False), tmp_path / "films" / "mouse.mp4"
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    (folder / "run.json").write_text(json.dumps(facts | {"video": str(video)}), "utf-8")
+    (path,) = export(folder, ["slp"])
+    with h5py.File(path) as file:
+        assert json.loads(file["videos_json"][0])["filename"] == str(video)
+        assert file["frames"]["frame_idx"].tolist() == [2, 3, 4, 6, 7, 8]
 
 
 def test_the_poses_are_drawn_into_a_copy_of_the_video(tmp_path: Path) -> None:

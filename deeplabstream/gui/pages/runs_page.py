@@ -55,6 +55,7 @@ _EXPORT_NAMES = {
     "slp": "SLEAP (.slp)",
     "parquet": "Tables (Parquet)",
     "nwb": "NWB",
+    "boris": "BORIS (events)",
     "labelled-video": "Labelled video",
     BUNDLE: "Evidence bundle",
 }

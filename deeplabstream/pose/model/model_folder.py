@@ -188,7 +188,9 @@ def load_model_folder(path: Path) -> ModelFolder:
         description = Description.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise ModelError(
-            f"{path} is not a model folder: it has no {DESCRIPTION}"
+            f"{path} is not a model folder: it has no {DESCRIPTION}. A network of another "
+            f"program is imported first: python utils/ImportModel.py {path} --output "
+            "models/NAME"
         ) from None
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror}") from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.overwriting import check_free
+from deeplabstream.recording.exporters.boris import boris
 from deeplabstream.recording.exporters.export_files import ExportFile, write_files
 from deeplabstream.recording.exporters.labelled_video import labelled_video
 from deeplabstream.recording.exporters.nwb import NwbSubject
@@ -116,6 +117,7 @@ EXPORTS: Mapping[str, Export] = {
     "slp": slp,
     "parquet": parquet,
     "nwb": nwb,
+    "boris": boris,
     "labelled-video": labelled_video,
 }
 EXPORT_PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -126,6 +128,7 @@ EXPORT_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "slp": ("pandas",),
     "parquet": PACKAGES["parquet"],
     "nwb": ("pandas", *PACKAGES["nwb"]),
+    "boris": ("pandas",),
     "labelled-video": ("pandas",),
 }
 """Modules that an export needs besides those that every rig has."""

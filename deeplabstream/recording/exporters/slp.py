@@ -45,14 +45,25 @@ _PREDICTED_POINT = [*_POINT, ("score", "f8")]
 def slp(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     """Plan `NAME.slp` for each video: frame n is the video's frame n."""
     for name, frames in recorded_parts(folder):
-        yield ExportFile(into / f"{name}.slp", partial(_write, frames, frames.video))
+        yield ExportFile(into / f"{name}.slp", partial(_write, frames))
 
 
-def _write(frames: RecordedFrames, video: Path, path: Path) -> None:
-    write_slp(path, frames.poses, video)
+def _write(frames: RecordedFrames, path: Path) -> None:
+    analysed = str(frames.folder.facts.get("video") or "")
+    if not analysed or frames.rows["video"].any():
+        write_slp(path, frames.poses, frames.video)
+        return
+    # The run was computed from a video: its frames have the video's numbers.
+    numbers = frames.rows["frame"].to_numpy(np.int64)
+    write_slp(path, frames.poses, Path(analysed).resolve(), numbers)
 
 
-def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
+def write_slp(
+    path: Path,
+    poses: PoseTable,
+    video: Path,
+    numbers: NDArray[np.int64] | None = None,
+) -> None:
     """Write poses as SLEAP's labels file.
 
     As SLEAP does, it leaves out animals that are not seen in a frame, and frames without
@@ -66,6 +77,8 @@ def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
         Points that are NaN are marked as not visible.
     video : pathlib.Path
         The video that SLEAP shows.
+    numbers : array, optional
+        (row,): frame of the video that each row is; default: the rows are all its frames.
 
     Raises
     ------
@@ -76,6 +89,10 @@ def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
 
     points, confidence = poses.points, poses.confidence
     frames, instances, at = _tables(points)
+    count = len(points)
+    if numbers is not None:
+        frames["frame_idx"] = numbers[frames["frame_idx"].astype(np.intp)]
+        count = int(numbers.max(initial=-1)) + 1
     visible, sure = np.isfinite(points).all(axis=-1)[at], confidence[at]
 
     # SLEAP's score of an instance is the mean of those of its visible points.
@@ -89,7 +106,7 @@ def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
     none = np.zeros(0, _POINT)
     with h5py.File(path, "w") as file:
         _save(file, frames, instances, none, placed, poses.skeleton, poses.animals)
-        file["videos_json"] = _lines([_video(video, len(points), poses.size)])
+        file["videos_json"] = _lines([_video(video, count, poses.size)])
 
 
 def write_slp_labels(

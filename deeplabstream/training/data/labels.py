@@ -284,6 +284,11 @@ def _find(path: Path) -> Path:
     if not found:
         above = next(filter(has_labels, path.resolve().parents[:2]), None)
         hint = f"; the labels are in {above}" if above else ""
+        if (path / "pose_cfg.yaml").is_file():
+            hint = (
+                ", but a network of DeepLabCut 2; utils/ImportModel.py says how it is "
+                "imported"
+            )
         raise LabelsError(
             [
                 f"{path} holds no labels{hint}. Name a folder with {TABLE}*.csv, a "

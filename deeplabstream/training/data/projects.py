@@ -24,6 +24,8 @@ from deeplabstream.training.data.labels import (
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 YAML = (".yaml", ".yml")
 DLC_CONFIG = "config.yaml"
+_MOST_NAMED = 20
+"""Files that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,10 @@ def _sleap_file(path: Path) -> Path | None:
     if not found or has_labels(path) or (path / DLC_CONFIG).is_file():
         return None
     if len(found) > 1:
-        names = ", ".join(file.name for file in found[:5])
+        names = ", ".join(file.name for file in found[:_MOST_NAMED])
+        more = f" and {len(found) - _MOST_NAMED} more" * (len(found) > _MOST_NAMED)
         raise LabelsError(
-            [f"{path} holds {len(found)} files of SLEAP: name one ({names})"]
+            [f"{path} holds {len(found)} files of SLEAP: name one ({names}{more})"]
         )
     return found[0]
 
