@@ -12,6 +12,7 @@ from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QSessionManager
 from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
 
 from deeplabstream.engine.processes.termination import Termination, termination
+from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.theme import BACKGROUND, BLUE, GREEN, choose, style_sheet
 from deeplabstream.startup.qt_environment import free_qt_of_opencv
 
@@ -79,7 +80,7 @@ def show_problems(title: str, problems: Sequence[str]) -> None:
         shown.append(f"… and {more} more, on the console.")
     box.setInformativeText("\n\n".join(shown))
     with _closed_by_signals(box.close):
-        box.exec_()
+        run_dialog(box)
 
 
 @contextmanager

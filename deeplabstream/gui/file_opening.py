@@ -9,8 +9,6 @@ from PyQt5.QtCore import QMimeData
 from PyQt5.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
-    QMessageBox,
     QPlainTextEdit,
     QVBoxLayout,
     QWidget,
@@ -19,11 +17,13 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
+from deeplabstream.gui.dialogs import file_dialogs
+from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.dialogs.questions import (
     CANCEL,
-    choose_folder,
     place_to_write,
+    show_message,
     show_question,
 )
 from deeplabstream.gui.settings_document import Document
@@ -174,7 +174,7 @@ class FileOpener:
             self._complain(why)
         elif files.may_leave():
             wizard = NewRigWizard(Path.home() / "my_rig", self.window)
-            if wizard.exec_() and wizard.file is not None:
+            if run_dialog(wizard) and wizard.file is not None:
                 files.open_file(wizard.file)
                 self.show_page("Live")
 
@@ -189,7 +189,7 @@ class FileOpener:
 
         if old is None:
             title = "Import settings.ini or an experiment file of DeepLabStream 1"
-            name, _ = QFileDialog.getOpenFileName(window, title, "", _INI)
+            name = file_dialogs.open_file(window, title, "", _INI)
             if not name:
                 return
             old = Path(name)
@@ -201,13 +201,8 @@ class FileOpener:
 
         folder = self.document.path.parent
         proposed = free_path(folder / "imported.ini")
-        name, _ = QFileDialog.getSaveFileName(
-            window,
-            f"Save the converted {old.name} as",
-            str(proposed),
-            _INI,
-            options=QFileDialog.Option.DontConfirmOverwrite,  # confirmed below
-        )
+        title = f"Save the converted {old.name} as"
+        name = file_dialogs.save_file(window, title, str(proposed), _INI)
         path = place_to_write(window, Path(name)) if name else None
         if path is None:
             return
@@ -271,7 +266,7 @@ class FileOpener:
     def _convert_labels(self, package: Path) -> None:
         """Convert labels of SLEAP to a new folder that the user chooses, and show them."""
         title = f"New folder for the labels of {package.name}"
-        if folder := choose_folder(self.window, title, package.parent):
+        if folder := file_dialogs.new_folder(self.window, title, package.parent):
             self.network().convert_labels(package, folder)
 
     def _refuse(self, path: Path) -> None:
@@ -281,7 +276,7 @@ class FileOpener:
         )
 
     def _complain(self, text: str) -> None:
-        QMessageBox.warning(self.window, "DeepLabStream", text)
+        show_message(self.window, text)
 
 
 class ImportReport(QDialog):

@@ -30,6 +30,11 @@ from deeplabstream.engine.session.session_state import Action, Phase, SessionSta
 from deeplabstream.gui.alarm_sound import AlarmSound
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.dialog_input import (
+    StopInput,
+    dialog_in_front,
+    keep_usable,
+)
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.file_opening import FileOpener, paths_of
@@ -59,12 +64,13 @@ from deeplabstream.settings.ini_reading import read_sections
 
 if TYPE_CHECKING:
     from deeplabstream.gui.pages.network_page import NetworkPage
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
 
 from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.gui.widgets.state_summary import StateSummary
 
 _NAVIGATION_WIDTH = 118
 _LIVE = "Live"
@@ -95,14 +101,21 @@ class NavigationBar(QFrame):
         for button in self.pages.values():
             column.addWidget(button)
         column.addStretch(1)
+        self._state = StateSummary()
+        column.addWidget(self._state)
         self.stop = StopButton("STOP")
         self.stop.setObjectName("stop")
         self.stop.setToolTip("switches all outputs off and ends the experiment (Esc)")
         self.stop.clicked.connect(self.stopped)
         around = QVBoxLayout()
         around.setContentsMargins(10, 0, 10, 0)
+        keep_usable(self.stop)
         around.addWidget(self.stop)
         column.addLayout(around)
+
+    def show_state(self, state: SessionState, levels: Mapping[str, float]) -> None:
+        """Show whether stream and experiment run, and which outputs are on."""
+        self._state.show_state(state, levels)
 
     def show_page(self, name: str) -> None:
         """Mark the button of a page."""
@@ -282,6 +295,7 @@ class MainWindow(QMainWindow):
         stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
         stop.activated.connect(self._escape)
+        self._stop_input = StopInput(self, self._must_stop, self._stop_outputs)
         self.document.changed.connect(self._take_document)
         self.document.checked.connect(self._show_document)
         self.document.saved.connect(self._show_document)
@@ -294,6 +308,8 @@ class MainWindow(QMainWindow):
         self.bridge.results_requested.connect(partial(self.open_run, page="Results"))
         self.bridge.queue_requested.connect(self._label_queue)
         self.bridge.ticked.connect(self.test.tick)
+        self.bridge.ticked.connect(self._show_state)
+        self.bridge.status_changed.connect(self._show_state)
 
     def _button(self, action: Action | None) -> QAbstractButton:
         """Return the button of an action; None: STOP."""
@@ -308,14 +324,18 @@ class MainWindow(QMainWindow):
 
     def _escape(self) -> None:
         """STOP; with all outputs off, close a dialog or cancel a drawing instead."""
-        state = self.bridge.session.state
-        on = state.experimenting or any(state.levels.values()) or self.test.running
-        on = on or bool(self._switching())
-        if on or state.armed or self.bridge.starting or not self._cancel():
+        if self._must_stop() or not self._cancel():
             self._stop_outputs()
 
+    def _must_stop(self) -> bool:
+        """Return whether an output is on, or can be switched on without the user."""
+        state = self.bridge.session.state
+        on = state.experimenting or state.experiment_starting or state.armed
+        on = on or any(state.levels.values()) or self.test.running
+        return on or self.bridge.starting or bool(self._switching())
+
     def _cancel(self) -> bool:
-        dialog = QApplication.activeWindow()
+        dialog = dialog_in_front() or QApplication.activeWindow()
         if isinstance(dialog, QDialog):
             dialog.close()
             return True
@@ -355,11 +375,14 @@ class MainWindow(QMainWindow):
         self.live.show_blocked()
         self._show_run_menu()
         star = " *" if self.document.unsaved else ""
-        self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
+        self.setWindowTitle(f"{self.document.title}{star} – DeepLabStream")
         if self.document.path.exists():
             self.recent.note("settings", self.document.path)
         self.menu.show_state()
         self._show_banner()
+
+    def _show_state(self) -> None:
+        self.navigation.show_state(self.bridge.session.state, self.live.levels)
 
     def _show_run_menu(self) -> None:
         left = [] if self.bridge.starting else self.bridge.left_to_start()
@@ -519,6 +542,7 @@ class MainWindow(QMainWindow):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Fit the window into the screen once it has a title bar."""
         super().showEvent(event)
+        self._stop_input.watch(self.windowHandle())
         if event is not None and not event.spontaneous():
             QTimer.singleShot(_FRAMED_MS, self._fit_screen)
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from PyQt5.QtGui import QKeySequence
 from PyQt5.QtWidgets import (
     QAction,
-    QFileDialog,
     QMainWindow,
     QMenu,
-    QMessageBox,
     QWidget,
 )
 
@@ -22,13 +20,18 @@ from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.files import rig_folder
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.help_window import (
     CONTENTS,
     HelpWindow,
     KeysWindow,
-    about,
+    show_about,
 )
-from deeplabstream.gui.dialogs.questions import place_to_write, show_question
+from deeplabstream.gui.dialogs.questions import (
+    place_to_write,
+    show_message,
+    show_question,
+)
 from deeplabstream.gui.pages.page_stack import Undoing
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
@@ -117,12 +120,9 @@ class Menu:
         """Save to a file that the user chooses, and continue with that file."""
         commit_field(self.window)
         proposed = free_path(self.document.path.with_name(_OWN))
-        name, _ = QFileDialog.getSaveFileName(
-            self.window,
-            "Save settings as",
-            str(proposed if self.document.is_example else self.document.path),
-            _FILES,
-            options=QFileDialog.Option.DontConfirmOverwrite,  # confirmed below
+        start = proposed if self.document.is_example else self.document.path
+        name = file_dialogs.save_file(
+            self.window, "Save settings as", str(start), _FILES
         )
         if not name:
             return False
@@ -167,9 +167,7 @@ class Menu:
         if not self.may_leave():
             return
         folder = str(self.document.path.parent)
-        name, _ = QFileDialog.getOpenFileName(
-            self.window, "Open settings", folder, _FILES
-        )
+        name = file_dialogs.open_file(self.window, "Open settings", folder, _FILES)
         if name:
             self._open(Path(name))
 
@@ -221,7 +219,7 @@ class Menu:
         return True
 
     def _complain(self, text: str) -> None:
-        QMessageBox.warning(self.window, "DeepLabStream", text)
+        show_message(self.window, text)
 
 
 def build_menu(
@@ -309,7 +307,7 @@ def build_menu(
     )
     add(help_, "Settings reference", lambda: menu.show_help("settings.md"))
     help_.addSeparator()
-    add(help_, "About", lambda: about(window).exec_())
+    add(help_, "About", lambda: show_about(window))
     menu.show_state()
     return menu
 

@@ -10,6 +10,7 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.engine.checks.settings_check import rig_problems
+from deeplabstream.files import rig_folder
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.undo_history import History
@@ -88,6 +89,13 @@ class Document(QObject):
     def values(self) -> Mapping[str, SectionTexts]:
         """Values of the keys of each section, valid or not."""
         return self._values
+
+    @property
+    def title(self) -> str:
+        """Name for the title of windows: the rig folder, or the file if it has another name."""
+        if self.path.name == rig_folder.SETTINGS and self.path.parent.name:
+            return self.path.parent.name
+        return self.path.name
 
     @property
     def is_example(self) -> bool:

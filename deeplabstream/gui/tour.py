@@ -10,7 +10,6 @@ from PyQt5.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMessageBox,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -18,6 +17,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.questions import show_message
 from deeplabstream.gui.theme import palette
 from deeplabstream.settings.sections import Settings
 from deeplabstream.simulation.arena import ArenaCamera
@@ -131,9 +131,8 @@ class Tour(QObject):
     def begin(self) -> None:
         """Start the tour, or show why it can't be started."""
         if not is_simulated(self.bridge.session.settings):
-            QMessageBox.information(
+            show_message(
                 self.window,
-                "Tour – DeepLabStream",
                 "The tour switches outputs, so it runs only with the simulated "
                 "rig. Open the settings.ini that comes with the program (File, "
                 "Open settings).",

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt5.QtCore import QSettings, QTimer
-from PyQt5.QtWidgets import QApplication, QMessageBox
+from PyQt5.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.settings.loading import load
@@ -33,7 +34,7 @@ def answer(text: str) -> None:
     """Press a button of the question that will be asked."""
 
     def press() -> None:
-        box = QApplication.activeModalWidget()
+        box = dialog_in_front()
         assert isinstance(box, QMessageBox)
         next(b for b in box.buttons() if b.text() == text).click()
 

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
-from PyQt5.QtWidgets import QAction, QMessageBox, QPushButton
+from PyQt5.QtWidgets import QAction, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs import program_window
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages import experiment_page
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
@@ -61,7 +63,9 @@ def test_an_own_file_that_is_faulty_is_a_sentence_once_it_is_chosen(
     tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
+    monkeypatch.setattr(
+        experiment_page, "show_message", lambda _, text: said.append(text)
+    )
     file = tmp_path / "rig.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     configs = tmp_path / "experiments" / "configs"
@@ -119,7 +123,9 @@ def test_the_experiment_that_is_shown_is_simulated(
     page: ExperimentPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
+    monkeypatch.setattr(
+        program_window, "show_message", lambda _, text: said.append(text)
+    )
     monkeypatch.setattr(ProgramProcess, "start", lambda *_: None)
     page.rehearsal.simulate.click()
     page.add("Conditional")

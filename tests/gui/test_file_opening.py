@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt5.QtGui import QDropEvent
-from PyQt5.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui import file_opening
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.file_opening import ImportReport, kind_of
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages import network_page
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
@@ -59,7 +60,7 @@ def replies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     told: list[str] = []
     monkeypatch.setattr(file_opening, "show_question", lambda *words: told.pop(0))
     monkeypatch.setattr(
-        QMessageBox, "warning", lambda _window, _title, text: told.append(text)
+        file_opening, "show_message", lambda _window, text: told.append(text)
     )
     return told
 
@@ -146,7 +147,9 @@ def test_a_network_and_a_video_replace_something_only_after_a_question(
     window.network_page.open(tmp_path / "labels")
     picked: list[object] = []
     monkeypatch.setattr(
-        PickDialog, "exec_", lambda dialog: picked.append(dialog.source.currentData())
+        network_page,
+        "run_dialog",
+        lambda dialog: picked.append(dialog.source.currentData()),
     )
     replies.append("Pick frames")
     drop(window, video)
@@ -162,14 +165,12 @@ def test_settings_of_version_1_become_a_new_file_that_is_opened(
     old.write_text(VERSION_1, "utf-8")
     proposed: list[str] = []
 
-    def place(
-        _window: object, _title: str, path: str, *_: object, **__: object
-    ) -> tuple[str, str]:
+    def place(_window: object, _title: str, path: str, *_: object, **__: object) -> str:
         proposed.append(path)
-        return path, ""
+        return path
 
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(old), ""))
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", place)
+    monkeypatch.setattr(file_dialogs, "open_file", lambda *_: str(old))
+    monkeypatch.setattr(file_dialogs, "save_file", place)
     window.menu.actions["Import from DeepLabStream 1"].trigger()
     assert proposed == [str(tmp_path / "imported.ini")]
     assert window.document.path == tmp_path / "imported.ini"
@@ -184,11 +185,13 @@ def test_settings_of_this_version_are_not_imported(
     window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     current, told = tmp_path / "rig.ini", list[str]()
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(current), ""))
+    monkeypatch.setattr(file_dialogs, "open_file", lambda *_: str(current))
     monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *_, **__: pytest.fail("asked for a file")
+        file_dialogs, "save_file", lambda *_, **__: pytest.fail("asked for a file")
     )
-    monkeypatch.setattr(QMessageBox, "warning", lambda *words: told.append(words[2]))
+    monkeypatch.setattr(
+        file_opening, "show_message", lambda _window, text: told.append(text)
+    )
     window.menu.actions["Import from DeepLabStream 1"].trigger()
     assert len(told) == 1
     assert f"{current} is not a file of DeepLabStream 1" in told[0]

@@ -9,7 +9,8 @@ from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.gui.dialogs.help_window import DOCS, HelpWindow, about, contents
+from deeplabstream.gui.dialogs import help_window
+from deeplabstream.gui.dialogs.help_window import DOCS, HelpWindow, contents, show_about
 
 
 @pytest.fixture
@@ -123,8 +124,15 @@ def test_a_page_that_is_missing_is_a_sentence(
     assert "Can't read" in window.page.toPlainText()
 
 
-def test_about_names_version_and_place(window: HelpWindow) -> None:
-    text = about(window).text()
+def test_about_names_version_and_place(
+    window: HelpWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(
+        help_window, "show_message", lambda _, text, __: shown.append(text)
+    )
+    show_about(window)
+    (text,) = shown
     assert "DeepLabStream 2" in text
     assert "GPL-3.0-or-later" in text
     assert str(DOCS.parent) in text

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtGui import QFontInfo, QShowEvent
-from PyQt5.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
+from PyQt5.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.files.paths import ROOT
-from deeplabstream.gui.dialogs import pick_frames, questions
+from deeplabstream.gui.dialogs import file_dialogs, pick_frames
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.file_opening import kind_of
 from deeplabstream.gui.pages import network_page
@@ -506,10 +506,10 @@ def test_a_new_folder_is_made_by_typing_its_name(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = ["Cancel", "Create it"]
-    monkeypatch.setattr(questions, "show_question", lambda *_: answers.pop(0))
+    monkeypatch.setattr(file_dialogs, "show_question", lambda *_: answers.pop(0))
     above = QWidget()
     qtbot.addWidget(above)
-    dialog = questions.FolderDialog(above, "Folder", tmp_path)
+    dialog = file_dialogs.FolderDialog(above, "Folder", tmp_path)
     line = dialog.findChild(QLineEdit, "fileNameEdit")
     assert line is not None
     line.setText("mouse/labels")
@@ -525,7 +525,7 @@ def test_space_accepts_a_frame_after_frames_were_picked(
     page: NetworkPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[object] = []
-    monkeypatch.setattr(PickDialog, "exec_", lambda dialog: shown.append(dialog))
+    monkeypatch.setattr(network_page, "run_dialog", lambda dialog: shown.append(dialog))
     qtbot.mouseClick(page.pick, LEFT)
     assert page.focusWidget() is page.labelling
     qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
@@ -538,7 +538,7 @@ def test_the_network_trained_last_picks_frames_and_another_can_be_chosen(
 ) -> None:
     made = shutil.copytree(ROOT / "models/arena", tmp_path / "models/made")
     shown: list[PickDialog] = []
-    monkeypatch.setattr(PickDialog, "exec_", lambda dialog: shown.append(dialog))
+    monkeypatch.setattr(network_page, "run_dialog", lambda dialog: shown.append(dialog))
     page._offer(made)  # as after a training
     page.choose_frames(tmp_path / "mouse.mp4")
     (dialog,) = shown
@@ -630,9 +630,7 @@ def test_videos_with_drawn_poses_are_neither_picked_from_nor_checked(
     run = analysed(tmp_path).path
     checked: list[Path] = []
     monkeypatch.setattr(page.checking, "check_video", checked.append)
-    monkeypatch.setattr(
-        QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "run")
-    )
+    monkeypatch.setattr(file_dialogs, "open_folder", lambda *_: str(tmp_path / "run"))
     page.checking._choose_run()
     assert checked == [tmp_path / "scenes.mkv"]
     monkeypatch.setattr(pick_frames, "runs_of", lambda *_: [run])

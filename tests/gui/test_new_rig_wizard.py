@@ -362,9 +362,7 @@ def test_the_window_opens_the_new_rig(
         def __init__(self, *_: object) -> None:
             pass
 
-        def exec_(self) -> int:
-            return 1
-
+    monkeypatch.setattr(file_opening, "run_dialog", lambda _wizard: 1)
     monkeypatch.setattr(file_opening, "NewRigWizard", Accepted)
     window.menu.actions["New rig"].trigger()
     assert window.document.path == tmp_path / "new" / "settings.ini"

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtGui import QColor, QImage
-from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Frame
@@ -15,6 +14,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.main_window import MainWindow
@@ -195,7 +195,7 @@ def test_from_a_recording_to_labels_that_a_network_proposes(
     assert page.parts_line.text() == "snout, leftear, rightear, tailbase"
 
     def pick() -> None:
-        dialog = QApplication.activeModalWidget()
+        dialog = dialog_in_front()
         assert isinstance(dialog, PickDialog)
         assert dialog.source.currentText().startswith("run "), "the newest"
         dialog.count.setValue(4)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PyQt5.QtCore import QDate, Qt
 from PyQt5.QtGui import QDesktopServices
-from PyQt5.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QPushButton
+from PyQt5.QtWidgets import QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.analysis.options import AnalysisOptions
@@ -26,8 +26,10 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
 from deeplabstream.gui import results_client
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages import results_page
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.results_client import ResultsClient
@@ -108,9 +110,7 @@ def fills(view: PlotView) -> bool:
 
 def save_as(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     """Answer the next question for a file."""
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *_args, **_options: (str(file), "")
-    )
+    monkeypatch.setattr(file_dialogs, "save_file", lambda *_: str(file))
 
 
 def await_written(qtbot: QtBot, page: ResultsPage, button: QPushButton) -> None:
@@ -272,7 +272,7 @@ def test_the_report_of_a_run_is_written_with_the_options_of_the_page(
 def test_runs_are_excluded_with_a_reason_and_included_again(
     page: ResultsPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("fell asleep", True))
+    monkeypatch.setattr(results_page, "input_text", lambda *_: "fell asleep")
     page.table.selectAll()
     page.exclude.click()
     assert [read_notes(tmp_path / "output" / run).excluded for run in "abc"] == [

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import Qt, QTimer
-from PyQt5.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessageBox
+from PyQt5.QtWidgets import QAbstractButton, QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.files import rig_folder
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs import file_dialogs
+from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.main_window import MainWindow
@@ -152,7 +154,7 @@ def test_closing_asks_while_something_runs(
     said: list[str] = []
 
     def press_enter() -> None:
-        box = QApplication.activeModalWidget()
+        box = dialog_in_front()
         assert isinstance(box, QMessageBox)
         said.append(box.text())
         qtbot.keyClick(box, Qt.Key.Key_Return)
@@ -288,7 +290,7 @@ def test_no_other_file_is_opened_while_the_rig_runs(
 
 
 def _press_ok() -> None:
-    box = QApplication.activeModalWidget()
+    box = dialog_in_front()
     assert isinstance(box, QMessageBox)
     box.accept()
 
@@ -325,11 +327,11 @@ def test_saving_the_example_rig_asks_for_a_name(
     assert not shipped.menu.save()
     proposed: list[str] = []
 
-    def choose(_parent: object, _title: str, path: str, *_: object, **__: object):  # type: ignore[no-untyped-def]
+    def choose(_parent: object, _title: str, path: str, _kinds: str) -> str:
         proposed.append(path)
-        return str(tmp_path / "mouse"), ""
+        return str(tmp_path / "mouse")
 
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr(file_dialogs, "save_file", choose)
     answer("Save as …")
     assert shipped.menu.save()
     assert Path(proposed[0]).name == "my_rig.ini"
@@ -399,9 +401,7 @@ def test_save_as_over_another_file_proposes_a_free_name(
 ) -> None:
     theirs = tmp_path / "theirs.ini"
     theirs.write_text("# theirs\n", encoding="utf-8")
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *_, **__: (str(theirs), "")
-    )
+    monkeypatch.setattr(file_dialogs, "save_file", lambda *_: str(theirs))
     answer("Cancel")
     assert not window.menu.save_as()
     answer("Write theirs_2.ini")
@@ -415,7 +415,7 @@ def test_save_as_adds_the_ending_that_open_shows(
     window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed = str(tmp_path / "mouse")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (typed, ""))
+    monkeypatch.setattr(file_dialogs, "save_file", lambda *_: typed)
     assert window.menu.save_as()
     assert window.document.path == tmp_path / "mouse.ini"
     assert not (tmp_path / "mouse").exists()
@@ -431,7 +431,7 @@ def test_a_long_question_is_shown_whole_and_enter_loses_nothing(
     seen: list[tuple[str, list[str]]] = []
 
     def look() -> None:
-        box = QApplication.activeModalWidget()
+        box = dialog_in_front()
         assert isinstance(box, QMessageBox)
         chosen = box.defaultButton()
         assert chosen is not None
@@ -496,7 +496,7 @@ def test_train_never_replaces_the_network_that_the_settings_use(
     offered: list[str] = []
 
     def press_enter() -> None:
-        box = QApplication.activeModalWidget()
+        box = dialog_in_front()
         assert isinstance(box, QMessageBox)
         offered.extend(button.text() for button in box.buttons())
         qtbot.keyClick(box, Qt.Key.Key_Escape)

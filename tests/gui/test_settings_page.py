@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox
+from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.settings_repair import SettingsRepairWindow
+from deeplabstream.gui.pages import settings_page
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import ChoiceEditor, TextEditor
@@ -357,8 +359,10 @@ def test_a_name_that_is_taken_is_refused_with_a_sentence(
 ) -> None:
     said: list[str] = []
     typed = ["Left", " "]
-    monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
-    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: (typed.pop(0), True))
+    monkeypatch.setattr(
+        settings_page, "show_message", lambda _, text: said.append(text)
+    )
+    monkeypatch.setattr(settings_page, "input_text", lambda *_: typed.pop(0))
     page._name_new_section("Trigger", "InsideRegion")
     page.show_section("Trigger right")
     page._rename()
@@ -374,12 +378,8 @@ def test_a_name_that_is_taken_is_refused_with_a_sentence(
 def test_a_folder_is_chosen_where_a_folder_is_needed(
     page: SettingsPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "runs")
-    )
-    monkeypatch.setattr(
-        QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "a.mp4"), "")
-    )
+    monkeypatch.setattr(file_dialogs, "open_folder", lambda *_: str(tmp_path / "runs"))
+    monkeypatch.setattr(file_dialogs, "open_file", lambda *_: str(tmp_path / "a.mp4"))
     for title, key, chosen in (
         ("Streaming", "OUTPUT_DIRECTORY", "runs"),
         ("Video", "VIDEO_SOURCE", "a.mp4"),

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import QSettings, Qt, QTimer
-from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
+from PyQt5.QtWidgets import QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
 from deeplabstream.gui.dialogs.help_window import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.runs_page import RunsPage
@@ -132,7 +133,7 @@ def test_a_rig_with_devices_is_not_toured(qtbot: QtBot, memory: QSettings) -> No
     said: list[str] = []
 
     def read() -> None:
-        box = QApplication.activeModalWidget()
+        box = dialog_in_front()
         assert isinstance(box, QMessageBox)
         said.append(box.text())
         box.close()

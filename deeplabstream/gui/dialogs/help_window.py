@@ -26,7 +26,6 @@ from PyQt5.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QMessageBox,
     QPushButton,
     QScrollArea,
     QSplitter,
@@ -36,6 +35,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.files.paths import ROOT
+from deeplabstream.gui.dialogs.questions import show_message
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
 from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
@@ -273,7 +273,7 @@ def slug(heading: str) -> str:
     return _HEADING.sub("", heading.strip().lower()).replace(" ", "-")
 
 
-def about(parent: QWidget) -> QMessageBox:
+def show_about(parent: QWidget) -> None:
     """Return a window with version, licence and folder of the program."""
     lines = (
         f"DeepLabStream {application_version() or ''}",
@@ -284,11 +284,7 @@ def about(parent: QWidget) -> QMessageBox:
         f"Program: {ROOT}",
         f"Python: {sys.executable}",
     )
-    box = QMessageBox(parent)
-    box.setWindowTitle("About DeepLabStream")
-    box.setText("\n\n".join(lines))
-    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return box
+    show_message(parent, "\n\n".join(lines), "About DeepLabStream")
 
 
 def keys_of(

@@ -9,7 +9,6 @@ from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -37,8 +36,8 @@ from deeplabstream.gui.camera_preview import (
     leave,
     section_of,
 )
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.dialogs.questions import choose_folder
 from deeplabstream.gui.shapes import Shape, ShapeKind
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -176,7 +175,7 @@ class FolderPage(RigPage):
         return ""
 
     def _browse(self) -> None:
-        folder = choose_folder(
+        folder = file_dialogs.new_folder(
             self, "Folder of the rig, new or empty", self.path.parent
         )
         if folder is not None:
@@ -316,7 +315,7 @@ class CameraPage(RigPage):
         self.problem.setText(why)
 
     def _choose_video(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "A video", "", VIDEO_FILTER)
+        name = file_dialogs.open_file(self, "A video", "", VIDEO_FILTER)
         if name:
             self.use_video(Path(name))
 

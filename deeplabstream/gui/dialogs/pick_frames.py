@@ -7,7 +7,6 @@ from PyQt5.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QPushButton,
@@ -18,6 +17,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.program_window import runs_of
 from deeplabstream.gui.form_fields import FormField
 from deeplabstream.gui.settings_document import Document
@@ -167,7 +167,7 @@ class PickDialog(QDialog):
             pick.setEnabled(self.source.count() > 0)
 
     def _choose_video(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "A video", "", VIDEO_FILTER)
+        name = file_dialogs.open_file(self, "A video", "", VIDEO_FILTER)
         if name:
             self.use(Path(name))
 
@@ -178,7 +178,7 @@ class PickDialog(QDialog):
         self.propose.setChecked(False)
 
     def _choose_tracks(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Poses of the video", "", _TABLES)
+        name = file_dialogs.open_file(self, "Poses of the video", "", _TABLES)
         if name:
             self.use_tracks(Path(name))
 

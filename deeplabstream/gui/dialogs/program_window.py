@@ -5,11 +5,11 @@ from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent
-from PyQt5.QtWidgets import QDialog, QMessageBox, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.gui.dialogs.questions import show_question
+from deeplabstream.gui.dialogs.questions import show_message, show_question
 from deeplabstream.gui.programs import ProgramForm
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
@@ -137,7 +137,7 @@ def settings_as_shown(
     try:
         return ["--settings", str(document.file_as_shown(experiment))]
     except DeviceError as error:
-        QMessageBox.warning(parent, "DeepLabStream", str(error))
+        show_message(parent, str(error))
         return []
 
 

@@ -1,22 +1,22 @@
 """Questions to the user; the default answer never discards data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QApplication,
-    QFileDialog,
+    QInputDialog,
     QLabel,
-    QLineEdit,
     QMessageBox,
     QWidget,
 )
 
 from deeplabstream.files.overwriting import free_path, would_overwrite
+from deeplabstream.gui.dialogs.dialog_input import run_dialog
 
 REPLACE = "Replace it"
 CANCEL = "Cancel"
-_CREATE = "Create it"
 _RUN = "Run them"
 _WIDTH = 520
 
@@ -28,19 +28,33 @@ def show_question(
 
     Enter chooses `default`; without it, the last answer.
     """
-    box = QMessageBox(window)
-    box.setWindowTitle("DeepLabStream")
+    return _run_box(window, question, answers, default or answers[-1])
+
+
+def _run_box(
+    window: QWidget | None,
+    text: str,
+    answers: Sequence[str],
+    default: str,
+    title: str = "DeepLabStream",
+) -> str:
+    box = QMessageBox(window.window() if window is not None else None)
+    box.setWindowTitle(title)
     box.setTextFormat(Qt.TextFormat.PlainText)  # the text may contain file names
-    box.setText(question)
+    box.setText(text)
     _show_whole(box)
     buttons = {
-        text: box.addButton(text, QMessageBox.ButtonRole.ActionRole) for text in answers
+        name: box.addButton(name, QMessageBox.ButtonRole.ActionRole) for name in answers
     }
     box.setEscapeButton(buttons[answers[-1]])
-    box.setDefaultButton(buttons[default or answers[-1]])
-    box.exec_()
+    box.setDefaultButton(buttons[default])
+    if len(answers) == 1:  # a message may be copied
+        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    run_dialog(box)
     clicked = box.clickedButton()
-    return answers[-1] if clicked is None else clicked.text()
+    answer = answers[-1] if clicked is None else clicked.text()
+    box.deleteLater()
+    return answer
 
 
 def confirm_plugins(question: str) -> bool:
@@ -58,41 +72,35 @@ def _show_whole(box: QMessageBox) -> None:
         label.setMinimumSize(width, label.heightForWidth(width))
 
 
-class FolderDialog(QFileDialog):
-    """Chooses a folder, or creates the one whose name is typed."""
-
-    def __init__(self, window: QWidget, title: str, start: Path) -> None:
-        super().__init__(window, title, str(start))
-        # The dialogs of some desktops refuse a folder that does not exist yet.
-        self.setOption(QFileDialog.Option.DontUseNativeDialog)
-        self.setOption(QFileDialog.Option.ShowDirsOnly)
-        self.setFileMode(QFileDialog.FileMode.Directory)
-
-    def accept(self) -> None:
-        """Confirm the creation of a new folder; report a folder that can't be created."""
-        line = self.findChild(QLineEdit, "fileNameEdit")
-        typed = line.text().strip() if line is not None else ""
-        folder = Path(self.directory().absoluteFilePath(typed))
-        if typed and not folder.exists():
-            if (
-                show_question(self, f"Create the folder {folder}?", _CREATE, CANCEL)
-                != _CREATE
-            ):
-                return
-            try:
-                folder.mkdir(parents=True)
-            except OSError as error:
-                reason = error.strerror or error
-                show_question(self, f"Can't create {folder}: {reason}", "Close")
-                return
-        super().accept()
+def show_message(window: QWidget, text: str, title: str = "DeepLabStream") -> None:
+    """Show a message until the user closes it."""
+    _run_box(window, text, ("OK",), "OK", title)
 
 
-def choose_folder(window: QWidget, title: str, start: Path) -> Path | None:
-    """Return a folder chosen by the user, new or existing; None: cancelled."""
-    dialog = FolderDialog(window, title, start)
-    chosen = dialog.selectedFiles() if dialog.exec_() else []
-    return Path(chosen[0]) if chosen else None
+def input_text(window: QWidget, question: str, text: str = "") -> str | None:
+    """Return a text that the user types; None: cancelled."""
+    dialog = _input(window, question)
+    dialog.setTextValue(text)
+    return dialog.textValue() if run_dialog(dialog) else None
+
+
+def input_number(
+    window: QWidget, question: str, value: float, least: float, most: float
+) -> float | None:
+    """Return a number that the user enters, with two decimals; None: cancelled."""
+    dialog = _input(window, question)
+    dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
+    dialog.setDoubleDecimals(2)
+    dialog.setDoubleRange(least, most)
+    dialog.setDoubleValue(value)
+    return dialog.doubleValue() if run_dialog(dialog) else None
+
+
+def _input(window: QWidget, question: str) -> QInputDialog:
+    dialog = QInputDialog(window.window())
+    dialog.setWindowTitle("DeepLabStream")
+    dialog.setLabelText(question)
+    return dialog
 
 
 def place_to_write(

@@ -6,12 +6,12 @@ from typing import Literal
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
-    QInputDialog,
     QLabel,
     QPushButton,
     QWidget,
 )
 
+from deeplabstream.gui.dialogs.questions import input_number
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
@@ -23,10 +23,7 @@ EnterLength = Callable[[QWidget, str, float], float | None]
 
 def enter_mm(parent: QWidget, question: str, usual: float) -> float | None:
     """Return a length that the user enters, mm; None: cancelled."""
-    value, good = QInputDialog.getDouble(
-        parent, "DeepLabStream", f"{question}, mm:", usual, 0.1, 100_000, 2
-    )
-    return value if good else None
+    return input_number(parent, f"{question}, mm:", usual, 0.1, 100_000)
 
 
 class Calibrating(QFrame):

@@ -17,7 +17,7 @@ class SettingsRepairWindow(QWidget):
         super().__init__()
         self.document = document
         self.continued = False
-        self.setWindowTitle(f"{document.path.name} – DeepLabStream")
+        self.setWindowTitle(f"{document.title} – DeepLabStream")
         self.message = QLabel()
         self.message.setObjectName("banner")
         self.message.setWordWrap(True)

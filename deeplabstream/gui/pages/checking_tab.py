@@ -12,7 +12,6 @@ from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import (
     QAbstractItemView,
     QDialog,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -29,6 +28,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.files.overwriting import would_overwrite
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.pages.training_tab import labels_of
@@ -378,7 +378,7 @@ class CheckingTab(QWidget):
                 self.table.setItem(row, column, QTableWidgetItem(text))
 
     def _choose_video(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
+        name = file_dialogs.open_file(self, "A video", "", _VIDEOS)
         if name:
             self.check_video(Path(name))
 
@@ -388,7 +388,7 @@ class CheckingTab(QWidget):
     def _choose_run(self) -> None:
         settings = self.document.settings
         start = str(settings.output_directory) if settings else ""
-        name = QFileDialog.getExistingDirectory(self, "Choose a run folder", start)
+        name = file_dialogs.open_folder(self, "Choose a run folder", start)
         videos = RunFolder(Path(name)).videos if name else []
         if videos:
             self.check_video(videos[0])

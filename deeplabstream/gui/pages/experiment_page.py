@@ -16,7 +16,6 @@ from PyQt5.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QMessageBox,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -33,6 +32,7 @@ from deeplabstream.gui.dialogs.program_window import (
     runs_of,
     settings_as_shown,
 )
+from deeplabstream.gui.dialogs.questions import show_message
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.settings_form import (
     NARROW,
@@ -302,7 +302,7 @@ class ExperimentPage(QWidget):
         try:
             self.document.edit(with_experiment(text, name, folder))
         except SettingsError as error:
-            QMessageBox.warning(self, "DeepLabStream", "\n".join(error.problems))
+            show_message(self, "\n".join(error.problems))
         else:
             self.show_experiment(self.used)
 

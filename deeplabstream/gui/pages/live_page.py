@@ -306,6 +306,11 @@ class LivePage(QWidget):
             self._remember(note.text, note.time_ns, "amber")
         self._checks.clear()
 
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """Level of each output now; a missing one is off."""
+        return self._levels if self.test.running else self.bridge.session.state.levels
+
     def _tick(self) -> None:
         """Log the events since the last tick in the order of their times."""
         self._sum_up_checks()
@@ -317,8 +322,7 @@ class LivePage(QWidget):
             self.log.add_line(text, since, tone)
         self._lines.clear()
 
-        levels = self._levels if self.test.running else self.bridge.session.state.levels
-        self.outputs.show_levels(levels)
+        self.outputs.show_levels(self.levels)
         self.measures.show_measures(self.bridge.session.state.measured)
 
         self._ticks += 1

@@ -21,9 +21,11 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.gui.dialogs import file_dialogs
+from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
-from deeplabstream.gui.dialogs.questions import choose_folder, show_question
+from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.pages.checking_tab import CheckingTab
 from deeplabstream.gui.pages.labelling_tab import LabellingTab
 from deeplabstream.gui.pages.training_tab import TrainingTab
@@ -434,7 +436,9 @@ class NetworkPage(QWidget):
     def _choose_folder(self) -> None:
         last = self.recent.existing("labels")
         start = last[0] if last else self.document.path.parent
-        if folder := choose_folder(self, "Folder of labels, new or existing", start):
+        if folder := file_dialogs.new_folder(
+            self, "Folder of labels, new or existing", start
+        ):
             self.open(folder)
 
     def choose_frames(self, video: Path | None = None) -> None:
@@ -446,7 +450,7 @@ class NetworkPage(QWidget):
         dialog = PickDialog(self.document, self.book.folder, self, self._newest)
         if video is not None:
             dialog.use(video)
-        if dialog.exec_():
+        if run_dialog(dialog):
             self.pick_frames(*dialog.arguments)
         self.labelling.setFocus()  # Space accepts a frame instead of pressing a button
 

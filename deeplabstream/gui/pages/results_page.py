@@ -8,9 +8,7 @@ from PyQt5.QtCore import Qt, QTimer, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices, QShowEvent
 from PyQt5.QtWidgets import (
     QButtonGroup,
-    QFileDialog,
     QHBoxLayout,
-    QInputDialog,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -21,7 +19,8 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.analysis.report import ENDINGS
-from deeplabstream.gui.dialogs.questions import place_to_write
+from deeplabstream.gui.dialogs import file_dialogs
+from deeplabstream.gui.dialogs.questions import input_text, place_to_write
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
     AnalyseRun,
@@ -412,10 +411,9 @@ class ResultsPage(QWidget):
         reason = ""
         if self.exclude.text() != "Include":
             what = "this run" if len(self._selected) == 1 else "these runs"
-            reason, given = QInputDialog.getText(
-                self, "Exclude", f"Why do results of several runs leave out {what}?"
-            )
-            if not given or not reason.strip():
+            question = f"Why do results of several runs leave out {what}?"
+            reason = input_text(self, question) or ""
+            if not reason.strip():
                 return
         self.table.runs.exclude(self._selected, reason.strip())
         if self.shown is None:
@@ -423,16 +421,13 @@ class ResultsPage(QWidget):
         self._offer()
 
     def _choose_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Choose a run folder")
+        name = file_dialogs.open_folder(self, "Choose a run folder")
         if name:
             self.open(Path(name))
 
     def choose_file(self, name: str, kinds: str, usual: str) -> Path | None:
         """Return a file to write, chosen by the user; `usual` is its default suffix."""
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "Save", name, kinds,
-            options=QFileDialog.Option.DontConfirmOverwrite,  # confirmed below
-        )  # fmt: skip
+        chosen = file_dialogs.save_file(self, "Save", name, kinds)
         if not chosen:
             return None
         path = Path(chosen)

@@ -8,7 +8,6 @@ from PyQt5.QtCore import QFile, QPoint, Qt, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices, QHideEvent, QShowEvent
 from PyQt5.QtWidgets import (
     QApplication,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -19,6 +18,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.evidence.evidence_bundle import BUNDLE
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.program_window import (
     FormWindow,
     ProgramWindow,
@@ -215,7 +215,7 @@ class RunsPage(QWidget):
         if (exports := self.export.menu()) is not None:
             exports.setTitle("Export")
             menu.addMenu(exports)
-        menu.exec_(self.table.mapToGlobal(at))
+        menu.popup(self.table.mapToGlobal(at))
 
     def _offer(self) -> None:
         for button in (
@@ -233,7 +233,7 @@ class RunsPage(QWidget):
         )
 
     def _choose_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Choose a run folder")
+        name = file_dialogs.open_folder(self, "Choose a run folder")
         if name:
             self.open(Path(name))
 

@@ -9,12 +9,10 @@ from PyQt5.QtWidgets import (
     QAction,
     QFrame,
     QHBoxLayout,
-    QInputDialog,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QMessageBox,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -23,6 +21,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.engine.session.session_state import Phase
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.questions import input_text, show_message
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.connected_cameras import ConnectedCameras
@@ -244,7 +243,8 @@ class SettingsPage(QWidget):
             action = QAction(text, menu)
             action.triggered.connect(lambda _checked, do=do: do())
             menu.addAction(action)
-        menu.exec_(self.list.mapToGlobal(at))
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.list.mapToGlobal(at))
 
     @property
     def chosen(self) -> str:
@@ -254,10 +254,8 @@ class SettingsPage(QWidget):
 
     def _rename(self) -> None:
         old = self.chosen.partition(" ")[2]
-        name, good = QInputDialog.getText(
-            self, "DeepLabStream", f"New name of {old}:", text=old
-        )
-        if good:
+        name = input_text(self, f"New name of {old}:", old)
+        if name is not None:
             self.rename_section(" ".join(name.split()))
 
     def rename_section(self, name: str) -> None:
@@ -301,17 +299,15 @@ class SettingsPage(QWidget):
 
     def _name_new_section(self, family: str, kind: str) -> None:
         free = usual_name(self.document, family, kind)
-        name, good = QInputDialog.getText(
-            self, "DeepLabStream", f"Name of the new {family.lower()}:", text=free
-        )
-        name = " ".join(name.split())
-        if good and self._accepts(family, name):
+        typed = input_text(self, f"Name of the new {family.lower()}:", free)
+        name = " ".join((typed or "").split())
+        if typed is not None and self._accepts(family, name):
             self.add_section(family, kind, name)
 
     def _accepts(self, family: str, name: str, old: str = "") -> bool:
         """Return whether a section can have a NAME; show why not."""
         if why := why_no_name(self.document, family, name, old):
-            QMessageBox.warning(self, "DeepLabStream", why)
+            show_message(self, why)
         return not why
 
     def _remove(self) -> None:

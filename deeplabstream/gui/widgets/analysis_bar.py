@@ -16,6 +16,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
+from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.results_process import RunMeasures
 
 _UNITS = {"auto": "auto unit", "px": "px", "mm": "mm"}
@@ -136,7 +137,7 @@ class AnalysisBar(QWidget):
 
     def _edit_options(self) -> None:
         dialog = OptionsDialog(self.others, _HERE, self)
-        if dialog.exec_() == OptionsDialog.DialogCode.Accepted:
+        if run_dialog(dialog) == OptionsDialog.DialogCode.Accepted:
             self.use(dialog.chosen)
 
     def offer(self, found: RunMeasures) -> None:

@@ -14,7 +14,6 @@ from PyQt5.QtWidgets import (
     QAction,
     QApplication,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -23,6 +22,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.suggestions import Suggest
 from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
@@ -154,9 +154,9 @@ class TextEditor(Editor):
     def _browse(self) -> None:
         before = self.line.text()
         if self._browsing == "folder":
-            name = QFileDialog.getExistingDirectory(self, "Choose a folder", before)
+            name = file_dialogs.open_folder(self, "Choose a folder", before)
         else:
-            name, _ = QFileDialog.getOpenFileName(self, "Choose a file", before)
+            name = file_dialogs.open_file(self, "Choose a file", before)
         if name:
             self.line.setText(name)
             self._finish()

@@ -12,7 +12,6 @@ from PyQt5.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
@@ -25,6 +24,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.doctor.collection import TrainingGpus
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.file_opening import paths_of
 from deeplabstream.gui.form_fields import FormField
 from deeplabstream.gui.model_list import Found, found_models
@@ -141,9 +141,7 @@ class ModelField(FieldEditor):
         )
 
     def _browse(self) -> None:
-        name = QFileDialog.getExistingDirectory(
-            self, "Folder of a network", str(self._models)
-        )
+        name = file_dialogs.open_folder(self, "Folder of a network", str(self._models))
         if name:
             self.show_values([name])
 
@@ -180,24 +178,16 @@ class PathField(FieldEditor):
         return bool(paths)
 
     def _browse(self) -> None:
-        choose = QFileDialog.getOpenFileName
-        if self.field.kind == "save":
-            choose = QFileDialog.getSaveFileName
         # the program itself refuses to overwrite
-        options = QFileDialog.Option.DontConfirmOverwrite
-        name, _ = choose(
-            self,
-            self.field.label,
-            self.line.text(),
-            self.field.filter,
-            options=options,
-        )
+        saves = self.field.kind == "save"
+        choose = file_dialogs.save_file if saves else file_dialogs.open_file
+        name = choose(self, self.field.label, self.line.text(), self.field.filter)
         if name:
             self.show_values([name])
 
     def _browse_folder(self) -> None:
         title = f"{self.field.label}: folder"
-        name = QFileDialog.getExistingDirectory(self, title, self.line.text())
+        name = file_dialogs.open_folder(self, title, self.line.text())
         if name:
             self.show_values([name])
 
@@ -268,12 +258,12 @@ class PathsField(FieldEditor):
 
     def _browse(self) -> None:
         title = self.field.label
-        names, _ = QFileDialog.getOpenFileNames(self, title, "", self.field.filter)
+        names = file_dialogs.open_files(self, title, "", self.field.filter)
         self.take_paths([Path(name) for name in names])
 
     def _browse_folder(self) -> None:
         title = f"{self.field.label}: folder"
-        if name := QFileDialog.getExistingDirectory(self, title):
+        if name := file_dialogs.open_folder(self, title):
             self.take_paths([Path(name)])
 
     def _remove(self) -> None:

@@ -1,0 +1,98 @@
+"""File dialogs: Qt's own, beside which STOP and Esc act; those of a desktop block them."""
+
+from pathlib import Path
+
+from PyQt5.QtWidgets import QFileDialog, QLineEdit, QWidget
+
+from deeplabstream.gui.dialogs.dialog_input import run_dialog
+from deeplabstream.gui.dialogs.questions import CANCEL, show_message, show_question
+
+_CREATE = "Create it"
+
+
+def open_file(window: QWidget, title: str, start: str = "", kinds: str = "") -> str:
+    """Return a file that the user chooses; empty: cancelled."""
+    dialog = _dialog(window, title, start, kinds, QFileDialog.FileMode.ExistingFile)
+    return (*_chosen(dialog), "")[0]
+
+
+def open_files(
+    window: QWidget, title: str, start: str = "", kinds: str = ""
+) -> list[str]:
+    """Return the files that the user chooses; empty: cancelled."""
+    mode = QFileDialog.FileMode.ExistingFiles
+    return _chosen(_dialog(window, title, start, kinds, mode))
+
+
+def open_folder(window: QWidget, title: str, start: str = "") -> str:
+    """Return an existing folder that the user chooses; empty: cancelled."""
+    dialog = _dialog(window, title, start, "", QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+    return (*_chosen(dialog), "")[0]
+
+
+def save_file(window: QWidget, title: str, start: str = "", kinds: str = "") -> str:
+    """Return a file to write; the caller confirms to overwrite it. Empty: cancelled."""
+    dialog = _dialog(window, title, start, kinds, QFileDialog.FileMode.AnyFile)
+    dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    return (*_chosen(dialog), "")[0]
+
+
+def new_folder(window: QWidget, title: str, start: Path) -> Path | None:
+    """Return a folder chosen by the user, new or existing; None: cancelled."""
+    chosen = _chosen(FolderDialog(window, title, start))
+    return Path(chosen[0]) if chosen else None
+
+
+def _dialog(
+    window: QWidget, title: str, start: str, kinds: str, mode: QFileDialog.FileMode
+) -> QFileDialog:
+    dialog = QFileDialog(window.window(), title)
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    dialog.setFileMode(mode)
+    if kinds:
+        dialog.setNameFilters(kinds.split(";;"))
+    path = Path(start)
+    if start and path.is_dir():
+        dialog.setDirectory(start)
+    elif start:
+        dialog.setDirectory(str(path.parent))
+        dialog.selectFile(path.name)
+    return dialog
+
+
+def _chosen(dialog: QFileDialog) -> list[str]:
+    chosen = dialog.selectedFiles() if run_dialog(dialog) else []
+    dialog.deleteLater()
+    return chosen
+
+
+class FolderDialog(QFileDialog):
+    """Chooses a folder, or creates the one whose name is typed."""
+
+    def __init__(self, window: QWidget, title: str, start: Path) -> None:
+        super().__init__(window.window(), title, str(start))
+        # The dialogs of some desktops refuse a folder that does not exist yet.
+        self.setOption(QFileDialog.Option.DontUseNativeDialog)
+        self.setOption(QFileDialog.Option.ShowDirsOnly)
+        self.setFileMode(QFileDialog.FileMode.Directory)
+
+    def accept(self) -> None:
+        """Confirm the creation of a new folder; report a folder that can't be created."""
+        line = self.findChild(QLineEdit, "fileNameEdit")
+        typed = line.text().strip() if line is not None else ""
+        folder = Path(self.directory().absoluteFilePath(typed))
+        if typed and not folder.exists():
+            if (
+                show_question(self, f"Create the folder {folder}?", _CREATE, CANCEL)
+                != _CREATE
+            ):
+                return
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                reason = error.strerror or error
+                show_message(self, f"Can't create {folder}: {reason}")
+                return
+        super().accept()
