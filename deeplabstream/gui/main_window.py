@@ -36,7 +36,7 @@ from deeplabstream.gui.dialogs.dialog_input import (
     keep_usable,
 )
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.dialogs.questions import show_question
+from deeplabstream.gui.dialogs.questions import show_message, show_question
 from deeplabstream.gui.file_opening import FileOpener, paths_of
 from deeplabstream.gui.menu import RunMenu, build_menu
 from deeplabstream.gui.pages.live_page import LivePage
@@ -48,6 +48,7 @@ from deeplabstream.gui.pages.page_stack import (
     Opening,
 )
 from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.rig_claim import RigClaim
 from deeplabstream.gui.settings_document import SESSION, Document
 from deeplabstream.gui.tour import Tour
 from deeplabstream.gui.widgets.banners import (
@@ -101,8 +102,8 @@ class NavigationBar(QFrame):
         for button in self.pages.values():
             column.addWidget(button)
         column.addStretch(1)
-        self._state = StateSummary()
-        column.addWidget(self._state)
+        self.state = StateSummary()
+        column.addWidget(self.state)
         self.stop = StopButton("STOP")
         self.stop.setObjectName("stop")
         self.stop.setToolTip("switches all outputs off and ends the experiment (Esc)")
@@ -115,7 +116,7 @@ class NavigationBar(QFrame):
 
     def show_state(self, state: SessionState, levels: Mapping[str, float]) -> None:
         """Show whether stream and experiment run, and which outputs are on."""
-        self._state.show_state(state, levels)
+        self.state.show_state(state, levels)
 
     def show_page(self, name: str) -> None:
         """Mark the button of a page."""
@@ -156,6 +157,7 @@ class MainWindow(QMainWindow):
 
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
         self._rig_values = self._values_of_rig()
+        self._claim = RigClaim()
         self._was_maximised = False
         self._paint()
         self._memory = memory
@@ -297,8 +299,10 @@ class MainWindow(QMainWindow):
         stop.activated.connect(self._escape)
         self._stop_input = StopInput(self, self._must_stop, self._stop_outputs)
         self.document.changed.connect(self._take_document)
+        self.document.opened.connect(self._renew_pages)
         self.document.checked.connect(self._show_document)
         self.document.saved.connect(self._show_document)
+        self.document.saved.connect(self._claim_rig)
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.blockers_changed.connect(self._show_document)
         self.bridge.status_changed.connect(self._note_run)
@@ -331,7 +335,7 @@ class MainWindow(QMainWindow):
         """Return whether an output is on, or can be switched on without the user."""
         state = self.bridge.session.state
         on = state.experimenting or state.experiment_starting or state.armed
-        on = on or any(state.levels.values()) or self.test.running
+        on = on or any(state.levels.values()) or any(t.running for t in self._tests())
         return on or self.bridge.starting or bool(self._switching())
 
     def _cancel(self) -> bool:
@@ -349,8 +353,13 @@ class MainWindow(QMainWindow):
             view for view in views if view.program.switches_outputs and view.running
         ]
 
+    def _tests(self) -> list[OutputTest]:
+        """Return the output test of the window, and that of the wizard."""
+        return [self.test, *self.findChildren(OutputTest)]
+
     def _stop_outputs(self) -> None:
-        self.test.stop()
+        for test in self._tests():
+            test.stop()
         self.bridge.stop_outputs()
         for view in self._switching():
             view.cancel()
@@ -417,10 +426,12 @@ class MainWindow(QMainWindow):
 
     def _why_kept(self) -> str:
         """Return why no other settings file can be opened now; empty: one can."""
-        if self.bridge.session.state.phase is Phase.IDLE:
-            return ""
         name = self.document.path.name
-        return f"The rig of {name} is running. Stop the stream, then open another file."
+        if self.bridge.session.state.phase is not Phase.IDLE:
+            return f"The rig of {name} is running. Stop the stream, then open another file."
+        if running := ", ".join(self._running()):
+            return f"Still running for {name}: {running}. Stop it or wait, then open another file."
+        return ""
 
     def _why_blocked(self) -> str:
         """Return why no stream can start: another program uses the rig, or problems."""
@@ -453,6 +464,22 @@ class MainWindow(QMainWindow):
 
         self._stack.removeWidget(old)
         old.deleteLater()
+
+    def _renew_pages(self) -> None:
+        """Create all pages again for another rig: none shows runs or paths of the last one."""
+        shown = self.navigation.page
+        for page in self._pages.values():
+            if isinstance(page, Finishing):
+                page.finish()
+            self._stack.removeWidget(page)
+            page.deleteLater()
+        self._pages.clear()
+
+        self.bridge.session.forget_run()
+        self.log.clear()
+        self._rig_values = {}
+        self._renew()
+        self.show_page(shown)
 
     def _values_of_rig(self) -> dict[str, dict[str, str]]:
         """Return the values of the settings in use, without [Session]."""
@@ -517,7 +544,7 @@ class MainWindow(QMainWindow):
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         page = str(self._memory.value("page", _LIVE))
-        if page in PAGES:
+        if page in PAGES and not self.bridge.starting:  # Live shows what starts
             self.show_page(page)
 
     def _fit_screen(self) -> None:
@@ -573,8 +600,10 @@ class MainWindow(QMainWindow):
 
     def outputs_off(self) -> bool:
         """Switch all outputs off, as for Ctrl-Z; return whether they are off."""
-        self.test.stop()
-        off = self.bridge.outputs_off() and not self.test.running
+        for test in self._tests():
+            test.stop()
+        running = any(test.running for test in self._tests())
+        off = self.bridge.outputs_off() and not running
         for view in self._switching():
             view.cancel()
         if off:
@@ -583,9 +612,24 @@ class MainWindow(QMainWindow):
             )
         return off
 
+    def _claim_rig(self) -> None:
+        self._claim.take(self.document.first_draft)
+
     def offer_draft(self) -> None:
-        """Offer to restore unsaved changes of a program that was killed."""
-        draft, name = self.document.lost, self.document.path.name
+        """Offer to restore unsaved changes of a program that was killed.
+
+        While another window has the rig open, drafts are its own: a message is shown.
+        """
+        name = self.document.path.name
+        if not self._claim.take(self.document.first_draft):
+            folder = self.document.path.parent
+            show_message(
+                self,
+                f"This rig is open in another window: {name} in {folder}. Close one of "
+                "them: both would change the same file and use the same devices.",
+            )
+            return
+        draft = self.document.lost
         if draft is None:
             return
         question = (
@@ -626,6 +670,7 @@ class MainWindow(QMainWindow):
         self.bridge.stop()
         self.test.finish()
         self.document.delete_copy()
+        self._claim.release()
         if by_user:  # the user has saved or discarded the changes
             self.document.delete_draft()
         self.bridge.session.close()

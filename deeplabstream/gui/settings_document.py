@@ -35,6 +35,8 @@ class Document(QObject):
     """Text, problems or settings have changed."""
     checked = pyqtSignal()
     """Findings have changed; text, problems and settings have not."""
+    opened = pyqtSignal()
+    """Another file was opened."""
     saved = pyqtSignal()
     """The text was saved to the file."""
 
@@ -73,12 +75,15 @@ class Document(QObject):
         text = read_text(path) if text is None else text
         self.delete_copy()
         self.delete_draft()
-        if path.resolve() != self.path:
+        other = path.resolve() != self.path
+        if other:
             self._subject.clear()
         self.path = path.resolve()
         self.history.clear()
         self._on_disk = text
         self._take(text)
+        if other:
+            self.opened.emit()
 
     @property
     def text(self) -> str:
@@ -172,8 +177,12 @@ class Document(QObject):
     @property
     def draft(self) -> Path:
         """File of the unsaved text."""
-        name = f"{self.path.stem}.unsaved{self.path.suffix}"
-        return self._draft or self.path.with_name(name)
+        return self._draft or self.first_draft
+
+    @property
+    def first_draft(self) -> Path:
+        """Draft of the first window that opened the file; others get a number."""
+        return self.path.with_name(f"{self.path.stem}.unsaved{self.path.suffix}")
 
     def keep_draft(self) -> None:
         """Write the unsaved text to a draft beside the file.

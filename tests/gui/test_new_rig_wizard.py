@@ -246,6 +246,26 @@ def test_a_network_of_another_rig_is_named_by_its_path(
     wizard.reject()
 
 
+def test_finish_waits_for_a_running_output_test(
+    wizard: NewRigWizard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, running = wizard.test, [True]
+    monkeypatch.setattr(type(page.test), "running", property(lambda _: running[0]))
+    assert not page.isComplete()
+    running[0] = False
+    page._tick()
+    assert page.isComplete()
+
+
+def test_a_video_that_cannot_be_read_leaves_no_size_of_the_camera_before(
+    wizard: NewRigWizard,
+) -> None:
+    wizard.camera._show_format("640 × 480, 30 frames/s")
+    wizard.camera._fail("/videos/a.mp4 can't be read")
+    assert wizard.camera.message.text() == ""
+    assert "can't be read" in wizard.camera.problem.text()
+
+
 def test_a_late_failure_of_the_camera_before_is_not_shown(
     wizard: NewRigWizard, qtbot: QtBot, tmp_path: Path
 ) -> None:

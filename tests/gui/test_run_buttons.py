@@ -45,6 +45,19 @@ def test_the_status_names_outputs_that_failed(qtbot: QtBot) -> None:
     assert controls._message.text() == "Tracking; [Output laser] failed."
 
 
+def test_a_start_that_an_output_stops_names_the_reason(qtbot: QtBot) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    gone = {"laser": "could not open port /dev/ttyUSB0"}
+    controls.show_status(
+        SessionState(Phase.STREAMING, network_ready=True, failed_outputs=gone)
+    )
+    assert controls._message.objectName() == "problem"
+    assert controls._message.text() == (
+        "Start stopped here: [Output laser] could not open port /dev/ttyUSB0"
+    )
+
+
 def test_the_status_names_the_last_error(qtbot: QtBot) -> None:
     controls = Controls()
     qtbot.addWidget(controls)

@@ -5,23 +5,38 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PyQt5.QtCore import QSettings, Qt
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtCore import QSettings, Qt, QTimer
+from PyQt5.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.session.session_state import Action
+from deeplabstream.engine.session.request_queue import RequestQueue
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Alarm,
+    Failed,
+    SessionState,
+)
+from deeplabstream.files.paths import ROOT
+from deeplabstream.gui import menu
+from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
+from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
 from deeplabstream.gui.dialogs.help_window import KeysWindow
+from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
+from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.page_stack import PAGES
 from deeplabstream.gui.pages.regions_page import RegionsPage
+from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.theme import LIGHT, palette
+from deeplabstream.gui.theme import GREEN, LIGHT, palette
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data import label_book
 from deeplabstream.training.data.label_book import open_book
+from tests.gui.fake_session import FakeSession
 from tests.gui.main_windows import STARTS, answer, opened, rig_of, start
 
 
@@ -300,6 +315,149 @@ def test_unsaved_changes_of_a_killed_program_are_offered(
     assert animal == ("mouse 7" if word == "Restore" else "")
     assert killed.draft.exists() == (word != "Discard")
     window.end()
+
+
+def test_a_start_by_command_line_is_shown_on_the_live_page(
+    qtbot: QtBot, file: Path, tmp_path: Path
+) -> None:
+    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+    memory.setValue("page", "Health")
+    rig = FakeSession()
+    rig.settings = load(file)
+    for queue, page in ((RequestQueue(), "Health"), (RequestQueue(STARTS), "Live")):
+        window = MainWindow(Bridge(rig, queue), Document(file), memory)
+        qtbot.addWidget(window)
+        assert window.navigation.page == page
+        window.end()
+        memory.setValue("page", "Health")
+
+
+def test_each_page_shows_stream_experiment_and_outputs(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    texts = window.navigation.state.texts
+    assert [text.text() for text in texts.values()] == [
+        "Stream", "Experiment", "Outputs",
+    ]  # fmt: skip
+    window.show_page("Settings")
+    start(window)
+    rig_of(window).update(levels={"laser": 1.0})
+    window.bridge.tick()
+    assert texts["Outputs"].text() == "On: laser"
+    assert texts["Outputs"].isVisible()
+    assert window.navigation.state.lamps["Experiment"].colour == GREEN
+    assert window.navigation.state.lamps["Stream"].colour == GREEN
+    window.end()
+
+
+def test_a_window_is_named_after_its_rig_folder(qtbot: QtBot, tmp_path: Path) -> None:
+    rig = tmp_path / "my_rig" / "settings.ini"
+    rig.parent.mkdir()
+    rig.write_bytes((ROOT / "settings.ini").read_bytes())
+    window = opened(qtbot, rig)
+    assert window.windowTitle() == "my_rig – DeepLabStream"
+    window.end()
+
+
+def test_a_refusal_is_not_shown_any_more_after_stop(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    start(window, STARTS[:2])
+    rig_of(window).news.append(Failed("Cannot start because the disk is full"))
+    window.bridge.tick()
+    message = window.live.controls._message
+    assert message.text() == "Cannot start because the disk is full"
+    window.live.end()
+    window.bridge.tick()
+    assert message.text() == "Nothing is running."
+    window.end()
+
+
+def test_another_rig_shows_nothing_of_the_last_one(
+    qtbot: QtBot, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "settings.ini"
+    other.parent.mkdir()
+    other.write_bytes(file.read_bytes())
+    window = opened(qtbot, file)
+    pages = {}
+    for name in PAGES:
+        window.show_page(name)
+        pages[name] = window.page(name)
+    live, old = window.live, tmp_path / "output" / "old_run"
+    window.log.add_line("the last rig")
+    alarm = Alarm("[Camera arena] is lost", 0)
+    rig_of(window).update(run_folder=old, alarms=(alarm,), failed_outputs={"x": "gone"})
+    window.open_run(old)
+    window.menu.open_file(other)
+    assert window.windowTitle().startswith("other ")
+    assert window.bridge.session.state == SessionState()
+    assert window.log.page.toPlainText() == ""
+    assert window.live is not live
+    for name, page in pages.items():
+        window.show_page(name)
+        assert window.page(name) is not page
+    runs = window.page("Runs")
+    assert isinstance(runs, RunsPage)
+    assert runs.chosen is None
+    window.end()
+
+
+def test_no_other_rig_is_opened_while_a_training_runs(
+    qtbot: QtBot, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, shown = opened(qtbot, file), list[str]()
+    window.show_page("Network")
+    monkeypatch.setattr(NetworkPage, "running", "training of mouse")
+    monkeypatch.setattr(menu, "show_message", lambda _, text: shown.append(text))
+    window.menu.open_file(tmp_path / "other.ini")
+    assert shown == [
+        "Still running for rig.ini: training of mouse. Stop it or wait, then open "
+        "another file."
+    ]
+    window.end()
+
+
+def test_stop_ends_the_output_test_of_the_wizard(
+    qtbot: QtBot, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, stopped = opened(qtbot, file), list[object]()
+    wizard = NewRigWizard(tmp_path / "new", window)
+    monkeypatch.setattr(OutputTest, "stop", lambda test: stopped.append(test))
+    window.navigation.stop.click()
+    assert stopped == [window.test, wizard.test.test]
+    wizard.reject()
+    window.end()
+
+
+def test_a_second_window_of_a_rig_leaves_the_draft_of_the_first(
+    qtbot: QtBot, file: Path
+) -> None:
+    first, shown = opened(qtbot, file), list[str]()
+    first.offer_draft()
+    first.document.set_value("Session", "ANIMAL", "mouse 7")
+    first.document.keep_draft()
+    draft = file.with_name("rig.unsaved.ini")
+
+    def read() -> None:
+        box = dialog_in_front()
+        assert isinstance(box, QMessageBox)
+        shown.append(box.text())
+        box.close()
+
+    QTimer.singleShot(0, read)
+    second = opened(qtbot, file)
+    second.offer_draft()
+    assert "This rig is open in another window" in shown[0]
+    second.end()
+    assert draft.exists()
+    first.end()
+
+    third = opened(qtbot, file)
+    answer("Restore")
+    third.offer_draft()
+    assert third.document.values["Session"]["ANIMAL"] == "mouse 7"
+    third.end()
 
 
 def test_changes_that_were_discarded_on_closing_leave_no_draft(

@@ -550,6 +550,12 @@ class RigSession:
         """Replace fields of the state; report a change of the activity."""
         self._set_state(replace(self.state, **changed))
 
+    def forget_run(self) -> None:
+        """Forget the last run and its alarms: another rig is used; only without a stream."""
+        if self._processes is None:
+            self.state = SessionState()
+            self._news.append(StateChanged(self.state))
+
     def _set_state(self, state: SessionState) -> None:
         before, self.state = self.state, state
         if self.state.activity != before.activity:

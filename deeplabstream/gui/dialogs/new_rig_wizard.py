@@ -311,6 +311,7 @@ class CameraPage(RigPage):
 
     def _fail(self, why: str) -> None:
         self.image = None
+        self.message.clear()  # the size of an earlier camera
         self.view.clear("No image")
         self.problem.setText(why)
 
@@ -620,9 +621,10 @@ class TestPage(RigPage):
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
         self.test = OutputTest()
+        self.test.setParent(self)  # STOP finds it
         self.test.reported.connect(self._report)
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self.test.tick)
+        self._timer.timeout.connect(self._tick)
         self.press.clicked.connect(self._start)
         column = QVBoxLayout(self)
         for widget in (self.press, self.result, self.page, self.message, self.problem):
@@ -652,6 +654,17 @@ class TestPage(RigPage):
             return
         self.test.start(OUTPUT, output)
         self._timer.start(PERIOD_MS)
+        self.completeChanged.emit()
+
+    def _tick(self) -> None:
+        self.test.tick()
+        if not self.test.running:
+            self._timer.stop()
+            self.completeChanged.emit()
+
+    def isComplete(self) -> bool:  # noqa: N802
+        """Return whether *Finish* is possible: not during a test, whose result would be lost."""
+        return not self.test.running and super().isComplete()
 
     def _report(self, text: str, _tone: str) -> None:
         self.result.setText(text)

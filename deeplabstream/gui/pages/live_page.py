@@ -246,6 +246,7 @@ class LivePage(QWidget):
                 return
             if Action.STOP_STREAM not in self.bridge.session.state.allowed:
                 return  # it has ended by now
+        self._refused = ""
         self.bridge.do(Action.STOP_STREAM)
 
     def _end_test(self) -> bool:

@@ -106,7 +106,8 @@ class Controls(QFrame):
         self._lamps["Recording"].show_colour(
             AMBER if status.recording_starting else GREEN if status.recording else ""
         )
-        wrong = (blocked if status.phase is Phase.IDLE else "") or refused
+        idle = status.phase is Phase.IDLE
+        wrong = (blocked if idle else _unusable(status)) or refused
         self._message.setText(wrong or _sentence(status))
         if self._message.objectName() != (name := "problem" if wrong else "caption"):
             self._message.setObjectName(name)
@@ -140,6 +141,14 @@ def _starts(left: Sequence[Action]) -> str:
     starts = [f"starts {', '.join(parts)}"] * bool(parts)
     armed = ["arms the rig for a start by a remote"] * (Action.ARM in left)
     return "; ".join((*starts, *armed))
+
+
+def _unusable(status: SessionState) -> str:
+    """Return why Start ended with the stream: an output that can't be opened."""
+    if status.phase is not Phase.STREAMING or status.analysing or status.armed:
+        return ""
+    failed = [f"[Output {name}] {why}" for name, why in status.failed_outputs.items()]
+    return f"Start stopped here: {'; '.join(failed)}" if failed else ""
 
 
 def _sentence(status: SessionState) -> str:

@@ -17,7 +17,8 @@ class StateSummary(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lamps = {name: Lamp() for name in _ROWS}
+        self.lamps = {name: Lamp() for name in _ROWS}
+        """Lamps by row."""
         self.texts = {name: Elided(name) for name in _ROWS}
         """Texts that name what runs or is on, by row."""
         grid = QGridLayout(self)
@@ -27,7 +28,7 @@ class StateSummary(QFrame):
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(_ROWS):
             self.texts[name].setObjectName("caption")
-            grid.addWidget(self._lamps[name], row, 0)
+            grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(self.texts[name], row, 1)
         self.show_state(SessionState(), {})
 
@@ -53,7 +54,7 @@ class StateSummary(QFrame):
             self._show("Outputs", "", "Outputs off" if streaming else "Outputs")
 
     def _show(self, row: str, colour: str, text: str = "") -> None:
-        self._lamps[row].show_colour(colour)
+        self.lamps[row].show_colour(colour)
         shown = self.texts[row]
         if shown.text() != (text or row):
             shown.setText(text or row)
