@@ -17,6 +17,7 @@ class StateSummary(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setObjectName("clear")
         self.lamps = {name: Lamp() for name in _ROWS}
         """Lamps by row."""
         self.texts = {name: Elided(name) for name in _ROWS}
