@@ -26,7 +26,7 @@ class RealSense(SynchronisedCamera):
     rate_above_pulses: ClassVar[bool] = True
 
     serial: str = Field(
-        "", description="serial number; empty: the only RealSense that is there"
+        "", description="serial number; empty: the only connected RealSense"
     )
     recording: Path | None = Field(
         None,

@@ -64,9 +64,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 POOR = "poor tracking: "
-"""Beginning of the notes on tracking that was poor by the rules of `tracking_quality`."""
+"""Prefix of the notes on poor tracking, by the rules of `tracking_quality`."""
 _NUMBERED = re.compile(r"(animal|individual|instance|track|id)[ _-]?\d+", re.IGNORECASE)
-"""What programs call animals without names: ours, DeepLabCut's, SLEAP's, movement's."""
+"""Default names of animals in this program, DeepLabCut, SLEAP and movement."""
 _TIPS = ("snout", "nose")
 _BACKS = (("leftear", "rightear"), ("earleft", "earright"), ("earl", "earr"), ("neck",))
 
@@ -185,7 +185,7 @@ class RunResults:
         }
 
     def subject_of(self, animal: str) -> str:
-        """Return the name of an animal that tells it from those of other runs.
+        """Return an animal name that is unique among runs.
 
         Parameters
         ----------
@@ -238,7 +238,7 @@ class RunResults:
         return pd.DataFrame(list(self._rows()))
 
     def long_table(self) -> "DataFrame":
-        """Return the same with one row per number: columns measure, of, value, unit.
+        """Return the table with one row per number: columns measure, of, value, unit.
 
         Returns
         -------
@@ -504,7 +504,7 @@ class _Analysis:
     def _targets(
         self, animal: int, tracks: Mapping[str, AnimalTrack]
     ) -> dict[Subject, dict[str, Target]]:
-        """Return wall, points and other animals, with the distance to each."""
+        """Return the distances to the wall, points and other animals."""
         own = tracks[self.data.animals[animal]]
         points = {
             point.name: self._target(animal, own, self._place_of(point))
@@ -579,7 +579,7 @@ class _Analysis:
         targets: Mapping[Subject, Mapping[str, Target]],
         clock: SpanClock,
     ) -> dict[Subject, dict[str, Any]]:
-        """Return what each subject's measures get, by name."""
+        """Return the input of each subject's measures, by name."""
         data, options = self.data, self.options
         part = TrackPart(track, clock)
         parts: dict[Subject, dict[str, Any]] = {"track": {"": part}}

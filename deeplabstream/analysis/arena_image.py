@@ -12,7 +12,7 @@ from deeplabstream.recording.recorded_frames import video_frames
 from deeplabstream.video.video_reader import open_video
 
 FRAMES = 9
-"""Frames of the median, evenly over the video."""
+"""Number of frames for the median, evenly spread over the video."""
 
 
 def arena_image(data: RunData) -> Image | None:

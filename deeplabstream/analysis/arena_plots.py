@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BINS = 1000
-"""Bins of the occupancy side by side."""
+"""Largest number of occupancy bins along an axis."""
 
 
 def draw_track(

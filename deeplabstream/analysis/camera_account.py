@@ -26,7 +26,7 @@ INTERVALS = (
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long something took, in ms."""
+    """Statistics of a duration, in ms."""
 
     camera: str
     what: str
@@ -117,7 +117,7 @@ def _latency(camera: str, what: str, took_ns: NDArray[np.int64]) -> Latency:
 def acted_times(
     events: Sequence[Mapping[str, str]], camera: str
 ) -> dict[str, list[tuple[int, int]]]:
-    """Return by output the times, ns, of exposure and of the act that a device reported."""
+    """Return, by output, the times of exposure and of the reported switching, ns."""
     found: dict[str, list[tuple[int, int]]] = {}
     for row in events:
         if row["kind"] != "ack" or row["camera"] != camera:

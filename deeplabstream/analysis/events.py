@@ -11,7 +11,7 @@ from deeplabstream.analysis.tracks import Floats, Spans
 _TRIAL = re.compile(r"trial (\d+)(?:(?::| )\s*(.*))?")
 """Marks of experiments: `trial 3: tone`, `trial 3: right`, `trial 3`, `trial 3 over`."""
 _NO_STAGE = re.compile(r"running|(trial|pulse|reward|drop|contact|entry|exit) \d+.*")
-"""Statuses that are no stage of an experiment."""
+"""Statuses that are not stages of an experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,7 @@ class TrialRecord:
     number: int
     start_s: float
     end_s: float
-    """The mark of its outcome; without one, the next trial's start or the end of the
-    experiment."""
+    """Time of its outcome mark; without one, of the next trial or the end of the experiment."""
     stimulus: str = ""
     """Text of its first mark."""
     outcome: str = ""

@@ -28,7 +28,7 @@ _OTHERS = (
 
 @lru_cache(maxsize=1)
 def fallbacks() -> tuple[str, ...]:
-    """Return those of the other fonts that this computer has."""
+    """Return the installed fallback fonts."""
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
@@ -36,7 +36,7 @@ def fallbacks() -> tuple[str, ...]:
 
 
 def legible(text: str) -> str:
-    """Return a text in which letters that no font has are numbers, such as [U+6C34]."""
+    """Return a text with missing glyphs replaced by their numbers, such as [U+6C34]."""
     if text.isascii():
         return text
     known = _letters()
@@ -65,7 +65,7 @@ def _letters() -> frozenset[int]:
 
 
 def make_legible(figure: "Figure") -> None:
-    """Replace letters that no font has in all texts of a figure."""
+    """Replace missing glyphs in all texts of a figure."""
     from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter
 

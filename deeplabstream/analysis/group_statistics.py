@@ -1,4 +1,4 @@
-"""Group statistics: do treated animals differ? Tests by pingouin, with n, effect and interval.
+"""Group statistics: tests of differences by pingouin, with n, effect size and interval.
 
 The animal is the unit of observation: several runs of one animal are averaged first. Every
 row names its test and why it was chosen; there is no p-value without the numbers of animals.
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 Kind = Literal["auto", "means", "ranks"]
 _ALPHA = 0.05
-"""Of the test of normality."""
+"""Significance level of the test of normality."""
 _FEWEST = 2
 _FEWEST_SHAPIRO = 3
 _FEWEST_REPEATED = 3
-"""Animals in three or more phases; with two, the test of sphericity divides by 0."""
+"""Fewest animals for three or more phases; with two, the test of sphericity divides by 0."""
 _ROUNDING = 1e-12
-"""Values that differ by less, as a share of the largest one, are equal."""
+"""Relative difference below which values count as equal."""
 _SEED = 0
-"""Of the bootstrap: equal data give equal intervals."""
+"""Seed of the bootstrap, so that equal data give equal intervals."""
 _RESAMPLES = 5000
 _TESTS: Mapping[tuple[bool, bool, bool], str] = {
     (True, False, True): "Welch's t-test",
@@ -43,12 +43,12 @@ _TESTS: Mapping[tuple[bool, bool, bool], str] = {
     (False, False, False): "Kruskal-Wallis test",
     (False, True, False): "Friedman test",
 }
-"""By: of means, paired, two groups."""
+"""Names of tests, by means or ranks, paired or not, two groups or more."""
 
 
 @program_options
 class StudyOptions:
-    """What a study compares: measures of groups of animals."""
+    """Options of a comparison: measures of groups of animals."""
 
     option_group: ClassVar[str] = "what is compared"
     measures: tuple[str, ...] = option(default=(), metavar="COLUMN")
@@ -399,7 +399,7 @@ def _quiet() -> Iterator[None]:
 def _numbers(
     row: "Series", statistic: str, df: str, p: str, effect: str
 ) -> dict[str, float]:
-    """Return the numbers of a row of pingouin under our names."""
+    """Return the numbers of a pingouin row under the names of this program."""
     names = {"statistic": statistic, "df": df, "p": p, "effect": effect}
     if p not in row:  # a single test needs no correction
         names["p"] = "p_unc"

@@ -82,7 +82,7 @@ def _segments(t: Floats, known: Bools) -> tuple[Floats, Floats]:
 
 
 def _at(t: Floats, xy: Floats, moments: Floats) -> Floats:
-    """Return the positions (moment, 2) on the path; exact at the frames."""
+    """Return the positions (moment, 2) on the path, exact at the frames."""
     found = is_known(xy)
     if not found.any():
         return np.full((len(moments), 2), np.nan)
@@ -91,7 +91,7 @@ def _at(t: Floats, xy: Floats, moments: Floats) -> Floats:
 
 
 def median_speed(speed: Floats, seconds: Floats) -> float:
-    """Return the speed below which the animal was half of the time; NaN: nothing counts.
+    """Return the median speed (time-weighted); NaN: there is no data.
 
     `speed` and `seconds` (frame - 1,): of each interval, and how many seconds of it count.
     """

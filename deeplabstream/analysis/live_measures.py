@@ -35,13 +35,13 @@ LIVE: Mapping[Subject, tuple[MeasureDefinition, ...]] = {
     of: tuple(measure for measure in MEASURES if measure.live and measure.of == of)
     for of in ("track", "mobility", "region", "output")
 }
-"""Measures that are computed during a run, by what they are computed of."""
+"""Measures that are computed during a run, by their subject."""
 _TOLERANCE_S = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class LivePlan:
-    """What is measured.
+    """Settings of the live measures.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class LivePlan:
 def measuring(
     settings: Settings, skeleton: Skeleton, thresholds: Thresholds
 ) -> Callable[[], "LiveMeasures"]:
-    """Return what makes the measures of a new run, of the deciding camera's poses."""
+    """Return the live measures of a new run, for the deciding camera's poses."""
     camera = settings.deciding_camera
     triggers = trigger_settings(effective(settings), settings.text)
     plan = LivePlan(
@@ -96,7 +96,7 @@ def measuring(
 
 
 class RunningBouts:
-    """Bouts of a state that last `min_s` or longer; one that lasts counts from then on."""
+    """Bouts of a state that last at least `min_s`; a bout counts as soon as it is long enough."""
 
     def __init__(self, min_s: float, zero_s: float) -> None:
         self._min_s, self._zero_s = min_s - _TOLERANCE_S, zero_s
@@ -106,7 +106,7 @@ class RunningBouts:
         self._since_s = self._until_s = nan
 
     def hold(self, start_s: float, end_s: float) -> None:
-        """Count an interval with the state, right after the last one."""
+        """Extend the current bout by an interval."""
         if self._since_s != self._since_s:
             self._since_s = start_s
         self._until_s = end_s
@@ -114,7 +114,7 @@ class RunningBouts:
             self._first_s = self._since_s - self._zero_s
 
     def end(self) -> None:
-        """End the bout, if there is one."""
+        """End the bout, if any."""
         if lasting_s := self._lasting_s:
             self._closed_s += lasting_s
             self._closed += 1
@@ -143,7 +143,7 @@ class RunningBouts:
 
 
 class Mobility:
-    """Immobile bouts. The speed of an interval is known half a window after it.
+    """Immobile bouts, delayed by half a speed window.
 
     Only the frames of about one window are kept.
     """
@@ -156,20 +156,20 @@ class Mobility:
         self.bouts = bouts
         self._moves = False
         self._frames: list[tuple[float, float, float]] = []
-        """Time and position of the frames that are still needed, of one known part."""
+        """Times and positions of the frames still needed, from one known part."""
         self._first_s = 0.0
         """Start of that part."""
         self._next = self._low = self._high = 0
-        """Start of the next interval to judge, and of those with the ends of the window."""
+        """Index of the next interval to classify, and those with the ends of the window."""
 
     def begin(self, time_s: float, x: float, y: float) -> None:
-        """Begin with a frame after one without position; the last part was ended."""
+        """Start with a frame after one without position; the last part was ended."""
         self._frames = [(time_s, x, y)]
         self._first_s = time_s
         self._next = self._low = self._high = 0
 
     def add(self, time_s: float, x: float, y: float) -> None:
-        """Add the next frame, and judge the intervals whose window it completes."""
+        """Add the next frame, and classify the intervals whose window is complete."""
         frames = self._frames
         frames.append((time_s, x, y))
         while self._next + 1 < len(frames):
@@ -184,7 +184,7 @@ class Mobility:
             self._low = 0
 
     def end(self) -> None:
-        """End the known part: the position is not known any more."""
+        """End the known part, because the position is now unknown."""
         if self._frames:
             last_s = self._frames[-1][0]
             while self._next + 1 < len(self._frames):
@@ -194,7 +194,7 @@ class Mobility:
         self.bouts.end()
 
     def _judge(self, last_s: float) -> None:
-        """Judge the next interval, as `kinematics.velocities` and `moving` do."""
+        """Classify the next interval, as `kinematics.velocities` and `moving` do."""
         start_s, end_s = self._frames[self._next][0], self._frames[self._next + 1][0]
         middle_s = (start_s + end_s) / 2
         from_s = min(start_s, max(middle_s - self._half_s, self._first_s))
@@ -215,7 +215,7 @@ class Mobility:
         self._next += 1
 
     def _interval(self, at: int, moment_s: float) -> int:
-        """Return the frame from `at` on that begins the interval with a moment."""
+        """Return the first frame from `at` on whose interval contains a moment."""
         while at + 1 < len(self._frames) and self._frames[at + 1][0] <= moment_s:
             at += 1
         return at
@@ -231,7 +231,7 @@ class Mobility:
 
 
 class _LiveRegion:
-    """Totals of one region and animal, as of a `RegionPart`."""
+    """Totals of one region and animal, with the attributes of a `RegionPart`."""
 
     def __init__(
         self,
@@ -247,7 +247,7 @@ class _LiveRegion:
         self._has_margins = bool(region.enter_margin or region.exit_margin)
         self._zero_s = zero_s
         self.is_known = False
-        """Whether it is known on the last frame if the animal is inside."""
+        """Whether the answer for the last frame is known."""
         self._was_inside = self._was_ever_known = False
         self.known_s = self.time_s = self.tracked_s = self.distance = 0.0
         self.entries = self.exits = 0.0
@@ -288,7 +288,7 @@ class _LiveRegion:
         self._was_inside, self._was_ever_known = inside, True
 
     def _known(self, places: Sequence[Place | None]) -> list[Place] | None:
-        """Return what must be inside, in the unit of the region; None: not known."""
+        """Return the points that must be inside, in the unit of the region; None: unknown."""
         known = []
         for part in self._parts:
             if (place := places[part]) is None:
@@ -309,7 +309,7 @@ class _LiveRegion:
 
 
 class _LiveTrack:
-    """Totals of one animal, as of a `TrackPart`."""
+    """Totals of one animal, with the attributes of a `TrackPart`."""
 
     def __init__(self, plan: LivePlan, zero_s: float) -> None:
         options, skeleton = plan.options, plan.skeleton
@@ -365,7 +365,7 @@ class _LiveTrack:
         return self._mobility.bouts
 
     def add(self, time_s: float, places: Sequence[Place | None]) -> None:
-        """Add a frame with the places of all body parts; None: not known."""
+        """Add a frame with the positions of all body parts; None: unknown."""
         interval_s = time_s - self._last_s
         if interval_s > self._max_gap_s:
             interval_s = 0.0
@@ -386,7 +386,7 @@ class _LiveTrack:
             region.add(time_s, places, interval_s, moved)
 
     def finish(self) -> None:
-        """Classify the last intervals; nothing is added any more."""
+        """Classify the last intervals; no frame is added afterwards."""
         if self._mobility is not None:
             self._mobility.end()
         self._place = None
@@ -415,7 +415,7 @@ def _mean(places: Sequence[Place]) -> Place:
 
 @dataclass(slots=True)
 class _PulseTotals:
-    """Totals of pulses, as of a `BoutPart`."""
+    """Totals of pulses, with the attributes of a `BoutPart`."""
 
     count: float = 0.0
     total_s: float = 0.0
@@ -423,7 +423,7 @@ class _PulseTotals:
 
 
 class RunningPulses:
-    """Pulses of one output, from its edges, as of an `OutputPart`. Times in ns."""
+    """Pulses of one output, computed from its edges, as in `OutputPart`. Times in ns."""
 
     def __init__(self, gap_s: float = AnalysisOptions.stimulus_gap_s) -> None:
         self._gap_ns = (gap_s - _TOLERANCE_S) * 1e9
@@ -432,7 +432,7 @@ class RunningPulses:
         self.restart(0)
 
     def restart(self, now_ns: int) -> None:
-        """Count from now on; of a pulse that has begun before, its rest is on-time."""
+        """Restart the counts; the rest of a current pulse counts as on-time."""
         self._zero_ns = self._now_ns = now_ns
         self._closed_ns = 0
         self.count = 0.0
@@ -440,7 +440,7 @@ class RunningPulses:
         self._stimuli = 0.0
 
     def edge(self, time_ns: int, level: float) -> None:
-        """Take a level that was written to the output."""
+        """Add a level that was written to the output."""
         if level > 0 and self._on_ns is None:
             self._on_ns = time_ns
             self.count += 1
@@ -472,7 +472,7 @@ class RunningPulses:
 
     @property
     def stimuli(self) -> _PulseTotals:
-        """Pulses, those joined that are close to each other."""
+        """Number of pulses, with close ones joined."""
         return _PulseTotals(self._stimuli, self.total_s, self.latency_s)
 
     def values(self, name: str) -> Iterator[tuple[str, str, str, float]]:
@@ -482,7 +482,7 @@ class RunningPulses:
 
 
 class LiveMeasures:
-    """Measures so far of all animals before one camera; `MeasuresSoFar`.
+    """Live measures of all animals in view of one camera; implements `MeasuresSoFar`.
 
     Begins with the first frame that is added.
     """
@@ -497,7 +497,7 @@ class LiveMeasures:
         self.start_s = self.last_s = nan
         """Times of the first and the last frame, s; NaN: none yet."""
         self.ended = False
-        """Whether the experiment has ended: nothing is added or written any more."""
+        """Whether the experiment has ended, so that no frame is added or written."""
 
     @property
     def unit(self) -> str:

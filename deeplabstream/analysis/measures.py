@@ -1,4 +1,4 @@
-"""Measures: name, unit, definition, source and function of each; the one list of them.
+"""Registry of measures: name, unit, definition, source and function of each.
 
 The table of results, the window and docs/results.md take them from `MEASURES`.
 """
@@ -36,7 +36,7 @@ Subject: TypeAlias = Literal[
     "output",
     "trial",
 ]
-"""What a measure is computed of, besides the animal."""
+"""Subject of a measure, besides the animal."""
 
 
 def _freezing(part: TrackPart) -> BoutPart:
@@ -54,7 +54,8 @@ class MeasureDefinition:
     definition: str
     source: str
     function: Callable[[Any], float]
-    """Gets the part of its subject: TrackPart, RegionPart, TargetPart, BoutPart, TrialPart."""
+    """Computes the value from the part of its subject: TrackPart, RegionPart,
+    TargetPart, BoutPart, TrialPart."""
     needs: str = ""
     """Attribute of a Target without which the measure is left out."""
     live: bool = False

@@ -41,7 +41,7 @@ _DENSE = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class PlotOptions:
-    """What a plot shows.
+    """Options of a plot.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ def save_plot(figure: "Figure", path: str | Path) -> Path:
 
 
 def svg_of(figure: "Figure") -> bytes:
-    """Return a figure as SVG; very many lines are an image in it."""
+    """Return a figure as SVG; very many lines are rasterized."""
     from matplotlib.collections import LineCollection
 
     if is_dense(figure):
@@ -158,7 +158,7 @@ def figure_style() -> AbstractContextManager[Any]:
 
 
 def is_dense(figure: "Figure") -> bool:
-    """Return whether a figure has so many lines that reports have them as an image."""
+    """Return whether a figure has so many lines that reports rasterize it."""
     from matplotlib.collections import LineCollection
 
     return any(

@@ -21,7 +21,7 @@ from deeplabstream.settings.ini_reading import read_sections
 
 @dataclass(frozen=True)
 class RegionOfInterest:
-    """A region of a camera's image or of the floor, and what must be inside it."""
+    """A region of a camera's image or of the floor, and the points that must be inside."""
 
     name: str
     region: Region
@@ -76,7 +76,7 @@ class PlacesOfRun:
     def with_added(
         self, regions: Iterable[RegionOfInterest], points: Iterable[PointOfInterest]
     ) -> "PlacesOfRun":
-        """Return these and others; of equal names the last one counts."""
+        """Return these regions and points with others; of equal names the last one counts."""
         return PlacesOfRun(
             tuple(
                 {region.name: region for region in (*self.regions, *regions)}.values()
@@ -85,7 +85,7 @@ class PlacesOfRun:
         )
 
     def of(self, camera: str) -> "PlacesOfRun":
-        """Return those of one camera."""
+        """Return the regions and points of one camera."""
         return PlacesOfRun(
             tuple(region for region in self.regions if region.camera in ("", camera)),
             tuple(point for point in self.points if point.camera in ("", camera)),
@@ -232,7 +232,7 @@ def write_places(
     regions: Sequence[RegionOfInterest],
     points: Sequence[PointOfInterest] = (),
 ) -> None:
-    """Keep added regions and points with a run, replacing those of before.
+    """Save added regions and points with a run, replacing earlier ones.
 
     DeepLabStreamError: a name occurs twice or is empty. DeviceError: the file can't be written.
     """

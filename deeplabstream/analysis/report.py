@@ -107,7 +107,7 @@ def write_study_report(
 
 
 def check_report_name(file: Path) -> None:
-    """Raise DeepLabStreamError unless a report can have this name."""
+    """Raise DeepLabStreamError if a report can't have this name."""
     if file.suffix.casefold() not in ENDINGS:
         raise DeepLabStreamError(
             f"{file}: the report's name must end with .html or .pdf"

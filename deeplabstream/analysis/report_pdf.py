@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _HEIGHT = 8.27, 11.69
-"""A4, in inches, as all lengths here."""
+"""A4 in inches, the unit of all lengths here."""
 _SIDE, _TOP, _BOTTOM = 0.7, 0.7, 0.75
 INNER = _WIDTH - 2 * _SIDE
 _LEADING = 1.35
-"""Distance of two lines, in sizes of the font."""
+"""Line spacing, in font sizes."""
 _PAD = 0.06
-"""Space between columns, to each side."""
+"""Padding between columns, on each side."""
 _GAP = 0.12
 _SMALLEST = 0.8
-"""Figures side by side are drawn with this share of their size, if they fit then."""
+"""Smallest scale of figures that are drawn side by side."""
 _DPI = 220
-"""Of figures with very many lines."""
+"""Resolution of rasterized figures with very many lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _Layout:
         self._y = _TOP
 
     def _need(self, height: float) -> bool:
-        """Begin a page if there is not enough space; return whether one was begun."""
+        """Start a page if there is not enough space; return whether one was started."""
         if self._y + height <= _HEIGHT - _BOTTOM or self._y <= _TOP:
             return False
         self._begin()
@@ -295,7 +295,7 @@ def _cells(
 
 
 def column_widths(table: ReportTable, font: Font) -> list[float]:
-    """Return the width of each column: that of its cells, or wide ones share what is left."""
+    """Return the widths of the columns: narrow ones fit their cells, wide ones share the rest."""
     bold = Font(font.size, "bold")
     natural = [
         max(
@@ -351,7 +351,7 @@ def wrapped(text: str, font: Font, width: float) -> Sequence[str]:
 
 
 def _word_pieces(text: str, font: Font, width: float) -> Iterator[str]:
-    """Yield the words of a text, those that are wider than a line in pieces."""
+    """Yield the words of a text, with those wider than a line cut into pieces."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     for word in legible(printable).split():
         rest = word

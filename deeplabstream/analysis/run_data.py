@@ -1,4 +1,4 @@
-"""Run data: what results are computed from, read once from a run folder.
+"""Run data: input of the results, read once from a run folder.
 
 Everything that reads poses for results takes them from `read_run`.
 """

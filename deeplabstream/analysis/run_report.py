@@ -1,4 +1,4 @@
-"""Run report: who, what, when, settings, frames, latency, tracking, measures and plots of a run."""
+"""Run report: subject, settings, frames, latency, tracking, measures and plots of a run."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +47,10 @@ from deeplabstream.settings.ini_reading import read_sections
 
 _MOST_EVENTS = 500
 _MOST_SPANS = 12
-"""Bins and phases side by side; AnalyseRuns writes more as a table."""
+"""Largest number of bins and phases side by side; AnalyseRuns writes more as a table."""
 _SPANS_SIDE_BY_SIDE = 4
 _MOST_SIGNALS = 8
-"""Peri-stimulus plots of an animal."""
+"""Largest number of peri-stimulus plots of an animal."""
 _FIRST_SECTIONS = (
     "Experiment", "Trigger", "Output", "Pose Estimation", "Camera", "Tracking", "Animals",
     "Session",
@@ -61,7 +61,7 @@ _PASSWORD = re.compile(r"(\w+://[^\s/:@]+):[^\s/@]+@")
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """What a report is written from."""
+    """Input of a report."""
 
     folder: RunFolder
     summary: RunSummary
@@ -73,7 +73,7 @@ class _Run:
     failed: Mapping[str, str]
     """By camera, why there are no results."""
     notes: Sequence[str]
-    """What was repaired, and which lines can't be read."""
+    """Repairs, and lines that can't be read."""
 
 
 def run_document(

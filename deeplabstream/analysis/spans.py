@@ -128,7 +128,7 @@ def _around(
 
 
 def _united(spans: Spans) -> Spans:
-    """Return spans in order, overlapping ones joined."""
+    """Return spans in order, with overlapping ones merged."""
     found: list[tuple[float, float]] = []
     for start, end in sorted(map(tuple, spans.tolist())):
         if found and start <= found[-1][1]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Also: TypeAlias = Callable[[RunResults], Iterable[str]]
 _FEW = 4
-"""Runs that are analysed sooner than a process has started."""
+"""Number of runs up to which no processes are started, because their start takes longer."""
 CSV, PARQUET, EXCEL = (".csv",), (".parquet", ".pqt"), (".xlsx",)
 
 
@@ -63,7 +63,7 @@ class _Done:
 
 
 def find_runs(paths: Sequence[Path], query: RunQuery | None = None) -> list[Path]:
-    """Return run folders: those that are named, and those in named folders that fit.
+    """Return run folders: those given, and matching ones in given folders.
 
     Parameters
     ----------

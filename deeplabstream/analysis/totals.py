@@ -268,7 +268,7 @@ class TargetPart:
 
     @property
     def near_wall_s(self) -> float:
-        """Seconds nearer than `wall_distance`."""
+        """Thigmotaxis: seconds nearer to the wall than `wall_distance`."""
         near = self.target.distance[:-1] < self.options.wall_distance
         return float(self.seconds[near].sum())
 

@@ -142,7 +142,9 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
         them so.
     """
     if len(marks) < 4:
-        raise ValueError(f"expected four marks X Y X_MM Y_MM or more, not {len(marks)}")
+        raise ValueError(
+            f"expected at least four marks X Y X_MM Y_MM, not {len(marks)}"
+        )
     pixels = np.array([(mark.x, mark.y) for mark in marks])
     floor = np.array([(mark.x_mm, mark.y_mm) for mark in marks])
     for points in (pixels, floor):

@@ -24,17 +24,17 @@ class ImageFormat:
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Height in pixels."""
         return self.shape[0]
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Width in pixels."""
         return self.shape[1]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one image."""
+        """Size of one image in bytes."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
     @property

@@ -43,7 +43,7 @@ def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classi
 def read_classifiers(
     rig: Settings,
 ) -> tuple[dict[str, ClassifierFolder], list[str]]:
-    """Return the folders that could be read, and the problems of the others."""
+    """Return the classifiers that could be read, and the problems of the others."""
     folders: dict[str, ClassifierFolder] = {}
     problems = []
     for name, section in rig.classifiers.items():

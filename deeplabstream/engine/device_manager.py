@@ -25,7 +25,7 @@ from deeplabstream.plugins.output import Output, SelfTestResult
 
 
 class Inputs:
-    """Present levels and counts of the open inputs; devices report in their own threads."""
+    """Current levels and counts of the open inputs; devices report in their own threads."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Inputs:
 
 
 def unknown_levels(names: Iterable[str]) -> dict[str, float]:
-    """Return NaN for levels and counts of these inputs, as `Observation.inputs` has them."""
+    """Return NaN for levels and counts of these inputs, with the keys of `Observation.inputs`."""
     return {key: nan for name in names for key in (name, f"{name}.count")}
 
 
@@ -103,13 +103,13 @@ def _open_input(stack: ExitStack, name: str, device: Input, known: Inputs) -> No
 def run_self_tests(
     outputs: Mapping[str, Output], inputs: Mapping[str, Input]
 ) -> Iterator[SelfTestResult]:
-    """Run the self-test of each class of outputs; no device may be open meanwhile."""
+    """Run the self-test of each class of outputs; all devices must be closed."""
     for kind in dict.fromkeys(type(output) for output in outputs.values()):
         yield from kind.self_test(outputs, inputs)
 
 
 class DeviceManager:
-    """Opens outputs and inputs, and opens them again after one was lost."""
+    """Opens outputs and inputs, and reopens them after one was lost."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class DeviceManager:
         """Closing it closes all devices."""
         self._open = ExitStack()
         self.bank: OutputBank | None = None
-        """None: no device is open."""
+        """None: the devices are closed."""
         self._sensed: Inputs | None = None
         self._left_on = False
         self._cameras_open = False
@@ -179,7 +179,7 @@ class DeviceManager:
         return self._generate() if self._cameras_open else ""
 
     def cameras_open(self) -> str:
-        """Open the generators of pulses: all cameras wait for them now.
+        """Open the generators of pulses, because all cameras are ready now.
 
         Return why one could not be opened, or "".
         """

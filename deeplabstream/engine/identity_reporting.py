@@ -64,7 +64,7 @@ class IdentityReporter:
         self._before.clear()
 
     def changes(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
-        """Yield a message for identities that became ambiguous, or known again."""
+        """Yield a message for identities that became ambiguous or were resolved."""
         before = self._before.get(camera, ("",) * len(pose.identity))
         # a false detection lasts one or two frames, so it is not reported
         now = tuple(

@@ -10,7 +10,7 @@ from deeplabstream.core.journal_entries import Step
 
 
 class Spread(TypedDict):
-    """Milliseconds."""
+    """Statistics of a duration, in milliseconds."""
 
     mean: float
     p50: float

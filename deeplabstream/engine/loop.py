@@ -48,7 +48,7 @@ _NEVER = -inf, None
 MEASURED_S = 0.25
 """Interval at which measures so far are written, in seconds of the frames' time."""
 _MEASURES = "computing the measures so far"
-"""Name of the measures in an error that one of them raises while a trigger reads it."""
+"""Subject of an error that a measure raises while a trigger reads it."""
 
 
 class TriggerEvaluator:
@@ -69,7 +69,7 @@ class TriggerEvaluator:
         self._shams: set[str] = set()
         self.held: dict[str, str] = {}
         self.measures: MeasuresSoFar = NO_MEASURES
-        """What triggers may read of the measures so far."""
+        """Measures that triggers can read."""
 
     @property
     def poses(self) -> dict[str, Pose]:
@@ -176,11 +176,11 @@ class DeferredMeasures:
         self._frame: tuple[float, Pose, Mapping[str, str]] | None = None
 
     def defer(self, time_s: float, pose: Pose, flags: Mapping[str, str]) -> None:
-        """Add a frame later; the one before was added."""
+        """Keep a frame for `update`; the previous one was added."""
         self._frame = time_s, pose, flags
 
     def update(self) -> None:
-        """Add the deferred frame, if there is one."""
+        """Add the deferred frame, if any."""
         frame, self._frame = self._frame, None
         if frame is not None:
             try:
@@ -213,16 +213,16 @@ class RunningExperiment:
         self.stepper = stepper
         self.bank = bank
         self.named = named
-        """The triggers that its settings name."""
+        """The triggers that the settings of the experiment name."""
         self.status = "running"
         self.last_frame_ns = 0
         """Time of the last frame of the deciding camera."""
         self.began_s = inf
         self.silent = False
         self.stops = False
-        """Whether STOP_TRIGGER is true on the present frame."""
+        """Whether STOP_TRIGGER is true on the current frame."""
         self.revoked = False
-        """Whether the permit was withdrawn: nothing may be switched on."""
+        """Whether the permit was withdrawn: no output may be switched on."""
         self._lost_since_s: float | None = None
 
     def update_permit(self, lost: bool, time_s: float, allowed_s: float) -> bool:
@@ -348,7 +348,7 @@ class Loop:
         ]
 
     def _process(self, frame: Frame, pose: Pose) -> Step:
-        """Take one frame from its estimated pose to written outputs and its record.
+        """Process one frame, from its estimated pose to written outputs and its record.
 
         The order is that of urgency: decision and outputs first, then measures and record.
         """
@@ -525,7 +525,7 @@ class Loop:
         too_old: bool,
         inputs: Mapping[str, float],
     ) -> "_Decision":
-        """Step the plan with what is known, and apply its commands."""
+        """Step the plan with the current observation, and apply its commands."""
         if running.bank.fault:
             raise DeviceError(running.bank.fault)
         answers = self._evaluator.recent_answers(time_s)
@@ -608,7 +608,7 @@ def _off_sentence(bank: OutputBank) -> str:
 
 
 def _add_place(error: Exception, section: str) -> None:
-    """Name the section of an error, and the line of a plug-in, after its traceback."""
+    """Append the section of an error, and the line of a plug-in, to its message."""
     notes: Sequence[str] = getattr(error, "__notes__", ())
     if not any(note.startswith(_MEASURES) for note in notes):
         place = ""
@@ -635,7 +635,7 @@ class _Decision:
 def run(
     frames: Iterable[Sequence[Frame]], loop: Loop, watch: Callable[[Step], object]
 ) -> None:
-    """Process all frames; those of one sequence as one batch.
+    """Process all frames; the frames of one sequence form a batch.
 
     An empty sequence means that no frame has arrived.
     """

@@ -15,9 +15,9 @@ FOLDER = "latency"
 _IRRELEVANT = {
     "MM_PER_PIXEL", "MARKS", "MAX_ON_S", "THEN", "THEN_AFTER_S", "THEN_S", "PROOF_PIN",
 }  # fmt: skip
-"""Keys of cameras and outputs that change no time."""
+"""Keys of cameras and outputs that do not affect the timing."""
 _DAMAGED = OSError, ValueError, KeyError, TypeError, AttributeError
-"""Errors at reading a damaged result."""
+"""Exceptions raised when a damaged result is read."""
 Sections = dict[str, dict[str, Any]]
 
 
@@ -60,7 +60,7 @@ def settings_hash(sections: Sections) -> str:
 
 
 def changes(before: Mapping[str, Any], now: Sections) -> list[str]:
-    """Return what differs: `[Camera top] RATE = 30.0 (was 60.0)`."""
+    """Return the differences, such as `[Camera top] RATE = 30.0 (was 60.0)`."""
     differences = []
     for section in dict.fromkeys([*before, *now]):
         was, is_now = before.get(section), now.get(section)
@@ -113,7 +113,7 @@ def _facts(
 def _differences(
     found: Any, now: Sections, settings: Settings, network_sha256: str
 ) -> list[str]:
-    """Return what was changed since a test, and parts of the rig that did not run in it."""
+    """Return what was changed since a test, and parts of the rig that it did not include."""
     differ = changes(found["settings"], now)
     if found["network_sha256"] != network_sha256:
         differ.append("the network's file was changed")

@@ -28,9 +28,9 @@ from deeplabstream.plugins.output import (
 
 NEVER = 2**63 - 1
 RETRY_NS = 200_000_000
-"""Interval at which 0 is written again to an output whose write failed."""
+"""Interval at which the write of 0 is repeated after a failed write."""
 DEVICE_CHECK_NS = 100_000_000
-"""Interval at which devices that report are checked for faults of their own."""
+"""Interval at which reporting devices are checked for faults."""
 SHORTEST_S = 0.002
 """Shortest pulse or pause of a train whose edges the bank writes itself."""
 BACKSTOP_NS, BACKSTOP_SHARE = 100_000_000, 0.02
@@ -98,7 +98,7 @@ class OutputChannel:
     """`write`, if its device reports its actions."""
 
     def __post_init__(self) -> None:
-        """Find out what the device can do, once: `isinstance` of a Protocol takes 60 µs."""
+        """Detect the abilities of the device once: `isinstance` with a Protocol takes 60 µs."""
         write = self.write
         self.autonomous = write if isinstance(write, AutonomousWrite) else None
         self.reporting = self.autonomous
@@ -126,7 +126,7 @@ class OutputChannel:
 
     @property
     def max_on_ns(self) -> int:
-        """How long it may be on."""
+        """Maximum on-time."""
         return round(self.output.max_on_s * 1e9)
 
     def record_off(self, at_ns: int, cause: str = "pulse end") -> None:
@@ -151,7 +151,7 @@ class OutputChannel:
 
     @property
     def needs_checks(self) -> bool:
-        """Whether its device has to be checked for faults of its own."""
+        """Whether its device must be checked for faults."""
         return not self.failed and self.reporting is not None
 
     def heartbeat(self, now_ns: int) -> bool:
@@ -175,7 +175,7 @@ class OutputChannel:
         self.advance_edge()
 
     def advance_edge(self) -> bool:
-        """Schedule the next edge instead of this one; return whether there is one."""
+        """Replace this edge by the next one; return whether there is one."""
         self.next_edge_ns, self.next_edge_level = next(self.pending_edges, (NEVER, 0.0))
         return self.next_edge_ns < NEVER
 
@@ -193,7 +193,7 @@ class OutputChannel:
         return level, "train" if self.advance_edge() else "pulse end"
 
     def cancel_pulses(self) -> None:
-        """Discard all edges that are still to come."""
+        """Discard all pending edges."""
         self.pending_edges = iter(())
         self.active_pulses, self.active_end_ns = None, NEVER
         self.advance_edge()
@@ -201,7 +201,7 @@ class OutputChannel:
     def lowering_part(
         self, command: Set | Pulse | Train, now_ns: int
     ) -> Set | Pulse | Train | None:
-        """Return the part of an "on" that raises and prolongs nothing; None: there is none.
+        """Return the part of a command that neither raises nor prolongs the level; None: empty.
 
         It has the lower level and the earlier end. A command that would change a running
         train ends it.
@@ -231,7 +231,7 @@ class OutputChannel:
         return pulses is not None and self.autonomous is not None
 
     def send(self, level: float, pulses: Pulse | Train | None = None) -> None:
-        """Write a level; an autonomous device is given all pulses that begin with it."""
+        """Write a level; an autonomous device receives all pulses that begin with it."""
         # recorded before the write: a write that fails may still have reached the
         # device
         if level > 0:
@@ -247,7 +247,7 @@ class OutputChannel:
             self.autonomous.train(level, pulses.width_s, period_s, pulses.count)
 
     def raise_on_fault(self) -> None:
-        """Raise a DeviceError if the device has a fault of its own."""
+        """Raise a DeviceError if the device reports a fault."""
         if not self.failed and self.reporting is not None:
             with error_context(f"Output {self.name}"):
                 self.reporting.check()
@@ -307,7 +307,7 @@ def check(command: Set | Pulse | Train, exact: bool) -> None:
 
 
 class AcknowledgementRouter:
-    """Passes acknowledgements on at once; queues for the bank what a device did by itself.
+    """Forwards acknowledgements at once; queues unrequested actions of a device.
 
     A device's thread never waits for the bank, which may be waiting for the device.
     """
@@ -317,7 +317,7 @@ class AcknowledgementRouter:
         self._device_actions: deque[tuple[str, DeviceReport]] = deque()
 
     def register(self, channel: OutputChannel) -> None:
-        """Receive the reports of this output's device, if it sends any."""
+        """Receive the reports of this output's device, if it sends reports."""
         if channel.reporting is not None:
             channel.reporting.on_report = lambda report: self._receive(channel, report)
 
@@ -345,15 +345,15 @@ class AcknowledgementRouter:
 
 
 Watch = Callable[[Edge | Acknowledged | Note], object]
-"""Receives what was written, immediately afterwards in the thread that wrote it, and what
-devices acknowledge, in theirs."""
+"""Receives each write, right after it, in the writing thread; and each acknowledgement,
+in the device's thread."""
 
 
 @contextmanager
 def opened(
     outputs: Mapping[str, Output], clock: Clock, watch: Watch
 ) -> Iterator["OutputBank"]:
-    """Open all outputs, switched off; they go off and are closed on every way out.
+    """Open all outputs, switched off; they are switched off and closed on every exit path.
 
     An error while closing is a DeviceError, or a `Note` if another error is already being
     raised.
@@ -423,7 +423,7 @@ class OutputBank:
 
     @property
     def fault(self) -> str:
-        """Why nothing can be switched on any more; empty: it can."""
+        """Why outputs can no longer be switched on; empty: they can."""
         return self._fault
 
     def apply(
@@ -457,7 +457,7 @@ class OutputBank:
         return written_ns
 
     def tick(self, now_ns: int) -> int | None:
-        """Switch off what is due; return when to call again, None: nothing is pending.
+        """Apply due edges and limits; return when to call again, None: nothing is pending.
 
         Detects faults of devices: one switches all outputs off.
         """
@@ -491,7 +491,7 @@ class OutputBank:
         return any(have_watchdog)
 
     def fail(self, why: str, now_ns: int) -> None:
-        """Refuse to switch anything on from now on, and report why."""
+        """Refuse to switch outputs on from now on, and report why."""
         with self.condition:
             self._fault = self._fault or why
             self._watch(Note("error", why, now_ns))
@@ -603,7 +603,7 @@ class OutputBank:
     def _execute_lowering(
         self, command: Set | Pulse | Train, now_ns: int, cause: str, why: str
     ) -> int | None:
-        """Execute the part of a command that raises and prolongs nothing; note the rest."""
+        """Execute the part of a command that only lowers the level; write a note on the rest."""
         channel = self._channels.get(command.output)
         lowering: Set | Pulse | Train | None = command
         if command.level != 0:
@@ -736,7 +736,7 @@ class OutputBank:
     def _latch_failure(
         self, channel: OutputChannel, level: float, error: BaseException
     ) -> None:
-        """Assume the worst of an output that failed, and refuse every "on" from now on."""
+        """Assume the highest level for an output that failed, and refuse every "on" from now on."""
         channel.failed = True
         channel.level = max(channel.level, level, channel.unacknowledged)
         channel.cancel_pulses()
@@ -752,7 +752,7 @@ class OutputBank:
         cause: str,
         pulses: Pulse | Train | None = None,
     ) -> int:
-        """Write a level, keep its on-time limit, queue its edge; return when it was over."""
+        """Write a level, update its on-time limit, queue its edge; return when the write ended."""
         channel.write_started_ns = self._clock.now_ns()
         try:
             with error_context(f"Output {channel.name}"):
@@ -832,7 +832,7 @@ class PulseTimer:
 
 
 def catch_up(bank: OutputBank, clock: ManualClock, until_ns: int) -> None:
-    """Advance a manual clock, and apply on the way each edge at its time.
+    """Advance a manual clock and apply each edge at its time.
 
     It replaces `PulseTimer` in a replay; call it before each frame.
     """

@@ -223,7 +223,7 @@ class PoseFilter:
         calibrations: Mapping[str, Calibration] | None = None,
         classifiers: Mapping[str, Sequence[BehaviourSource]] | None = None,
     ) -> None:
-        """All by camera; `rules` under the empty name are those of all others."""
+        """Store filters by camera; `rules` under the empty name apply to all other cameras."""
         self._thresholds = thresholds
         self._rules = rules or {}
         self._calibrations = calibrations or {}

@@ -46,7 +46,7 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
 
 
 def _outline(trigger: BodyPartTrigger) -> Outline | None:
-    """Return (n, 2) in the trigger's unit; None: it has no outline."""
+    """Return the outline (n, 2) in the trigger's unit; None: it has none."""
     region = getattr(trigger, "region", None)
     point = getattr(trigger, "point", None)
     line = getattr(trigger, "line", None)

@@ -251,7 +251,7 @@ def _check_networks(folder: RunFolder, result: Verification) -> None:
             result.not_proven.append(f"The network {name!r}: it is not in the bundle.")
         elif network_hash(file) == sha256:
             result.proven.append(
-                f"The file {NETWORK} of the network {name!r} is that which run.json names."
+                f"The file {NETWORK} of the network {name!r} is the one named in run.json."
             )
             result.not_proven.append(
                 f"The other files of the network {name!r}, such as model.json: run.json does "

@@ -21,8 +21,8 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read its bytes.
 
-    OSError: it can't be read, or it is a pipe, a socket or a device: a program that opens one
-    may wait for ever, or change the device.
+    OSError: it can't be read, or it is a pipe, a socket or a device: opening one may
+    block, or change the device.
     """
     _check_regular(path.stat(), path)
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _AT_ONCE)

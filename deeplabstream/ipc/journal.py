@@ -106,7 +106,7 @@ def create_journal(slots: int = 32768) -> Journal:
 
 
 class JournalWriter:
-    """Writes entries; the engine has the only writer."""
+    """Writes entries without back-pressure; only the engine has a writer."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

@@ -17,16 +17,16 @@ from deeplabstream.files.delimited_text import read_delimited
 
 COLUMNS = ("x", "y", "h", "w")
 MOST_PX = 1e6
-"""Largest coordinate: larger ones are no positions in images."""
+"""Largest plausible coordinate in an image."""
 Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:
-    """A table of them."""
+    """Table of boxes."""
 
     names: tuple[str, ...]
-    """Of the rows: frame numbers, or paths of images."""
+    """Names of the rows: frame numbers, or paths of images."""
     values: Whole
     """(row, 4): x, y, h, w."""
 
@@ -36,7 +36,7 @@ class Boxes:
         return all(name.isdigit() for name in self.names)
 
     def size(self) -> tuple[int, int]:
-        """Return height and width that all cut-out frames of a video get: even medians."""
+        """Return height and width of all cropped frames of a video: even medians."""
         high, wide = (int(side) for side in np.median(self.values[:, 2:], axis=0))
         return high + high % 2, wide + wide % 2
 
@@ -128,7 +128,7 @@ def cut(image: Image, box: Whole) -> Image:
 
 
 def to_size(image: Image, height: int, width: int) -> Image:
-    """Return the cut-out at the size that all frames of a video have."""
+    """Return the cropped image at the size of all frames of a video."""
     import cv2
 
     if image.shape[:2] == (height, width):
@@ -139,7 +139,7 @@ def to_size(image: Image, height: int, width: int) -> Image:
 
 
 def back(points: NDArray[np.floating], boxes: Boxes) -> NDArray[np.float64]:
-    """Return where `points` (row, body part, 2) of cut-out images are in the whole ones.
+    """Return `points` (row, body part, 2) of cropped images in coordinates of the whole images.
 
     Frames of a video were resized to one size: that is undone, pixel centres being whole
     numbers. Images were only cut out.
@@ -159,7 +159,7 @@ def back(points: NDArray[np.floating], boxes: Boxes) -> NDArray[np.float64]:
 def crop_video(
     video: Path, boxes: Boxes, into: Path, watch: Callable[[int], object]
 ) -> None:
-    """Write the cut-out frames as H.264, by their numbers, never by their times.
+    """Write the cropped frames as H.264, by number instead of time.
 
     DeepLabStreamError: there is not one box for each frame.
     """

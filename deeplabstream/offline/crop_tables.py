@@ -31,7 +31,7 @@ _BESIDE = (-2, -1, 0, 1, 2)
 def boxes_of_points(
     file: Path, anchors: Sequence[str], ratio: float | None, side: int | None
 ) -> Boxes:
-    """Return the boxes around the body parts `anchors` of a table; none: around all."""
+    """Return the boxes around the body parts `anchors` of a table; by default around all."""
     table = table_of_points(file)
     parts = list(dict.fromkeys(str(key[1]) for key in table.columns))
     chosen = anchors or [part for part in parts if part]
@@ -127,7 +127,7 @@ def table_of_points(file: Path) -> "DataFrame":
 def _planned(
     root: Path, names: Iterable[object], boxes: Boxes, folder: Path
 ) -> Iterator[tuple[Path, Path, str]]:
-    """Yield each image to cut, where it is written, and the row whose box it gets.
+    """Yield each image to crop, its destination, and the row of its box.
 
     A neighbour that is labelled itself is cut by its own box.
     """

@@ -1,4 +1,4 @@
-"""Frames of a video that are worth labelling: different ones, or typical uncertain ones."""
+"""Frame selection for labelling: different frames, or typical uncertain ones."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _SIDE = 32
 _MOST_LOOKED_AT = 1000
-"""Frames, spread evenly, among which is chosen."""
+"""Largest number of candidate frames, spread evenly."""
 
 
 def pick(
@@ -66,7 +66,7 @@ def features(
     rows_to_read: NDArray[np.int64],
     points: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the rows that can be compared, and (row, value) what they are compared by.
+    """Return the rows that can be compared, and their features (row, value).
 
     `appearance` of the decoded frames, or `postures` of the `points` (row, animal, body part,
     2). Frames that can't be decoded, only with damage, or without any point are left out.
@@ -166,7 +166,7 @@ def appearance(image: Image) -> NDArray[np.float32]:
 
 
 def image_path(rows: VideoReader, row: int, into: Path) -> Path:
-    """Return where a row is written to."""
+    """Return the path of the image of a row."""
     return into / f"img{row:0{max(5, len(str(len(rows))))}d}.png"
 
 

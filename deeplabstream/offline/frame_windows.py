@@ -12,11 +12,11 @@ from deeplabstream.pose.estimator import PoseEstimator, runs_on_gpu
 from deeplabstream.video.video_reader import VideoImage
 
 GPU_BATCH = 8
-"""Images that a network on a GPU gets at once."""
+"""Images per batch on a GPU."""
 HANDED = 4
-"""Images, at least, that go from thread to thread at once: handing over costs."""
+"""Fewest images passed between threads at once, because each transfer has a cost."""
 FOLLOWING = 16
-"""Images per window of a network that needs neighbours: these cost more."""
+"""Images per window of a network that needs neighbouring frames, which is slower."""
 T = TypeVar("T")
 
 
@@ -35,7 +35,7 @@ class Window:
 
 
 def batch_for(estimator: PoseEstimator) -> int:
-    """Return how many images the network is to get at once.
+    """Return the number of images per batch.
 
     On a CPU one: the layers' results of several would not fit its cache.
     """
@@ -103,7 +103,7 @@ def _singly(
 
 
 def batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the pieces in lists of `size`, the last one shorter."""
+    """Yield the items in lists of `size`, the last one shorter."""
     iterator = iter(pieces)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -1,4 +1,4 @@
-"""Labelled poses, for what is measured against them."""
+"""Labelled poses, used as a reference for predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Known:
     points: NDArray[np.float64]
     """(image, body part, 2), px; NaN: not labelled."""
     endings: tuple[str, ...] = ()
-    """Of the body parts' names, one for each view."""
+    """Suffixes of the body parts' names, one for each view."""
     columns: tuple[str, ...] = ()
     """Body parts of the single-view error; none: all."""
 
@@ -36,7 +36,7 @@ class Known:
     def errors(
         self, points: NDArray[np.floating], bodyparts: Sequence[str]
     ) -> dict[str, NDArray[np.float64]]:
-        """Return (row, body part) by measure: how far `points` are from labelled poses, px.
+        """Return the errors (row, body part) by measure: distances from labelled poses, px.
 
         `points` are (row, body part, 2). DeepLabStreamError: the labels do not tell.
         """

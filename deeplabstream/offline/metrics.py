@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 METRICS = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
-"""Without labels the first only. Files: `NAME_METRIC.csv`."""
+"""Names of metrics; without labels only the first. Files: `NAME_METRIC.csv`."""
 
 
 def temporal_norm(points: NDArray[np.floating]) -> Numbers:
-    """Return (row, body part): how far each point moved since the row before.
+    """Return (row, body part): distance that each point moved since the previous row.
 
     `points` (row, body part, 2). The first row, and what was not seen, is NaN.
     """

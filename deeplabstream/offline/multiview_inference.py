@@ -28,7 +28,7 @@ from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
 
 LOST = 127
-"""Grey of the image that stands for a frame that could not be decoded."""
+"""Grey value of the image that replaces a frame that could not be decoded."""
 
 
 def sessions(

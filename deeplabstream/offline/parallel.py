@@ -1,4 +1,4 @@
-"""One network on several CPU cores, each with whole images.
+"""Parallel inference: copies of a network on several CPU cores, each with whole images.
 
 Images on one core each take less time in total than each image on all cores: no core
 waits for another within an image, and the data of an image stays in a core's cache. The
@@ -19,11 +19,11 @@ from deeplabstream.pose.estimator import (
 from deeplabstream.pose.network_estimator import NetworkEstimator
 
 MOST = 8
-"""Copies of a network; more cores than that share them."""
+"""Largest number of copies of a network; with more cores, each copy uses several."""
 
 
 class Parallel(EstimatorWrapper):
-    """The same network several times; one thread at a time uses a copy.
+    """Copies of the same network; each is used by one thread at a time.
 
     A call waits while all copies are in use. Estimators with a state, such as the last
     position of the animal, can't be used: each copy would have its own.
@@ -69,7 +69,7 @@ def open_parallel(
 
 
 def reach_of(estimator: PoseEstimator) -> int:
-    """Return how many images before and after each one an estimator uses."""
+    """Return the number of neighbouring images on each side that an estimator uses."""
     if isinstance(estimator, Parallel):
         return reach_of(estimator.copies[0])
     if isinstance(estimator, NetworkEstimator):
@@ -78,5 +78,5 @@ def reach_of(estimator: PoseEstimator) -> int:
 
 
 def at_once(estimator: PoseEstimator) -> int:
-    """Return how many threads an estimator serves at the same time."""
+    """Return the number of threads that an estimator can be used in at the same time."""
     return len(estimator.copies) if isinstance(estimator, Parallel) else 1

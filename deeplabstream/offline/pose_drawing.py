@@ -17,10 +17,10 @@ Mark: TypeAlias = Literal["dot", "cross", "square", "diamond"]
 Colour: TypeAlias = tuple[int, int, int]
 
 MARKS: tuple[Mark, ...] = ("dot", "cross", "square", "diamond")
-"""By network, when several are shown."""
+"""Marks of the points, by network, when several are shown."""
 NOWHERE = -(2**30)
 _BITS = 4
-"""Of a pixel's fraction."""
+"""Fraction bits of a pixel."""
 _FAR = 30_000
 _EDGE = (210, 210, 210)
 _AMBIGUOUS = (60, 190, 255)
@@ -30,18 +30,18 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How poses are drawn."""
+    """Style of drawn poses."""
 
     radius: int = 4
-    """Of a point, px of the image that is made."""
+    """Radius of a point, px of the output image."""
     trail: int = 0
-    """Frames of a point's past that are drawn."""
+    """Number of past frames of a point that are drawn."""
     edges: bool = True
     names: bool = False
     text: bool = True
-    """Number and time of the frame."""
+    """Whether number and time of the frame are drawn."""
     scale: float = 1.0
-    """By which the image is enlarged."""
+    """Factor by which the image is enlarged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Shown:
     mark: Mark = "dot"
     name: str = ""
     edges: tuple[tuple[str, str], ...] = ()
-    """Where the table does not have them."""
+    """Edges, if the table has none."""
 
     def places(self, scale: float) -> NDArray[np.int32]:
         """Return (row, animal, body part, 2) in fractions of a pixel; NOWHERE: not drawn."""
@@ -144,7 +144,7 @@ def _ambiguous_names(
 def _trails(
     image: NDArray[Any], past: NDArray[np.int32], colours: Sequence[Colour]
 ) -> None:
-    """Draw where each body part came from; the older, the darker."""
+    """Draw the trail of each body part; older positions are darker."""
     for age, (before, after) in enumerate(pairwise(past.tolist()), start=1):
         for one, other in zip(before, after, strict=True):
             for colour, here, end in zip(colours, one, other, strict=True):

@@ -35,7 +35,7 @@ class PredictionFiles:
     video: Path
     folder: Path
     name: str
-    """Names of the files begin with it."""
+    """Prefix of the file names."""
     model: str
     estimator: PoseEstimator
     formats: tuple[str, ...]

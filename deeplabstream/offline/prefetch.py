@@ -1,4 +1,4 @@
-"""Prefetching: work done ahead in threads, limited to a few items."""
+"""Prefetching: items are produced ahead in threads, up to a limit."""
 
 import threading
 from collections import deque
@@ -23,7 +23,7 @@ class _Over:
 
 @contextmanager
 def ahead(pieces: Iterable[T], most: int) -> Iterator[Iterator[T]]:
-    """Yield the pieces in order; a thread produces them, at most `most` ahead.
+    """Yield the items in order; a thread produces them, at most `most` ahead.
 
     An error in the thread is raised in place of its piece. Leaving the block ends the
     thread.
@@ -79,7 +79,7 @@ def ahead(pieces: Iterable[T], most: int) -> Iterator[Iterator[T]]:
 def in_order(
     make: Callable[[T], Made], pieces: Iterable[T], threads: int
 ) -> Iterator[Iterator[Made]]:
-    """Yield the results of `make`, in the order of the pieces, computed by threads.
+    """Yield the results of `make` in the order of the items, computed by threads.
 
     Twice as many pieces as threads are in work. An error of `make` is raised in place of
     its result. Leaving the block waits for calls that have begun.

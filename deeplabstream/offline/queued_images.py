@@ -1,4 +1,4 @@
-"""Images of the frame queue of a run, from its videos or as saved, in a folder of labels."""
+"""Images of a run's frame queue, from its videos or as saved, in a folder of labels."""
 
 import shutil
 from collections import defaultdict
@@ -27,13 +27,13 @@ from deeplabstream.video.video_reader import open_video
 
 @dataclass(frozen=True, slots=True)
 class TakenImages:
-    """How many images of a queue are in a folder of labels."""
+    """Numbers of queued images in a folder of labels."""
 
     queued: int
     new: int
-    """Written now; the others were there or have no image."""
+    """Images written now; the others existed or have no image."""
     without_image: int
-    """Neither recorded nor saved."""
+    """Frames that were neither recorded nor saved."""
 
 
 def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImages:
@@ -86,7 +86,7 @@ def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImage
 def ordered(
     frames: list[QueuedFrame], paths: dict[QueuedFrame, Path]
 ) -> list[QueuedFrame]:
-    """Return frames, those first that stand for many uncertain ones; unreadable ones last."""
+    """Return frames, those that represent many uncertain ones first; unreadable ones last."""
     images = {frame: read_image(paths[frame]) for frame in frames}
     seen = [frame for frame in frames if images[frame] is not None]
     values = [appearance(image) for image in images.values() if image is not None]

@@ -1,4 +1,4 @@
-"""Videos with poses drawn in: one image for each of the video, at its time."""
+"""Rendering: videos with poses drawn on each frame, at its time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -33,14 +33,14 @@ CODECS = {
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "30"}),
     "ffv1": ("ffv1", {"level": "3"}),
 }
-"""What the videos that are made can be encoded with."""
+"""Codecs of output videos."""
 
 __all__ = ["CODECS", "Look", "Shown", "render"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows from `start` up to, not with, `stop`."""
+    """Rows from `start` up to, but not including, `stop`."""
 
     start: int
     stop: int
@@ -108,7 +108,7 @@ def _drawn(
 
 
 class _OutputVideo:
-    """The video that is made."""
+    """The output video."""
 
     def __init__(self, path: Path, rows: VideoReader, scale: float, codec: str) -> None:
         import av

@@ -1,4 +1,4 @@
-"""Run import: a video and poses of any program become a run folder for results, without a rig.
+"""Run import: a run folder made from a video and poses of any program, for results without a rig.
 
 The video is linked, copied or named, never encoded again. The run is marked as imported:
 it has no triggers, outputs or latencies.
@@ -290,7 +290,7 @@ def _check_positions(table: PoseTable, reader: VideoReader, notes: list[str]) ->
 def _times(
     reader: VideoReader, frames: int, options: ImportOptions
 ) -> tuple[NDArray[np.float64], str]:
-    """Return the time of each frame, s since the first one, and where they are from."""
+    """Return the time of each frame, s since the first one, and their source."""
     if options.fps is not None:
         return np.arange(frames) / options.fps, f"{options.fps:g} frames per second"
     if options.times is not None:
@@ -338,7 +338,7 @@ def _read_times(path: Path) -> NDArray[np.float64]:
 
 
 def _start(video: Path, given: datetime | None) -> tuple[datetime, str]:
-    """Return when the recording began, and where that is from."""
+    """Return the start of the recording, and its source."""
     if given is not None:
         return given.astimezone(), "as given"
     with open_container(video) as (container, _):

@@ -62,7 +62,7 @@ def estimate_batches(
     batch: int = 0,
     camera: str = "",
 ) -> Iterator[list[tuple[VideoImage, Pose | None]]]:
-    """Yield the images, some at a time, each with its pose; None: no image.
+    """Yield the images in batches, each with its pose; None: no image.
 
     Without the name of a `camera` each image is estimated independently; with it, an
     estimator that follows the animal does so, an image at a time.

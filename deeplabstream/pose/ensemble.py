@@ -18,7 +18,7 @@ from deeplabstream.pose.tracking.pose_matching import NEAR, animal_lengths, same
 
 
 def members(folder: Path) -> tuple[Path, ...]:
-    """Return the model folders of an ensemble's folder; none where it is something else.
+    """Return the model folders in an ensemble's folder; empty: it is not an ensemble.
 
     An ensemble is a folder with two model folders or more in it, and no network itself.
     """

@@ -51,7 +51,7 @@ class WarmsUp(Protocol):
     """An estimator whose first call of each kind is slow."""
 
     def warm_up(self, batch: int = 1) -> None:
-        """Run everything once that is slow the first time, for batches of that size."""
+        """Run all operations once that are slow the first time, for batches of that size."""
         ...
 
 

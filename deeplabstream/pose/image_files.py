@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deeplabstream.files.image_header import declared_size, too_large
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-"""Of the image files that are read, in lower case."""
+"""Suffixes of supported image files, in lower case."""
 
 
 def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:

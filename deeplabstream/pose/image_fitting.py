@@ -14,7 +14,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 
 REST = 127
-"""Grey of what the frame does not cover; networks get it as 0."""
+"""Grey value of the area that the frame does not cover; networks receive it as 0."""
 MULTIPLE = 32
 """Sides of inputs of `native` networks are multiples of this."""
 
@@ -72,7 +72,7 @@ class Fitting:
         _placement(self, *image.shape[:2]).place(image, into)
 
     def placement(self, shape: tuple[int, ...]) -> "Placement":
-        """Return what `place` and `to_image` do with frames of one shape, for one thread."""
+        """Return the prepared fitting for frames of one shape, for one thread."""
         return Placement(self, shape[0], shape[1], keeps=True)
 
     def to_input(
@@ -113,7 +113,7 @@ class Placement:
         self._between: dict[int, NDArray[np.uint8]] | None = {} if keeps else None
 
     def takes_as_it_is(self, image: Image) -> TypeGuard[NDArray[np.uint8]]:
-        """Return whether the memory of an image can be the network's input."""
+        """Return whether the memory of an image can be used as the network's input."""
         fitting = self.fitting
         size = (fitting.height, fitting.width)
         return bool(
@@ -170,7 +170,7 @@ class Placement:
         target[...] = image[..., None] if image.ndim == 2 else image
 
     def _memory(self, image: Image) -> NDArray[np.uint8] | None:
-        """Return where the averaged image is written; None: OpenCV allocates it."""
+        """Return the memory for the averaged image; None: OpenCV allocates it."""
         if self._between is None:
             return None
         if image.ndim not in self._between:

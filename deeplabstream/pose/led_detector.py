@@ -15,19 +15,19 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 
 PREFIX = "led:"
-"""Begins MODEL = led:X Y WIDTH HEIGHT LEVEL:NETWORK."""
+"""Prefix of MODEL = led:X Y WIDTH HEIGHT LEVEL:NETWORK."""
 SKELETON = Skeleton(("led",))
 OFF_PX = 10_000.0
 """Offset to the right of the point of an LED that is off."""
 LEAST_GREY = 12
 """Grey levels of 255 by which the LED's pixels must be brighter when it is lit."""
 _MOST_PIXELS = 64 * 64
-"""Of the region; the mean of more costs time in each frame."""
+"""Largest region, because averaging more pixels takes time in each frame."""
 
 
 @dataclass(frozen=True)
 class Led:
-    """Where the LED is in the frame, px, and the grey level between off and lit."""
+    """Position of the LED in the frame, px, and the grey level between off and lit."""
 
     x: int
     y: int
@@ -52,7 +52,7 @@ class Led:
 
 
 def split_model(name: str) -> tuple[Led | None, str]:
-    """Return the LED that a MODEL names, if it names one, and the network behind it.
+    """Return the LED of a MODEL, if any, and the network after it.
 
     >>> split_model("led:8 16 4 4 127.5:openfield")
     (Led(x=8, y=16, width=4, height=4, level=127.5), 'openfield')
@@ -72,7 +72,7 @@ def split_model(name: str) -> tuple[Led | None, str]:
 
 
 class LedDetector(EstimatorWrapper):
-    """Runs a network, and puts the one point `led` by the brightness of the LED's region.
+    """Runs a network, and places the point `led` according to the brightness of the LED's region.
 
     The network's poses are computed and dropped, so that they take their usual time.
     """
@@ -100,7 +100,7 @@ class LedDetector(EstimatorWrapper):
 
 @dataclass(frozen=True)
 class Search:
-    """What frames with the LED lit and dark show."""
+    """Result of comparing frames with the LED lit and dark."""
 
     led: Led | None
     """None: no pixel is brighter on every frame with the LED lit."""
@@ -118,7 +118,7 @@ def grey(image: Image) -> Image:
 
 
 def contrast(lit: Sequence[Image], dark: Sequence[Image]) -> NDArray[np.float64]:
-    """Return by how much each pixel is brighter on the lit frames, grey levels of 255.
+    """Return the brightness difference of each pixel between lit and dark frames, of 255.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def find_led(lit: Sequence[Image], dark: Sequence[Image]) -> Search:
 
 
 def _white(images: Sequence[Image]) -> float:
-    """Return the largest grey level: of more than 8 bits, the largest there is."""
+    """Return the largest grey level: for more than 8 bits, the largest in the images."""
     deep = images[0].dtype != np.uint8
     return float(max(1, *(int(i.max()) for i in images))) if deep else 255.0
 

@@ -1,4 +1,4 @@
-"""Networks of single cameras beside the usual one."""
+"""Networks of single cameras, besides the default network."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ class PerCamera(EstimatorWrapper):
     def __init__(
         self, usual: PoseEstimator, others: Mapping[str, PoseEstimator]
     ) -> None:
-        """Store them; ModelError when they do not find the same body parts."""
+        """Store the estimators; ModelError when their body parts differ."""
         for camera, estimator in others.items():
             title = f"[Camera {camera}] MODEL"
             if estimator.skeleton.bodyparts != usual.skeleton.bodyparts:

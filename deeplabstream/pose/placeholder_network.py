@@ -31,14 +31,14 @@ _DIFFERS = 28
 _BORDER = 0.06
 """Share of the width at each side that shows walls."""
 _LEAST = 0.004
-"""Share of the image; smaller blobs are noise, or tails."""
+"""Smallest blob, as a share of the image; smaller ones are noise or tails."""
 _PLACES = ((-1.75, 0.0), (-1.0, -0.75), (-1.0, 0.75), (1.85, 0.0))
 """Snout, left ear, right ear, tail base: along and across, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceholderNetwork:
-    """Takes `seconds` per call and computes next to nothing.
+    """Placeholder that takes `seconds` per call and computes almost nothing.
 
     It sleeps for that time, so it uses no CPU, as a network on a GPU does. All body parts
     are put on the darkest of a coarse grid of pixels, about where a dark animal on a
@@ -56,7 +56,7 @@ class PlaceholderNetwork:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per image, `seconds` from now or as soon as it can."""
+        """Return one pose per image, after `seconds` or as soon as possible."""
         end = time.perf_counter() + self.seconds
         look = self._pose if self.animals == 1 else self._poses
         poses = [look(image) for image in images]
@@ -106,7 +106,7 @@ def blobs(image: Image, most: int) -> NDArray[np.float32]:
 
 
 def _outlined(cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return (4, 2): the body parts of the blob that has these cells (n, 2), x and y.
+    """Return (4, 2): the body parts of a blob with these cells (n, 2), x and y.
 
     It is longest from snout to tail base, and widest towards the tail base.
     """

@@ -88,7 +88,7 @@ def benchmark_model(options: BenchmarkModel) -> int:
 
     chosen = f"RUNTIME = auto uses {choose(rows)} (TOLERANCE_PX = {tolerance_px:g})"
     if options.runtimes:
-        print(f"{chosen}; not remembered, because not all runtimes were measured")
+        print(f"{chosen}; not stored, because not all runtimes were measured")
     else:
         remember(model, threads, tolerance_px, rows)
         print(chosen)

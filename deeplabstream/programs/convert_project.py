@@ -95,7 +95,7 @@ def _print_left_out(labels: Labels) -> None:
 
 
 def _print_lost_points(labels: Labels, where: str) -> None:
-    """Print how many points lose the mark that nothing is known of them."""
+    """Print how many points lose the mark "unknown"."""
     if count := int((~labels.known).sum()):
         print(
             f"{counted(count, 'unknown point')} (visible 0): {where} cannot store that, and "

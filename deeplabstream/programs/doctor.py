@@ -1,4 +1,4 @@
-"""Examine this computer: what keeps a rig from running well, and the command that helps.
+"""Examine this computer: causes of problems of a rig, and the commands that solve them.
 
     python utils/Doctor.py
 

@@ -72,17 +72,17 @@ class VideoRecording:
         return self._reader.waiting
 
     def sync(self) -> None:
-        """Write the recorded frames to the disk itself."""
+        """Write the recorded frames to the disk (fsync)."""
         self._videos[-1].sync()
 
     def stop(self) -> None:
-        """Record no frame that is published from now on."""
+        """Stop recording frames that are published from now on."""
         if self._last is None:
             self._last = self._ring.published
         self._wake.set()
 
     def finished(self, patience_s: float) -> bool:
-        """Wait after `stop`, `patience_s` at most; return whether all frames are written."""
+        """Wait after `stop`, at most `patience_s`; return whether all frames are written."""
         self._thread.join(patience_s)
         return not self._thread.is_alive()
 
@@ -200,7 +200,7 @@ class CameraRecordings:
         recording_options: RecordingOptions,
         knows_losses: Mapping[str, bool],
     ) -> list[str]:
-        """Record these rings too; return how the videos will differ from the settings.
+        """Start recording these rings; return how the videos will differ from the settings.
 
         DeviceError: nothing can be recorded.
         """
@@ -257,7 +257,7 @@ class CameraRecordings:
         return accounts
 
     def sync(self) -> None:
-        """Write the recorded frames to the disk itself, and check the free space."""
+        """Write the recorded frames to the disk (fsync), and check the free space."""
         for recording in list(self._recordings.values()):
             recording.sync()
         self.check_free_disk_space()

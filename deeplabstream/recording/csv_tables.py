@@ -52,11 +52,11 @@ class CsvTable:
             self._held.append(data)
 
     def hold(self) -> None:
-        """Collect rows until `release`, which writes them in one call for slow disks."""
+        """Collect rows until `release`, which writes them in one call, for slow disks."""
         self._held = []
 
     def release(self) -> None:
-        """Append the collected rows."""
+        """Write the collected rows."""
         held, self._held = self._held, None
         if held:
             self._append(b"".join(held))
@@ -73,7 +73,7 @@ class CsvTable:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def sync(self) -> None:
-        """Write all rows to the disk itself; OSError also when the file is gone."""
+        """Write all rows to the disk (fsync); OSError also when the file was deleted."""
         try:
             os.fsync(self._file.fileno())
             self.path.stat()

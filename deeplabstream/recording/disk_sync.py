@@ -1,4 +1,4 @@
-"""Disk synchronisation: writes files to the disk itself twice a second, for power cuts."""
+"""Disk synchronisation: fsync of files twice a second, against data loss in power cuts."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ class Syncable(Protocol):
     """An object with open files."""
 
     def sync(self) -> None:
-        """Write all data to the disk itself; OSError when that fails."""
+        """Write all data to the disk (fsync); OSError when that fails."""
 
 
 class DiskSync:

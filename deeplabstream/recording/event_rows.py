@@ -40,7 +40,7 @@ class EventRows:
         return bool(self._early)
 
     def entry(self, entry: Entry) -> None:
-        """Write the events of an entry; an analysed frame's are its commands."""
+        """Write the events of an entry; for an analysed frame, its commands."""
         match entry:
             case Step():
                 self.commands(entry)
@@ -87,7 +87,7 @@ class EventRows:
             self._release()
 
     def intent(self, intent: Intent) -> None:
-        """Write what is about to be written to the outputs."""
+        """Write the commands that are about to be written to outputs."""
         self._acting = str(intent.index)
         for command in intent.commands:
             if not isinstance(command, Mark):
@@ -103,7 +103,7 @@ class EventRows:
                 )
 
     def edge(self, edge: Edge) -> None:
-        """Write an edge of an output; one that the plan caused has its frame."""
+        """Write an edge of an output, with its frame if the plan caused it."""
         frame = self._acting if edge.cause == "plan" else ""
         self._edges.append((edge, frame))
         self._write(
@@ -156,7 +156,7 @@ class EventRows:
         )
 
     def sensed(self, seen: Sensed) -> None:
-        """Write that an input changed."""
+        """Write a change of an input."""
         self._write(
             "input",
             seen.began_ns,

@@ -31,15 +31,15 @@ from deeplabstream.recording.table_reader import camera_table, pulses_table
 Ints = NDArray[np.int64]
 SILENT_S = 2.0
 _SILENT_PERIODS = 4
-"""Pulses between two frames that are farther apart in both are no single losses."""
+"""Pulses between frames more periods apart than this are not counted as single losses."""
 NAMED = 100
-"""Lost pulses whose numbers are in `run.json`; the table has all."""
+"""Most lost pulses listed in `run.json`; the table has all."""
 _SMOOTH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class PulsePart:
-    """Frames and pulses from where the pulses' numbers begin to where they begin again."""
+    """Frames and pulses of one part, until the pulse numbers restart."""
 
     number: int
     train: PulseTrain
@@ -60,7 +60,7 @@ class CameraPulses:
     input: str
     parts: tuple[PulsePart, ...]
     unlisted: int
-    """Frames that arrived and are in no table, so that their pulses seem lost."""
+    """Frames that arrived but are in no table, so that their pulses appear lost."""
 
 
 def pulse_settings(folder: RunFolder) -> dict[str, dict[str, Any]]:
@@ -274,7 +274,7 @@ def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints, 
 
 
 def _unlisted(folder: RunFolder, camera: str) -> int:
-    """Return how many frames arrived and are in no table; those of analysis list all."""
+    """Return the number of frames that arrived but are in no table; analysis lists all."""
     accounts = [
         account
         for account in folder.facts.get("accounting") or ()
@@ -391,7 +391,7 @@ def _delays_ms(part: PulsePart) -> NDArray[np.float64]:
 
 
 def _frame_skews(matched: Sequence[CameraPulses]) -> Iterator[dict[str, Any]]:
-    """Yield for each two cameras of an input how far their frames of a pulse are apart."""
+    """Yield, for each two cameras of an input, the time between their frames of a pulse."""
     for one, other in combinations(matched, 2):
         if one.input != other.input:
             continue
@@ -419,7 +419,7 @@ def _by_pulse(part: PulsePart) -> dict[int, int]:
 
 
 def _pulse_skews(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """Yield for each two cameras that one board counts how far their exposures are apart."""
+    """Yield, for each two cameras counted by one board, the time between their exposures."""
     counted = {
         name: keys
         for name, keys in pulse_settings(folder).items()

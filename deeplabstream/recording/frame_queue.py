@@ -25,36 +25,36 @@ from deeplabstream.recording.run_schema import QUEUE
 from deeplabstream.recording.table_reader import queue_table
 
 PER_HOUR = 12
-"""Frames of each hour and camera, unless another number is given."""
+"""Default number of queued frames per hour and camera."""
 APART_S = 2.0
-"""Queued frames are at least this far apart: neighbours are similar."""
+"""Shortest time between queued frames, because neighbouring frames are similar."""
 UNSURE = (*AMBIGUOUS, "exchanged")
-"""Beginnings of the flags of animals with an ambiguous or corrected identity."""
+"""Prefixes of the flags of animals with an ambiguous or corrected identity."""
 HALF = 0.5
 """Confidence below which a point is uncertain, where the run names no threshold."""
 NOT_FOUND = 0.2
-"""Uncertainty of an animal without any point: it is often not there."""
+"""Uncertainty of an animal without any point, which is often not present."""
 _FAR = 10.0
-"""Times the usual movement between two frames: a jump."""
+"""Movement relative to the typical one from which a point has jumped."""
 _WIDE = 3.0
-"""Times the usual spread of an ensemble: its networks differ."""
+"""Spread of an ensemble relative to the typical one from which its networks disagree."""
 _LONG_S = 0.5
 """Frames farther apart than this are not compared."""
 _WARM = 60
-"""Frames after which the usual movement and spread are known."""
+"""Number of frames after which the typical movement and spread are known."""
 _GROWTH = 1.05
-"""Factor by which they follow each frame."""
+"""Factor by which the running medians adapt per frame."""
 _LEAST_PX = 1.0
 """Movement and spread below it are noise."""
 _STEP = 0.05
-"""Frames within such a step are equally uncertain, so few replace others."""
+"""Step of uncertainty within which frames count as equal, so that few replace others."""
 _GOLDEN = 0.6180339887498949
 _MOST_WAITING = 4
-"""Images that wait to be saved."""
+"""Largest number of images waiting to be saved."""
 
 
 class UncertaintyMeter:
-    """Uncertainty of the poses of one camera, each compared with those before it.
+    """Uncertainty of the poses of one camera, compared with earlier poses.
 
     It uses lists: of so few numbers they are faster than arrays.
     """
@@ -84,7 +84,7 @@ class UncertaintyMeter:
         return sum(much for much, _ in reasons), "; ".join(why for _, why in reasons)
 
     def _confidence(self, pose: Pose) -> Iterator[tuple[float, str]]:
-        """Yield that an animal is not found, or the point with the lowest confidence."""
+        """Yield that an animal was not found, or the point with the lowest confidence."""
         found: list[tuple[float, str]] = []
         parts = pose.skeleton.bodyparts
         for animal, row in enumerate(pose.confidence.tolist()):
@@ -108,7 +108,7 @@ class UncertaintyMeter:
             yield 1 - mean, f"{name} has confidence {lowest:.2f}"
 
     def _jumped(self, step: Step) -> Iterator[tuple[float, str]]:
-        """Yield the share of points that moved much farther than they usually do."""
+        """Yield the share of points that moved much farther than typical."""
         points: list[list[float]] = step.pose.points.reshape(-1, 2).tolist()
         before, self._points = self._points, points
         since_ns, self._time_ns = step.exposed_ns - self._time_ns, step.exposed_ns
@@ -132,7 +132,7 @@ class UncertaintyMeter:
             yield far / len(points), "points jump"
 
     def _differ(self, spread_px: float) -> bool:
-        """Return whether the networks differ much more than they usually do."""
+        """Return whether the networks differ much more than typical."""
         if not spread_px >= 0:  # NaN: there is one network only
             return False
 
@@ -174,7 +174,7 @@ class QueuedFrame:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Its uncertainty in steps; among equals a number that spreads them over time."""
+        """Its uncertainty in steps; equal ones get a number that spreads them over time."""
         return round(self.uncertainty / _STEP), self.frame * _GOLDEN % 1
 
 
@@ -184,15 +184,15 @@ class FrameQueue:
     def __init__(self, per_hour: int) -> None:
         self._per_hour = per_hour
         self.frames: list[QueuedFrame] = []
-        """In order of time."""
+        """Queued frames in order of time."""
         self._first = 0
-        """Place of the first one of this hour."""
+        """Index of the first frame of this hour."""
         self._hour = -1
         self._since_s = -APART_S
-        """When the last one, or the first of those that it replaced, was queued."""
+        """Time at which the last frame, or the first one that it replaced, was queued."""
 
     def takes(self, frame: QueuedFrame) -> bool:
-        """Return whether `add` would take a frame."""
+        """Return whether `add` would accept a frame."""
         if (hour := int(frame.time_s // 3600)) != self._hour:
             self._hour, self._first = hour, len(self.frames)
 
@@ -202,7 +202,7 @@ class FrameQueue:
         return any(frame.rank > rival.rank for rival in rivals)
 
     def add(self, frame: QueuedFrame) -> QueuedFrame | None:
-        """Add a frame that is taken; return the one that leaves for it."""
+        """Add an accepted frame; return the frame that it replaces."""
         rivals = self._rivals(frame)
         leaves = min(rivals, key=lambda rival: rival.rank) if rivals else None
         if leaves is not None:
@@ -227,7 +227,7 @@ class FrameQueue:
 
 
 class QueueImages:
-    """Saves images in a thread: JPEG, of more than 8 bits PNG, whole or not at all."""
+    """Saves images in a thread: JPEG, or PNG for more than 8 bits; atomically."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -237,7 +237,7 @@ class QueueImages:
         """Why an image could not be saved."""
 
     def save(self, camera: str, frame: int, image: Image) -> str:
-        """Begin to save an image; return its file name, or "" where too many wait."""
+        """Queue an image to be saved; return its file name, or "" if too many wait."""
         # A slow disk drops images, but must not fill memory or delay the recorder.
         self._waiting = [writing for writing in self._waiting if not writing.done()]
         if len(self._waiting) >= _MOST_WAITING:

@@ -99,7 +99,7 @@ class FrameRows:
     def _enter(
         self, run: RunWriter, gap: _Gap, step: Step, after: Stamp | None
     ) -> None:
-        """Count the frame of a step as one of a gap, whose frames have no known numbers."""
+        """Count the frame of a step as part of a gap, whose frame numbers are not known."""
         if not gap.analysed:
             gap.after = self._frame_counter.last
         gap.frames -= 1
@@ -136,7 +136,7 @@ class FrameRows:
         triggers: tuple[str, ...],
         first: Step,
     ) -> None:
-        """Make the table; the first step names its behaviours and inputs."""
+        """Create the table; the first step determines its behaviours and inputs."""
         behaviours, inputs = tuple(first.behaviours), tuple(first.inputs)
         run.begin(self._camera, skeleton, triggers, behaviours, inputs)
         self._opened = True

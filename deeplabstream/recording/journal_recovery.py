@@ -1,4 +1,4 @@
-"""Events that are written after the recorder: left in the journal, or detected later.
+"""Journal recovery: events written after the recorder ended, from the journal or detected later.
 
 `run_repair` completes the tables and videos of the run.
 """
@@ -22,7 +22,7 @@ _TAIL = 1 << 20
 
 
 class _ContinuedTable(CsvTable):
-    """Continues an existing table; rows that it has already are not repeated."""
+    """Continues an existing table without repeating rows."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.columns = path, EVENTS.names
@@ -38,16 +38,16 @@ class _ContinuedTable(CsvTable):
         self.last = [
             dict(zip(self.columns, row, strict=False)) for row in reader(lines)
         ]
-        """The last rows, by column; the first of them may be half a row."""
+        """The last rows, by column; the first may be incomplete."""
 
     def write(self, row: str) -> None:
-        """Append a row that is new."""
+        """Append a row unless it exists."""
         if row not in self._known:
             super().write(row)
 
 
 class _ContinuedEvents(EventRows):
-    """Continues the events of a recorder that has ended; none is written again.
+    """Continues the events of a recorder that has ended, without repeating events.
 
     The last rows give edges and acknowledgements of new entries their frames and times.
     """
@@ -80,12 +80,12 @@ class _ContinuedEvents(EventRows):
             self._acked.add((name, float(row["level"]), acted_ns, acked_ns))
 
     def edge(self, edge: Edge) -> None:
-        """Write an edge that is new; the frame of one that is not is known already."""
+        """Write an edge unless it exists; then its frame is already known."""
         if edge not in self._written:
             super().edge(edge)
 
     def acknowledged(self, done: Acknowledged) -> None:
-        """Write an acknowledgement that is new."""
+        """Write an acknowledgement unless it exists."""
         if (
             done.output,
             done.level,
@@ -96,7 +96,7 @@ class _ContinuedEvents(EventRows):
 
 
 def append_event(folder: RunFolder, entry: Entry) -> None:
-    """Append the event of an entry to a run that has ended; errors of the disk are ignored."""
+    """Append the event of an entry to a run that has ended; disk errors are ignored."""
     with suppress(OSError):
         table = _ContinuedTable(folder.events_path)
         with closing(table):

@@ -151,7 +151,7 @@ def _parsed(entry: Mapping[str, Any]) -> Correction:
 
 
 def in_force(corrections: Sequence[Correction]) -> dict[int, Correction]:
-    """Return the corrections that count by their numbers, without undone ones and undos."""
+    """Return the effective corrections by number, without undone ones and undos."""
     undone: set[int] = set()
     for number in range(len(corrections), 0, -1):
         correction = corrections[number - 1]
@@ -165,7 +165,7 @@ def in_force(corrections: Sequence[Correction]) -> dict[int, Correction]:
 
 
 def corrections_of(run: Path, camera: str) -> dict[int, Correction]:
-    """Return the corrections of a camera that count, by their numbers."""
+    """Return the effective corrections of a camera, by number."""
     found = in_force(read_corrections(run))
     return {
         number: correction
@@ -231,7 +231,7 @@ def append_correction(run: Path, correction: Correction) -> int:
 
 @dataclass(frozen=True, eq=False)
 class CorrectedPoses:
-    """Poses of a camera, and what was corrected in them.
+    """Poses of a camera with corrections, and the corrected points.
 
     Attributes
     ----------
@@ -455,7 +455,7 @@ class _Poses:
     def _drop_flags(
         self, rows: Indices, names: Callable[[int], Collection[str]]
     ) -> None:
-        """Remove the flags of points or animals, by row, that do not hold any more."""
+        """Remove the flags of points or animals, by row, that no longer apply."""
         for row in self._flagged(rows):
             flags, gone = parse_flags(self._flags[row]), names(row)
             kept = {name: flag for name, flag in flags.items() if name not in gone}

@@ -49,8 +49,8 @@ class RecordedFrames:
     warning: str = ""
     """Sentence about broken lines of `CAMERA.csv`; empty: there are none."""
     corrections: int = 0
-    """Corrections that the points in `rows` have. The columns `corrected_KEYPOINT` of
-    `rows`, which frames with corrections have, name the points."""
+    """Number of corrections in the points of `rows`, whose columns `corrected_KEYPOINT`
+    mark them."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -247,7 +247,7 @@ def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
 
 
 def steps_in_use(folder: RunFolder, camera: str) -> Iterator[Step]:
-    """Yield the analysed frames of a camera as the engine saw them.
+    """Yield the analysed frames of a camera as the engine received them.
 
     With `folder.corrected`, their poses have the corrections of the run. All else is as it
     was recorded, behaviours too.

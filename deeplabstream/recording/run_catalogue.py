@@ -27,11 +27,11 @@ from deeplabstream.recording.run_summary import (
 
 INDEX = "runs.sqlite"
 _VERSION = 2
-"""Of the table below; an index of another version is built again."""
+"""Version of the table below; an index of another version is rebuilt."""
 _BUSY_S = 5.0
-"""Another program writes the index for less time."""
+"""Longest wait for another program that writes the index."""
 _NEW_S = 60.0
-"""Within this time of its last change, a file may change again with the same time."""
+"""Age below which a file may change again without a new modification time."""
 _LISTS = ("tags", "cameras", "repaired")
 _SUMMARY = [field.name for field in fields(RunSummary)]
 _TABLE = f"""CREATE TABLE runs (
@@ -41,7 +41,7 @@ _TABLE = f"""CREATE TABLE runs (
 
 @dataclass(frozen=True, kw_only=True)
 class RunQuery:
-    """Conditions for runs of a catalogue; empty conditions do not count.
+    """Conditions for runs of a catalogue; empty conditions are ignored.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class RunCatalogue:
     def runs(
         self, query: RunQuery | None = None, most: int | None = None
     ) -> list[RunSummary]:
-        """Return the runs that fit, the newest first.
+        """Return the matching runs, the newest first.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class RunCatalogue:
         ).fetchall()
 
     def _update(self, index: sqlite3.Connection) -> None:
-        """Read the runs that are new or have changed; leave out those that are gone."""
+        """Read new and changed runs; remove deleted ones."""
         known = dict(index.execute("SELECT path, stamp FROM runs"))
         stamps = dict(self._stamps())
         changed = [name for name in stamps if stamps[name] != known.get(name)]
@@ -258,7 +258,7 @@ def _version(index: sqlite3.Connection) -> int:
 
 
 def _stamp(file: Path) -> str:
-    """Return size and time of a file, and its number if it is new; empty: it is not there.
+    """Return size and time of a file, and its number if it is new; empty: it does not exist.
 
     Two files that replace each other within a tick of the file system's clock have the
     same time, not the same number. A copy has another number, and on some file systems

@@ -51,14 +51,14 @@ from deeplabstream.recording.table_reader import (
 )
 
 LABELLED = ".labelled.mkv"
-"""End of the name of a video with drawn poses."""
+"""Suffix of videos with drawn poses."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
 """Names that Windows reserves for devices, with any ending."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """The network that gave poses."""
+    """The network that estimated the poses."""
 
     name: str
     sha256: str
@@ -70,10 +70,10 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts(NetworkFacts):
-    """The network of all cameras without a network of their own."""
+    """The default network of the cameras."""
 
     cameras: Mapping[str, NetworkFacts] = field(default_factory=dict)
-    """By camera, the networks of cameras with one of their own."""
+    """Networks of cameras that have their own, by camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class RunFolder:
     def create_at(
         cls, path: Path, started: datetime, settings_text: str, facts: RunFacts
     ) -> "RunFolder":
-        """Make exactly this folder; DeviceError when it exists and is not empty."""
+        """Create exactly this folder; DeviceError when it exists and is not empty."""
         try:
             check_new(path, DeviceError)
             path.mkdir(parents=True, exist_ok=True)
@@ -313,7 +313,7 @@ class RunFolder:
 
     @contextmanager
     def repairing(self) -> Iterator[None]:
-        """Keep other programs from repairing the run, for the block.
+        """Prevent other programs from repairing the run during the block.
 
         DeviceError: one still does, or the folder can't be written to.
         """

@@ -1,4 +1,4 @@
-"""Validation of `run.json`: a damaged file may hold anything."""
+"""Validation of `run.json`, whose content can be damaged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ Facts = dict[str, Any]
 
 
 def validate_facts(found: object) -> tuple[Facts, list[str]]:
-    """Return the entries, invalid ones replaced by defaults, and the names of those."""
+    """Return the entries, with defaults for invalid ones, and the names of the invalid ones."""
     facts: Facts = dict(found) if isinstance(found, Mapping) else {}
     bad = []
     for name, (is_valid, default) in _CHECKS.items():

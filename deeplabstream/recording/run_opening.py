@@ -15,7 +15,7 @@ from deeplabstream.recording.run_schema import check_schema
 from deeplabstream.recording.table_reader import table_warnings
 
 OBSERVED_S = 2.0
-"""A program that writes a run changes a file in its folder within this time."""
+"""A program that writes a run changes a file in its folder at least this often."""
 OBSERVATIONS = 10
 
 

@@ -36,12 +36,12 @@ _UNKNOWN = b"\x01" + 7 * b"\xff"
 
 @dataclass
 class RepairReport:
-    """Changes and missing data of a repair. No data are deleted."""
+    """Report of a repair: changes and missing data. No data are deleted."""
 
     done: list[str] = field(default_factory=list)
     """Sentences on changes and missing data; empty: the folder was complete."""
     missing: int = 0
-    """Frames that were recorded and are not in a video."""
+    """Number of recorded frames that are missing in a video."""
     missing_s: float = 0.0
     """Longest time by which a video ends before its table."""
 
@@ -55,7 +55,7 @@ class _Video:
 
 
 def check_run_folder(path: Path) -> None:
-    """Raise ValueError unless a folder is one of a run, of which all files can be read."""
+    """Raise ValueError unless a folder is a run folder with only regular files."""
     if not (path / "settings.ini").is_file():
         raise ValueError(f"{path} is not a run folder: it has no settings.ini")
     for file in path.iterdir():
@@ -66,7 +66,7 @@ def check_run_folder(path: Path) -> None:
 
 
 def repair(path: Path) -> RepairReport:
-    """Repair a run folder that was not closed; other programs are not kept from it.
+    """Repair a run folder that was not closed; the caller must lock it.
 
     ValueError: not a run folder. DeviceError: a newer program wrote it.
     """

@@ -44,7 +44,7 @@ class Lane:
     name: str
     kind: Literal["trigger", "output"]
     spans: Sequence[StateSpan]
-    """In order; the value is not known in the gaps: not evaluated, or not open."""
+    """Spans in order; in gaps the value is not known: not evaluated, or not open."""
 
     def at(self, time_s: float) -> float | None:
         """Return the value at a time; None: not known."""

@@ -281,7 +281,7 @@ def extra(**values: Unpack[OptionExtra]) -> dict[str, Any]:
 
 
 def extra_of(info: FieldInfo) -> OptionExtra:
-    """Return what a field says of its option: OptionExtra."""
+    """Return the option metadata of a field: OptionExtra."""
     known = info.json_schema_extra
     return cast("OptionExtra", known if isinstance(known, dict) else {})
 

@@ -52,7 +52,7 @@ def ready_made(rig: Path | None = None) -> dict[str, Path]:
 
 
 def find(experiment: str, rig: Path | None = None) -> Path:
-    """Return the file that is meant; SettingsError when there is none."""
+    """Return the file of an experiment; SettingsError: there is none."""
     if Path(experiment).is_file():
         return Path(experiment)
     known = ready_made(rig)
@@ -65,7 +65,7 @@ def find(experiment: str, rig: Path | None = None) -> Path:
 
 
 def combine_with_rig(rig: str, experiment: str) -> str:
-    """Return the text of a rig with the experiment of another text, comments and all.
+    """Return the text of a rig with the experiment of another text, including comments.
 
     Of the experiment's text come its triggers, classifiers, experiments, the outputs and
     names of animals that the rig does not have, and what it says in `[Experiment]`; all
@@ -132,7 +132,7 @@ def _of_both(rig: str, experiment: str) -> str:
     above: list[str] = []
     keeping = False
     indent: int | None = None
-    """Of the last key; None: its value is over."""
+    """Last key of the section; None: its value has ended."""
     for line in rig.split("\n"):
         bare, depth = line.strip(), len(line) - len(line.lstrip())
         if not bare or bare[0] in "#;":

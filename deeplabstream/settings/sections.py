@@ -177,7 +177,7 @@ class PoseEstimation:
     @field_validator("runtime", mode="before")
     @classmethod
     def _read_removed_runtime(cls, word: object) -> object:
-        """Read MNN as `auto`; refuse other runtimes of earlier versions."""
+        """Read MNN as `auto`; reject other runtimes of earlier versions."""
         if word in FORMER_RUNTIMES and word != "mnn":
             raise ValueError(former_runtime(str(word)))
         return "auto" if word == "mnn" else word
@@ -433,13 +433,13 @@ class Settings:
     triggers: Mapping[str, Maker[Trigger]]
     experiments: Mapping[str, Maker[Experiment]]
     folder: Path
-    """Relative paths in the settings start here."""
+    """Base folder of relative paths in the settings."""
     text: str = plain_field(repr=False)
-    """As read, comments and all."""
+    """Text of the file, including comments."""
     subject: Subject
     animals: Animals
     tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
-    """By camera; under the empty name that of all others."""
+    """By camera; the empty name is for all other cameras."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
     measures: Measures = plain_field(default_factory=Measures)
     remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
@@ -496,7 +496,7 @@ class Settings:
 
     @property
     def deciding_camera(self) -> str:
-        """The camera on whose frames the experiment decides; the first, if not said."""
+        """The camera on whose frames the experiment decides; by default the first."""
         analysed = [name for name, camera in self.cameras.items() if camera.analyse]
         return self.experiment.camera or (analysed or list(self.cameras))[0]
 
@@ -532,7 +532,7 @@ class Settings:
         }
 
     def camera_of(self, asking: Trigger | Classification) -> str:
-        """Return the camera whose poses a trigger or a classifier sees."""
+        """Return the camera whose poses a trigger or a classifier uses."""
         return asking.camera or self.deciding_camera
 
     @property
@@ -607,7 +607,7 @@ def _as_values(maker: Maker[Any]) -> dict[str, object]:
 
 
 def section_values(made: object) -> dict[str, object]:
-    """Return all keys with their values, numbers as numbers."""
+    """Return all keys with their values, with numbers as numbers."""
     keys = keys_of(type(made)).items()
     return {key: _plain(getattr(made, attribute)) for key, (attribute, _) in keys}
 

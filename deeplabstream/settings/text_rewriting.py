@@ -36,7 +36,7 @@ _NETWORKS = {
 
 
 def with_name(text: str, title: str, name: str) -> str:
-    """Return `text` with another NAME of the section `title`, and of all who name it."""
+    """Return `text` with a renamed section `title`, and its references updated."""
     family, _, old = title.partition(" ")
     text = rename_section(text, title, f"{family} {name}")
     if family == "Camera":

@@ -33,7 +33,7 @@ _COLUMNS = (
     ("start_s", "end_s", "behaviour"),
     ("Start (s)", "Stop (s)", "Behavior"),
 )
-"""Start, end and behaviour: of our tables, and of BORIS."""
+"""Columns for start, end and behaviour in the program's own tables, and in those of BORIS."""
 _POINT = "POINT"
 """BORIS' events without duration."""
 LARGEST_ERROR = 1e-4
@@ -165,7 +165,7 @@ def examples(
     intervals: Sequence[BehaviourInterval],
     features: FeatureSet,
 ) -> Examples:
-    """Return the moments inside of intervals, with features as in a running session.
+    """Return the moments inside the intervals, with features as in a running session.
 
     A frame is part of an interval when most of its window is in it: for half a
     window after a behaviour began, the window shows mostly the one before.

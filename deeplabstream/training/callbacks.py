@@ -56,7 +56,7 @@ class ChildSignalKeeper(Callback):
     """
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Leave the signal out of those that are set."""
+        """Exclude the signal from those that Lightning sets."""
         if number := getattr(signal, "SIGCHLD", None):  # not on Windows
             connector = trainer._signal_connector  # noqa: SLF001  (there is no public way)
             connector._original_handlers.pop(number, None)  # noqa: SLF001

@@ -19,7 +19,7 @@ from torch import Tensor
 from deeplabstream.training.data.labels import LabelsError
 
 ROUNDS = 10
-"""Iterations of undistortion; each makes the error much smaller."""
+"""Iterations of undistortion; each greatly reduces the error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,7 +199,7 @@ def _bend(flat: Tensor, distortion: NDArray[np.float64]) -> Tensor:
 
 
 def _known(values: Tensor) -> Tensor:
-    """Return the values with 0 for NaN, through which no gradient goes."""
+    """Return the values with 0 for NaN, through which no gradient flows."""
     return torch.where(torch.isfinite(values), values, torch.zeros_like(values))
 
 

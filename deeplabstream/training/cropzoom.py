@@ -61,7 +61,7 @@ MIXED = 0.2
 INEXACT = 0.05
 """Standard deviation of their points, as a share of the animal's length."""
 SHIFTED = 0.1
-"""The same for all points together."""
+"""Standard deviation of the shift of all points together."""
 CENTRE = "centre"
 """The body part of a detector of several animals."""
 
@@ -270,7 +270,7 @@ def with_imitations(
 def detection(
     own: NDArray[np.float32], others: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return simulated points of a weak detector: a part, inexact, some of a neighbour.
+    """Return simulated points of a weak detector: a subset, inexact, some of a neighbour.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def seen_by(
     points: NDArray[np.float32],
     rows: Sequence[int],
 ) -> NDArray[np.float32]:
-    """Return what a detector finds of the animals in `rows` (row, bodypart, 2), NaN: not.
+    """Return the points (row, bodypart, 2) that a detector finds in `rows`; NaN: none.
 
     `images` and `points` (row, bodypart, 2) are the image and the labels of each row. All
     body parts are in the centre where the detector finds centres.
@@ -394,14 +394,14 @@ def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass
 class Finder:
-    """Finds the animal in a clip; can be sent to another process."""
+    """Finds the animal in a clip; can be pickled."""
 
     detector: Path
     """Model folder of the detector."""
     _estimators: dict[int, PoseEstimator] = field(
         default_factory=dict, init=False, repr=False
     )
-    """One estimator for each thread, as each uses memory of its own."""
+    """One estimator per thread, as each uses its own memory."""
 
     def __call__(self, images: Sequence[Image]) -> NDArray[np.float32] | None:
         """Return one box (2, 2) around all points in the images, or None."""

@@ -143,7 +143,7 @@ def fit(
 
 @contextmanager
 def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
-    """Raise KeyboardInterrupt where Lightning would end the program.
+    """Raise KeyboardInterrupt where Lightning would exit the program.
 
     Lightning does not remove its own handler of Ctrl-C: the former one is restored.
     """
@@ -218,7 +218,7 @@ def _trainer(
 
 
 def _gpu_numbers(settings: FitSettings, device: torch.device) -> list[int]:
-    """Return the numbers of the GPUs: from that of `device` on."""
+    """Return the indices of the GPUs, starting with that of `device`."""
     first = device.index or 0
     return list(range(first, first + settings.devices))
 
@@ -257,7 +257,7 @@ class _Processes(DDPStrategy):
         )
 
     def setup_distributed(self) -> None:
-        """Meet the other processes; Lightning then finds that this is done."""
+        """Join the other processes, so that Lightning does not do it."""
         self.set_world_ranks()
         store = torch.distributed.FileStore(  # type: ignore[attr-defined]
             str(self._meeting), self.world_size
@@ -276,7 +276,7 @@ class _Processes(DDPStrategy):
 
 @contextmanager
 def _meeting_file(devices: int) -> Iterator[Path]:
-    """Give a file, not there yet, for several `_Processes`.
+    """Yield a path that does not exist yet, by which several `_Processes` find each other.
 
     Lightning leaves its port in the environment, where the next training would find it.
     """
@@ -312,7 +312,7 @@ class _Saving(Callback):
 
 
 class _Best(Callback):
-    """Keeps the weights with the lowest held-out loss; the network has them at the end.
+    """Keeps the weights with the lowest held-out loss, and loads them at the end.
 
     At the end of each process: with several devices, Lightning gives the weights of the
     first process to the main one, and no callback.
@@ -379,7 +379,7 @@ def _quiet() -> Iterator[None]:
 CPU_BATCH = 8
 """Images per step on a CPU: more would not be faster, only fewer steps."""
 MOST = 64
-"""Largest batch: with more, the steps are too few to learn as much."""
+"""Largest batch; larger ones leave too few steps for training."""
 
 
 def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:

@@ -1,4 +1,4 @@
-"""Everything that a training run depends on, besides the data."""
+"""Training settings: all parameters of a training run besides the data."""
 
 import math
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from deeplabstream.training.losses.unsupervised import Anneal
 from deeplabstream.training.networks.pose_network import Architecture
 
 WARM = 0.1
-"""Share of a one-cycle schedule in which the rate rises."""
+"""Warm-up: share of a one-cycle schedule in which the learning rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearningRateSchedule:
-    """Learning-rate factors of the head and of the backbone."""
+    """Learning-rate schedule: factors of the head and of the backbone."""
 
     kind: Literal["onecycle", "multistep"] = "onecycle"
     milestones: tuple[int, ...] = ()
@@ -75,22 +75,22 @@ class FitSettings:
     batch: int = 8
     """Images per step, all GPUs together."""
     learning_rate: float = 2e-3
-    """At its highest."""
+    """Maximum learning rate."""
     optimiser: Literal["adamw", "adam"] = "adamw"
     network: Architecture = field(default_factory=Architecture)
     imagenet: bool = True
-    """Start from ImageNet's weights; else from random ones."""
+    """Whether to start from ImageNet weights instead of random ones."""
     backbone_file: Path | None = None
-    """Weights of the backbone to start from, instead."""
+    """Backbone weights to start from instead."""
     start_from: Path | None = None
-    """Model folder to start from, instead."""
+    """Model folder to start from instead."""
     loss: Loss = "cross_entropy"
     missing: Literal["absent", "unknown"] = "absent"
     """Meaning of a body part without a label: not visible, or unknown."""
     schedule: LearningRateSchedule = field(default_factory=LearningRateSchedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
     least_epoch: int = 1
-    """Steps that an epoch has at least."""
+    """Fewest steps of an epoch."""
     log_every: int = 10
     """Steps from one point of the curves to the next."""
     check_epochs: int = 5
@@ -110,7 +110,7 @@ class FitSettings:
     seed: int = 0
     device: str = "cpu"
     devices: int = 1
-    """How many of them; each in a process of its own."""
+    """Number of GPUs, each with its own process."""
     precision: Literal["auto", "full", "mixed"] = "auto"
     """`mixed`: automatic mixed precision (16 bits); `auto`: where that is faster, on GPUs
     and on CPUs with matrix instructions for bfloat16 (AMX)."""

@@ -49,7 +49,7 @@ class PoseModule(lightning.LightningModule):
         extra: Mapping[str, UnsupervisedLoss],
         cameras: CameraLosses | None = None,
     ) -> None:
-        """Store the arguments; `decoder` finds the poses in held-out images."""
+        """Store the arguments; `decoder` decodes the poses in held-out images."""
         super().__init__()
         self.cameras, self.decoder = cameras, decoder
         self.network, self.how, self.extra = network, settings, dict(extra)
@@ -67,7 +67,7 @@ class PoseModule(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Freeze or unfreeze the backbone; set what multiview networks hide in this step."""
+        """Freeze or unfreeze the backbone; set the masked patches of multiview networks."""
         if isinstance(self.network, MultiviewNetwork):
             epoch = self.global_step // self.epoch_steps
             self.network.masked = masked_share(epoch, *self.how.masked)

@@ -109,7 +109,7 @@ def export(
 def export_untrained(
     skeleton: Skeleton, how: Architecture, fitting: Fitting, folder: Path
 ) -> ModelFolder:
-    """Write a network with random weights, to measure how long it takes.
+    """Write a network with random weights, for speed measurements.
 
     ModelError: the network does not take images of this size.
     """
@@ -237,7 +237,7 @@ def export_views(
 
 
 _AT_ONCE = 16
-"""Images that torch gets in one call when both are compared: whole moments must fit."""
+"""Images per call of torch when both are compared; must be a multiple of the views."""
 
 
 class _Views(nn.Module):

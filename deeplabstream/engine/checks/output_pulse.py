@@ -1,4 +1,4 @@
-"""One short pulse of one output, to see that it works, by a process that two guards watch."""
+"""Output test: one short pulse of one output, in a process that two guards watch."""
 
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ LONGEST_S = 5.0
 """Longest pulse of a test."""
 _HEARTBEAT_S = 0.02
 _GIVE_UP_S = 2.0
-"""After this time an output that can't be switched off is left to the guard."""
+"""Time after which an output that can't be switched off is left to the guard."""
 
 OutputTestEvent = (
     Edge | Acknowledged | Note | ProblemReport | ProcessFailed | UnknownMessage
@@ -52,7 +52,7 @@ OutputTestEvent = (
 
 
 class OutputTestProcess:
-    """A test of one output in processes of its own; only `rest` and `__exit__` wait.
+    """A test of one output in separate processes; only `rest` and `__exit__` wait.
 
     Only this output is opened, and no rig may be using it. If the test ends early, its
     process or the guard switches the output off.
@@ -115,7 +115,7 @@ class OutputTestProcess:
         before: tuple[object, ...],
         *after: object,
     ) -> BaseProcess:
-        """Spawn a process that calls `body` with `before`, its end of a pipe, and `after`."""
+        """Spawn a process that runs `body(*before, its end of a pipe, *after)`."""
         ours, theirs = opened_pipe()
         process = multiprocessing.get_context("spawn").Process(
             target=body, args=(*before, theirs, *after), name=name
@@ -142,7 +142,7 @@ class OutputTestProcess:
 
     @property
     def over(self) -> bool:
-        """Whether the test has ended and all its messages were read."""
+        """Whether the test has ended and all its messages have been read."""
         return not self._pipes
 
     def poll(self) -> Sequence[OutputTestEvent]:
@@ -183,7 +183,7 @@ def _test(
     guarded: Semaphore,
     pipe: Connection,
 ) -> None:
-    """Run in the process that tests: open the output, pulse it, close it."""
+    """Body of the test process: open the output, pulse it, close it."""
     stopped: list[bool] = []
     set_up_child(orphaned=lambda: stopped.append(True))
     heartbeat, clock = Heartbeat(*hearts), SystemClock()

@@ -16,17 +16,17 @@ from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.sections import Settings
 
 ENOUGH = 0.9
-"""Share of its set rate at which a camera still counts as delivering that rate."""
+"""Share of its set rate from which a camera counts as delivering that rate."""
 TOO_LITTLE = 0.2
 """Share of its set rate below which the deciding camera delivers too few frames."""
 FAR_ABOVE_S = 5.0
 """LOST_MS and PATIENCE_S above this are far above their defaults, 0.5 s."""
 AHEAD_MS = 100.0
-"""A frame whose exposure time is this much later than its arrival has a wrong time."""
+"""A frame with an exposure time this much after its arrival has a wrong time."""
 WARNING = "warning: "
 """Start of the notes of findings that need attention."""
 EARLIEST_YEAR = 2025
-"""Earlier years mean that the clock is not set."""
+"""First plausible year: an earlier one means that the clock is not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _warning(text: str, grave: bool = False) -> PreflightResult:
 
 
 def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
-    """Return all findings, good ones too, of a session that streams and analyses."""
+    """Return all findings, including good ones, of a session that streams and analyses."""
     return [
         *_run_folder(settings, state),
         *_cameras(settings, state),
@@ -66,7 +66,7 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
 
 
 def _run_folder(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
-    """Warn of an earlier experiment in the run folder, and of tables not written."""
+    """Warn of an earlier experiment in the run folder, and of tables that are not written."""
     if state.tables_lost:
         failed = {
             "analysis": "the run folder could not be made. Stop and start the analysis",
@@ -164,7 +164,7 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:
-    """Return the share of points that are not in the image."""
+    """Return the share of points outside the image."""
     inside = [0 <= x <= form.width and 0 <= y <= form.height for x, y in points]
     return 1 - sum(inside) / len(inside)
 

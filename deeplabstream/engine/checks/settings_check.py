@@ -104,7 +104,7 @@ def _networks(folder: Path) -> list[ModelFolder]:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Return time of change and size of a file; zeros: there is none."""
+    """Return modification time and size of a file; zeros: it does not exist."""
     try:
         found = file.stat()
     except OSError:
@@ -114,5 +114,5 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)
 def _read(folder: Path, *_stamps: tuple[int, int]) -> ModelFolder:
-    """Read a model folder again only when it was changed: its checksum takes long."""
+    """Read a model folder, cached until it changes, because its checksum is slow."""
     return load_model_folder(folder)

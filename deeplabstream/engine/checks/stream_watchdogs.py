@@ -19,11 +19,11 @@ class CameraWatchdog:
     """Detects silent cameras from the frame counters of their rings."""
 
     _last_new: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By camera: frames published, and when that number was new."""
+    """By camera: number of published frames, and the time of the last change."""
     _silent: set[str] = field(default_factory=set)
 
     def check(self, rings: Mapping[str, FrameRing], now_ns: int) -> Iterator[str]:
-        """Yield a sentence for each camera that fell silent or came back."""
+        """Yield a sentence for each camera that became silent or delivers again."""
         for camera, ring in rings.items():
             published = ring.published
             before, since_ns = self._last_new.setdefault(camera, (published, now_ns))
@@ -51,7 +51,7 @@ class FrameRateMeter:
     """Measures the frame rate of each camera from its ring."""
 
     _seen: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)
-    """By camera: times, and frames published by then."""
+    """By camera: times, and number of frames published by then."""
 
     def update(self, rings: Mapping[str, FrameRing], now_ns: int) -> None:
         """Count the frames published until now."""
@@ -64,7 +64,7 @@ class FrameRateMeter:
                 seen.popleft()
 
     def reset(self, camera: str) -> None:
-        """Start again for a camera that was opened again."""
+        """Restart the measurement for a camera that was opened again."""
         self._seen.pop(camera, None)
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 NOTE_EVERY = 10
-"""One of this many measurements is written into the record."""
+"""One of this many measurements is written to the record."""
 LEAST_GB, HOT_C, MOST_WAITING = 2.0, 90.0, 1000
 """Limits beyond which a warning is given."""
 

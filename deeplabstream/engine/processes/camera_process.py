@@ -133,12 +133,12 @@ class _CameraProcess:
 
     @contextmanager
     def _opened(self, camera: Camera) -> Iterator[CameraStream]:
-        """Open a camera; its frames are cropped and rotated as the settings say."""
+        """Open a camera; its frames are cropped and rotated according to the settings."""
         with error_context(f"Camera {self._name}"), camera.opened() as stream:
             yield transformed(stream, camera)
 
     def _report_opened(self, stream: CameraStream) -> bool:
-        """Report what the camera delivers and wait for the ring; False: stopped."""
+        """Report the delivered format and wait for the ring; False: stopped."""
         self._stream = stream
         opened = CameraOpened(
             self._name,
@@ -245,7 +245,7 @@ class _CameraProcess:
             )
 
     def _open_again(self) -> None:
-        """Try once after an exponential back-off; frame numbers continue over the gap.
+        """Reconnect once, with exponential backoff; frame numbers continue over the gap.
 
         The frames of the gap, by the camera's rate, count as lost by the device. Each
         reason why the camera cannot be used is reported once.
@@ -361,7 +361,7 @@ class _CameraProcess:
         send_message(self._pipe, answer)
 
     def _report_once(self, text: str) -> bool:
-        """Report a reason why the camera is not back, unless it was; return whether it is new."""
+        """Report a reason why the camera is still lost, once; return whether it is new."""
         new = text not in self._reported
         if new:
             self._reported.add(text)
@@ -412,7 +412,7 @@ class _Frame:
         return (*self._stream.controls(), crop)
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Move the crop if its size stays the same; other controls are the device's."""
+        """Move the crop if its size does not change; other controls belong to the device."""
         if key != "crop":
             return self._stream.set_control(key, value)
         if isinstance(value, float | int):

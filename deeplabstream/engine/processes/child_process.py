@@ -24,11 +24,11 @@ from deeplabstream.ipc.watched_thread import thread_failure
 from deeplabstream.startup.standard_streams import outlive_readers
 
 FLUSH_S = 60.0
-"""How long a process that ends waits until its last messages are read."""
+"""How long an ending process waits until its last messages are read."""
 
 
 class UnblockedPipe:
-    """Sends from a thread of its own, in order; receives as the pipe does.
+    """Pipe that sends from a separate thread, in order; receives as a normal pipe.
 
     Of the kinds in `latest` only the newest message waits to be sent: each replaces the one
     before. All others are queued. When the reader is gone, messages are dropped.
@@ -67,7 +67,7 @@ class UnblockedPipe:
         return self._has_message() if timeout == 0 else has_message(self._pipe, timeout)
 
     def flush(self, patience_s: float = FLUSH_S) -> None:
-        """Send what is queued and end; give up after `patience_s` without a reader."""
+        """Send the queued messages and end; give up after `patience_s` without a reader."""
         with self._changed:
             self._ended = True
             self._changed.notify()

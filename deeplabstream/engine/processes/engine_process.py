@@ -77,7 +77,7 @@ LISTEN_S = 0.02
 HEARTBEAT_S = 0.2
 """Longest time to wait for a frame between two heartbeats to the guards."""
 OTHERS_EVERY = 4
-"""At least one of this many analysed frames is of another camera than the deciding one."""
+"""At least one in this many analysed frames comes from another camera than the deciding one."""
 FEED_S = 0.02
 """Longest wait for a frame while a board's watchdog needs heartbeats."""
 
@@ -152,9 +152,9 @@ class _Engine:
     """Whether a board's watchdog needs heartbeats of this loop."""
     stopped: bool = False
     unguarded: int = 0
-    """Number of guards that are not ready yet."""
+    """Number of guards that are not yet ready."""
     lost: int = 0
-    """Entries that the journal had no room for, when it was checked last."""
+    """Lost journal entries at the last check."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
@@ -175,7 +175,7 @@ class _Engine:
         self.garbage: IdleCollection
 
     def prepare(self) -> None:
-        """Do all slow work before the first frame; outputs are opened, switched off."""
+        """Complete all slow work before the first frame; outputs are opened, switched off."""
         # Before the devices are opened: a board that is tested must not be in use.
         for result in run_self_tests(self.settings.outputs, self.settings.inputs):
             self.send(result)
@@ -270,7 +270,7 @@ class _Engine:
             self.loop.end("stopped with the stream")
 
     def frames(self) -> Iterator[list[Frame]]:
-        """Yield the newest frames, the deciding camera's first; none when none came.
+        """Yield the newest frames, the deciding camera's first; empty: none arrived.
 
         The engine is busy only when woken: by a frame, a message, or its own heartbeat.
         A frame comes before messages, and is waited for only when none are left. A busy
@@ -332,7 +332,7 @@ class _Engine:
         return [] if frame is None else [frame]
 
     def is_intact(self, frame: Frame) -> bool:
-        """Return whether the image has not been overwritten since `newest` gave it."""
+        """Return whether the image has not been overwritten since `newest` returned it."""
         for reader in self.readers:
             if reader.camera == frame.camera:
                 return reader.is_intact

@@ -95,7 +95,7 @@ class Heartbeat:
 
 
 def _has_room(pipe: Connection) -> bool:
-    """Return whether a heartbeat leaves room for later signals, also to a suspended guard.
+    """Return whether a heartbeat leaves room for later signals to a suspended guard.
 
     A pipe reports that it can be written while a whole page is free.
     """
@@ -218,7 +218,7 @@ def guards_missing(
 def settle_guard(
     outputs: Mapping[str, Output], links: GuardLinks | None, reports: Connection
 ) -> RealTime:
-    """Ignore signals, import what the outputs need, and report that the guard is ready.
+    """Ignore signals, import the packages of the outputs, and report that the guard is ready.
 
     Its priority is above the engine's: one that computes without pause on the only core
     would keep the guard from noticing it. `reports` get a `GuardRemark` if it is not.
@@ -342,7 +342,7 @@ def killer(pid: int) -> Callable[[], None]:
 
 
 def wait_for_end(heart: Connection) -> None:
-    """Wait until no process holds the other end any more."""
+    """Wait until no process holds the other end of the pipe."""
     # The system closes the pipe of a killed process when it releases its files: then its
     # serial ports are free as well.
     try:

@@ -40,7 +40,7 @@ ALLOW = (
     """printf '%s - rtprio 20\\n%s - memlock unlimited\\n%s - nice -10\\n' """
     """"$USER" "$USER" "$USER" | sudo tee -a /etc/security/limits.d/deeplabstream.conf"""
 )
-"""Command that allows all this to an account on Linux, from the next login on."""
+"""Command that grants the permissions to an account on Linux, from the next login on."""
 
 _NICE_STEPS = 5
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
@@ -50,7 +50,7 @@ _CAP_IPC_LOCK = 14
 
 
 class RealTime:
-    """Real-time priority of this process's threads; made and used by its main thread.
+    """Real-time priority of this process's threads; used only by its main thread.
 
     `requested` False: raised ordinary priority (`nice`) only. On Windows the computer does not
     sleep by itself meanwhile.
@@ -59,7 +59,7 @@ class RealTime:
     def __init__(self, priority: int, requested: bool = True) -> None:
         self._priority, self._requested = priority, requested
         self._used_ns: dict[int, int] = {}
-        """CPU time of each thread at real-time priority, when it was checked last."""
+        """CPU time of each thread at real-time priority, at the last check."""
         self._lowered: set[int] = set()
         self._unreported: list[str] = []
         self._checked_ns = 0
@@ -185,7 +185,7 @@ def leave_core_to_engine() -> set[int]:
 
 
 def use_cores(cores: set[int]) -> bool:
-    """Let this thread use these cores, if any; return whether that was allowed."""
+    """Restrict this thread to these cores, if any; return whether that was allowed."""
     if sys.platform == "linux" and cores:
         with suppress(OSError):
             os.sched_setaffinity(0, cores)
@@ -194,7 +194,7 @@ def use_cores(cores: set[int]) -> bool:
 
 
 class IdleCollection:
-    """Garbage collection of a process on the frame's path: at idle moments only."""
+    """Garbage collection of a process in the frame path: only at idle moments."""
 
     EVERY_S = 10.0
 
@@ -292,7 +292,7 @@ def keep_freed_memory() -> None:
 
 
 def _call(function: str, *arguments: int) -> int:
-    """Call a function of the C library; -1: there is none, or it failed."""
+    """Call a function of the C library; -1: it does not exist or failed."""
     if sys.platform != "linux":
         return -1
     try:
@@ -320,7 +320,7 @@ def _set_limits(leave: Callable[[], None], killed: bool = True) -> None:
 
 
 def _raise_limit(limit: int) -> None:
-    """Use all that is allowed of a resource, where the system lets us set it."""
+    """Raise a resource limit to its hard limit, where the system allows it."""
     if sys.platform == "linux":
         hard = resource.getrlimit(limit)[1]
         with suppress(OSError, ValueError):  # ValueError for EPERM and EINVAL

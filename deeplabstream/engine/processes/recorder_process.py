@@ -56,13 +56,13 @@ BUSY_S = 0.1
 IDLE_S = 0.5
 """Longest interval between two calls of `work` while no run is open."""
 ORPHAN_S = 20.0
-"""Time to wait for the journal's last entry when the session is gone."""
+"""Time to wait for the journal's last entry after the session has ended."""
 
 
 def recorder_main(
     pipe: Connection, wake: Semaphore, journal: JournalSpec, zero_ns: int
 ) -> None:
-    """Record until stopped, or until the session is gone; then complete the files.
+    """Record until stopped, or until the session has ended; then complete the files.
 
     Without its session it continues until the journal's last entry.
     """
@@ -128,7 +128,7 @@ class StreamRecorder:
         self._early_pulses: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
         self._lock = ExitStack()
-        """Lock of run.json: other programs see that the run is still being written."""
+        """Lock of run.json, by which other programs detect that the run is being written."""
         self._accounts: list[FrameCounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
@@ -143,7 +143,7 @@ class StreamRecorder:
         """Number of entries that stay in the journal because one waits for a later one."""
         self._done = self._saved = self._saved_ns = 0
         self._not_saved: list[str] = []
-        """What could not be written, as sentences for `run.json`."""
+        """Data that could not be written, as sentences for `run.json`."""
         self._syncing: DiskSync | None = None
 
     @property
@@ -345,7 +345,7 @@ class StreamRecorder:
     def _not_added(
         self, folder: RunFolder, what: str, error: Exception, then: str = ""
     ) -> None:
-        """Report to run.json, to the events and to the session what was not computed."""
+        """Report to run.json, to the events and to the session which facts were not computed."""
         why, trace = str(error), ""
         # any other error is a fault of the program: its traceback is needed to correct it
         if not isinstance(error, DeepLabStreamError | OSError):
@@ -475,7 +475,7 @@ class StreamRecorder:
             self._write(Note("recording", text, self._clock.now_ns()))
 
     def _fail(self, text: str) -> None:
-        """End the run: keep what is written, report why, continue draining the journal."""
+        """End the run: keep the written files, report why, continue draining the journal."""
         # The disk has failed, so any step may fail; the next one is tried anyway.
         if self._takes:
             with suppress(OSError):
@@ -511,7 +511,7 @@ class StreamRecorder:
             self._warn(progress.losses)
 
     def _warn(self, losses: Mapping[str, int]) -> None:
-        """Report once per recording that disk or encoder are too slow for a camera."""
+        """Report once per recording that disk or encoder is too slow for a camera."""
         for camera, lost in losses.items():
             if lost and camera not in self._late:
                 self._late.add(camera)

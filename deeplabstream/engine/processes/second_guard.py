@@ -1,4 +1,4 @@
-"""Second guard: acts when engine and guard have ended; removes what killed processes leave.
+"""Second guard: acts when engine and guard have ended; removes resources of killed processes.
 
 It runs outside the process group and session of the other processes, so that a closed
 terminal and a signal to the group do not reach it. It ends when the main process sends
@@ -44,7 +44,7 @@ from deeplabstream.plugins.output import Output
 HANG_S = 3.0
 """Engine and guard without a heartbeat for this long hang, or are suspended."""
 OTHERS_S = 60.0
-"""How long to wait for the recorder to end when the main process is gone."""
+"""How long to wait for the recorder to end after the main process has ended."""
 
 
 def names_of(*semaphores: Semaphore) -> tuple[str, ...]:
@@ -131,5 +131,5 @@ def _remains(main: Connection) -> SharedResources | None:
 
 
 def _all_ended(presence: Connection) -> bool:
-    """Wait until all other processes have ended; nothing is ever sent through the pipe."""
+    """Wait until all other processes have ended, by the end of a pipe that carries no data."""
     return has_message(presence, OTHERS_S)

@@ -23,9 +23,11 @@ from multiprocessing import resource_tracker
 from deeplabstream.core.clock import asleep_ns
 
 SLEPT_NS = 500_000_000
-"""A clock that counts sleep and one that does not differ by more than this after a sleep."""
+"""Difference between a clock that counts sleep and one that does not, from which it was
+a sleep."""
 DRIFT_NS = 100_000_000
-"""Smaller changes of that difference are drift: the two clocks of Windows have unlike steps."""
+"""Smaller changes of that difference are drift, as Windows' two clocks have different
+resolutions."""
 
 _ENDING = {
     "SIGINT": "Ctrl-C (SIGINT)",
@@ -41,7 +43,7 @@ _OF_THE_TERMINAL = ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGTTIN", "SIGTTO
 
 
 class Termination:
-    """Request to the program to end or to pause, if there was one."""
+    """Request to the program to end or to pause, if any."""
 
     def __init__(self, asleep: Callable[[], int] = asleep_ns) -> None:
         self._asleep = asleep
@@ -64,7 +66,7 @@ class Termination:
 
     @property
     def pauses(self) -> bool:
-        """Whether outputs must go off, but a program with a window may stay."""
+        """Whether outputs must be switched off, while a program with a window may continue."""
         return self.requested and self._pauses
 
     def request_end(self, reason: str, number: int = 0) -> None:
@@ -77,7 +79,7 @@ class Termination:
             self._pauses = self._stops = False
 
     def request_pause(self, reason: str, number: int = 0) -> None:
-        """Request outputs off; with the `number` of a signal the process is suspended then."""
+        """Request to switch outputs off; with a signal `number` the process is then suspended."""
         if not self._reason:
             self._reason, self._number = reason, number
             self._pauses, self._stops = True, bool(number)

@@ -1,4 +1,4 @@
-"""Windows' own termination requests: console closed, log-off, shut-down, sleep.
+"""Termination requests of Windows: console closed, log-off, shut-down, sleep.
 
 `SetConsoleCtrlHandler` reports that the console is closed; Windows ends the process when the
 handler returns, or after 5 s. A program that has loaded user32, as all of ours have, gets
@@ -34,7 +34,7 @@ _REASONS = {
     SHUTDOWN: "the computer is being shut down",
 }
 _kept: list[object] = []
-"""Callbacks that Windows may call at any time: they live as long as the process."""
+"""Callbacks that Windows may call at any time, kept until the process ends."""
 _numbers = itertools.count(1)
 """Numbers for the names of window classes: a name must not be used twice in a process."""
 
@@ -95,7 +95,7 @@ def listening(request: "Termination") -> Iterator[None]:
 
 @contextmanager
 def _no_selection_by_mouse() -> Iterator[None]:
-    """Switch selection by mouse off: while text is selected, a program that prints waits."""
+    """Disable text selection by mouse, because it blocks a program that prints."""
     kernel = library("kernel32")
     kernel.GetStdHandle.argtypes = (ctypes.c_uint32,)
     kernel.GetStdHandle.restype = ctypes.c_void_p

@@ -62,7 +62,7 @@ def _register(task: str) -> bool:
 
 
 def _end_throttling(kernel: Any) -> bool:
-    """Switch power throttling of this process off, and the coarser timers that it causes.
+    """Disable power throttling of this process, which also makes timers coarser.
 
     Windows 11 throttles a program whose window is hidden. Older versions reject the flag for
     timers, so the call is repeated without it.
@@ -98,5 +98,5 @@ def raise_other_threads() -> None:
 
 
 def keep_awake() -> None:
-    """Keep the computer from sleeping by itself as long as the calling thread lives."""
+    """Prevent sleep of the computer as long as the calling thread lives."""
     _kernel().SetThreadExecutionState(_CONTINUOUS | _SYSTEM_REQUIRED)

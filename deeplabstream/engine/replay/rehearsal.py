@@ -34,14 +34,14 @@ from deeplabstream.simulation.arena import (
 from deeplabstream.startup.progress import progress
 
 FLIGHT = 4.0
-"""Speed of an animal that flees, relative to its normal walk."""
+"""Speed of a fleeing animal, relative to its normal walk."""
 
 _NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
 class SimulatedEstimator:
-    """An estimator without a network: it returns the points that were set last."""
+    """Estimator without a network: returns the points that were set last."""
 
     skeleton: Skeleton = ARENA_SKELETON
     threshold: float = 0.5

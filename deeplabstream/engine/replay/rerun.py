@@ -66,7 +66,7 @@ class _RecordedBehaviours:
         return self.behaviours
 
     def reset(self) -> None:
-        """Do nothing: there is no state."""
+        """Do nothing, because there is no state."""
 
 
 def rerun_decisions(
@@ -136,7 +136,7 @@ def filtered_poses(
 
 
 _BoundaryKind: TypeAlias = Literal["analysis", "experiment", "end"]
-"""Analysis or experiment: it begins; end: the experiment ends."""
+"""Start of analysis or experiment, or end of the experiment."""
 
 
 class _Boundaries:
@@ -152,7 +152,7 @@ class _Boundaries:
         self._running = False
 
     def before(self, step: Step, decides: bool, runs: bool) -> Iterator[_BoundaryKind]:
-        """Yield the boundaries since the step before; `runs`: an experiment ran on `step`.
+        """Yield the boundaries since the previous step; `runs`: an experiment ran on `step`.
 
         An end with the time of a frame comes after that frame: its plan was still stepped.
         An experiment whose start note was lost is found by the status of the frame.
@@ -175,7 +175,7 @@ _ROUNDED_NS = 1000
 
 
 def _notes(folder: RunFolder, start_ns: int) -> Iterator[tuple[int, _BoundaryKind]]:
-    """Yield the boundaries that the run's events name."""
+    """Yield the boundaries that the run's events contain."""
     table = events_table(folder.events_path)
     for time_s, *event in table.select("time_s", "kind", "name", "text"):
         time_ns = start_ns + round(float(time_s) * 1e9)
@@ -186,7 +186,7 @@ def _notes(folder: RunFolder, start_ns: int) -> Iterator[tuple[int, _BoundaryKin
 
 
 def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
-    """Yield the steps of all cameras in the order in which the engine took them."""
+    """Yield the steps of all cameras in the order in which the engine processed them."""
     cameras = [
         name
         for name in settings.triggers_by_camera()
@@ -369,7 +369,7 @@ def compare(
 
 
 def _analysed(folder: RunFolder) -> int:
-    """Return the number of analysed frames that the run's accounts have."""
+    """Return the number of analysed frames according to the run's accounts."""
     accounts = validate_facts(folder.facts)[0]["accounting"]
     return sum(span["analysed"] or 0 for span in accounts)
 

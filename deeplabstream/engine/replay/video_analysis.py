@@ -23,7 +23,7 @@ from deeplabstream.video.video_reader import VideoReader
 
 @dataclass
 class VideoAnalysis:
-    """One video on its way through the loop."""
+    """Analysis of one video by the loop."""
 
     settings: Settings
     rows: VideoReader
@@ -45,7 +45,7 @@ class VideoAnalysis:
 
     @property
     def labelled_format(self) -> ImageFormat:
-        """Format of the labelled video: in colour, whatever the video is."""
+        """Format of the labelled video, always in colour."""
         return ImageFormat((self.form.height, self.form.width, 3), self.form.rate)
 
     def make_folder(self, path: Path | None) -> RunFolder:

@@ -15,7 +15,7 @@ class CameraControlRequests:
     """Live changes of camera settings that were requested and not answered yet."""
 
     run_open: bool = False
-    """Frames are kept, so the image size must not change any more."""
+    """Whether frames are recorded, so that the image size must not change."""
     _resizing: set[str] = field(default_factory=set)
     """Cameras whose image size may change soon."""
 

@@ -65,45 +65,45 @@ class ExperimentStart:
 
     @property
     def recorders_may_start(self) -> bool:
-        """Whether nothing is left that could refuse the experiment before its video."""
+        """Whether only the video can still delay the experiment."""
         return self.phase not in (StartPhase.OUTPUTS, StartPhase.RECORDERS)
 
     def requested(self, outputs_open: bool) -> StartAction:
-        """Begin the start."""
+        """Start the experiment: request its outputs."""
         if outputs_open:
             return StartAction.CHECK_RECORDERS
         self.phase = StartPhase.OUTPUTS
         return StartAction.OPEN_OUTPUTS
 
     def outputs_opened(self, problem: str) -> StartAction:
-        """Note that the engine has opened the outputs, or could not: `problem`."""
+        """Record that the engine has opened the outputs, or could not: `problem`."""
         if self.phase is not StartPhase.OUTPUTS:
             return StartAction.NOTHING
         self.phase = StartPhase.NONE
         return StartAction.REFUSE if problem else StartAction.CHECK_RECORDERS
 
     def recorders_checked(self, awaited: bool) -> StartAction:
-        """Note that other recorders were asked; `awaited`: there are some."""
+        """Record that other recorders were requested to answer; `awaited`: there are some."""
         if not awaited:
             return StartAction.INSPECT
         self.phase = StartPhase.RECORDERS
         return StartAction.NOTHING
 
     def recorders_answered(self, awaited: bool) -> StartAction:
-        """Note answers of other recorders; `awaited`: some are still missing."""
+        """Record answers of other recorders; `awaited`: some are still missing."""
         if self.phase is not StartPhase.RECORDERS or awaited:
             return StartAction.NOTHING
         self.phase = StartPhase.NONE
         return StartAction.INSPECT
 
     def checked(self) -> None:
-        """Note that the pre-flight check has passed, and the recording was requested."""
+        """Record that the pre-flight check has passed, and the recording was requested."""
         self.phase, self._without_video = StartPhase.VIDEO, False
 
     def progressed(
         self, video: bool, recorders_starting: bool, without_video: bool = False
     ) -> StartAction:
-        """Note whether all videos have a frame, and whether other recorders still start.
+        """Record whether all videos have a frame, and whether other recorders still start.
 
         `without_video`: from now on the experiment does not wait for video.
         """

@@ -1,4 +1,4 @@
-"""Headless run: starts a rig without a window, runs it for some time, and sums it up."""
+"""Headless run: runs a rig without a window for some time, and returns a summary."""
 
 import time
 from collections.abc import Callable, Sequence

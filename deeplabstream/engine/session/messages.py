@@ -149,7 +149,7 @@ class RunExperiment:
 
 @dataclass(frozen=True, slots=True)
 class OpenDevices:
-    """Open outputs and inputs again if one was lost or could not be opened."""
+    """Reopen outputs and inputs if one was lost or could not be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class DevicesOpened:
     """Answer to `OpenDevices`."""
 
     problem: str = ""
-    """Why one could not be opened; empty: all are open."""
+    """Why a device could not be opened; empty: all are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ class CloseRun:
     how: str
     """How the run ended."""
     facts: Mapping[str, object] = field(default_factory=dict)
-    """What became known during the run, for `run.json`."""
+    """Facts that became known during the run, for `run.json`."""
 
 
 # from the recorder
@@ -333,7 +333,7 @@ class RecorderFailed:
 
 @dataclass(frozen=True, slots=True)
 class SharedResources:
-    """What the second guard removes if all other processes are killed."""
+    """Resources that the second guard removes if all other processes are killed."""
 
     memory: tuple[str, ...] = ()
     """Names of shared memory."""
@@ -349,7 +349,7 @@ class GuardTookOver(ProblemReport):
 
 @dataclass(frozen=True, slots=True)
 class GuardRemark:
-    """A guard lacks a priority that it asked for; the text is for the record."""
+    """A guard lacks a requested priority; the text is for the record."""
 
     text: str
 

@@ -46,7 +46,7 @@ ENGINE = f"{_PROCESSES}.engine_process:engine_main"
 GUARD = f"{_PROCESSES}.guard:guard_main"
 RECORDER = f"{_PROCESSES}.recorder_process:recorder_main"
 SECOND_GUARD = f"{_PROCESSES}.second_guard:second_guard_main"
-"""Functions that child processes run, by name: the main process does not import them."""
+"""Functions that child processes run, by name, because the main process does not import them."""
 
 RING_S = 2.0
 """Length of a ring in seconds of frames."""
@@ -71,7 +71,7 @@ LARGER = (
 )
 
 ENGINE_S = CAMERAS_S = 3.0
-"""Times to wait for an engine, and for cameras, that have to end."""
+"""Times to wait for the engine, and for the cameras, to end."""
 SAVING_S = 60.0
 """Time to wait for a recorder that is ending and reports no progress."""
 
@@ -124,7 +124,7 @@ class ProcessManager:
         self.journal_reader = JournalReader(self.journal, from_start=True)
         """Reads from the start: the engine may open its outputs before the first reading."""
         self.cut_short = False
-        """Whether the engine was killed at the end because it was busy, such as loading."""
+        """Whether the engine was killed at the end because it was busy, for example loading."""
         self.taken_over = False
         """Whether a guard has reported that it acts."""
         self._polled_ns = self._watched_ns = 0
@@ -221,7 +221,7 @@ class ProcessManager:
         ]
 
     def announce_resources(self, run: Path | None = None) -> None:
-        """Send the second guard the names of what it removes if all others are killed."""
+        """Send the names of shared resources to the second guard, which removes them."""
         self._run = run or self._run
         rings = (ring.spec.memory for ring in self.rings.values())
         semaphores = self._engine_wake, self._recorder_wake, self._guarded
@@ -431,7 +431,7 @@ class ProcessManager:
         use_cores(self._cores)
 
     def _outputs_off(self, handle: Callable[[object], object]) -> Iterator[None]:
-        """Wait until engine or a guard has switched off; do it here if all are gone."""
+        """Wait until engine or a guard has switched off; do it here if all have ended."""
         yield
         yield from self._waiting_for(
             self.second_guard, SECOND_GUARD_S, lambda: self._settled
@@ -465,7 +465,7 @@ class ProcessManager:
         after: tuple[Any, ...],
         listed: bool = True,
     ) -> ChildProcess:
-        """Spawn a process: `body` is called with before, its end of the pipe, after.
+        """Spawn a process that runs `body(*before, its end of the pipe, *after)`.
 
         The second guard waits for the end of all that are `listed`.
         """

@@ -28,7 +28,7 @@ from deeplabstream.plugins.remote import (
 from deeplabstream.settings.loading import Settings
 
 START_WITHIN_S = 5.0
-"""Age from which a remote's start is refused: its sender has got the answer "busy"."""
+"""Age from which a remote's start is refused, because its sender has got the answer "busy"."""
 AFTER_PAUSE_S = 1.0
 """Time after a pause in which no start is accepted: it may have waited in a socket, and the
 listener gives it the time at which it was read."""
@@ -109,11 +109,11 @@ class RemoteController:
             self._update(started_by="")
 
     def take_over(self) -> None:
-        """Disable automatic re-arming: the user has switched the outputs off."""
+        """Disable automatic re-arming, because the user has switched the outputs off."""
         self._rearm = False
 
     def notice_pause(self) -> None:
-        """Detect that program or computer was suspended, or busy, since the last poll."""
+        """Detect that program or computer was suspended or blocked since the last poll."""
         # on some systems perf_counter stops during suspension, so the time of
         # suspension is added
         before_s, self._polled_s = self._polled_s, perf_counter() + asleep_ns() / 1e9
@@ -123,7 +123,7 @@ class RemoteController:
     # --- requests and answers of remotes
 
     def poll(self) -> None:
-        """Act on commands, losses and answers; start and stop recorders with the rig."""
+        """Handle commands, losses and answers; start and stop recorders with the rig."""
         for name, event in self.links.events():
             match event:
                 case RemoteCommand():
@@ -204,7 +204,7 @@ class RemoteController:
         )
 
     def _alternated(self, name: str, command: RemoteCommand) -> RemoteCommand:
-        """Return a start as a stop if the control alternates and the last was a start."""
+        """Convert a start to a stop if the control alternates and the last was a start."""
         control = self._session.settings.remotes[name]
         if not isinstance(control, InputControl) or not control.alternates:
             return command

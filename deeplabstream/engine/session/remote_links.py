@@ -34,7 +34,7 @@ Request: TypeAlias = Literal["check", "start", "stop"]
 
 @dataclass(frozen=True, slots=True)
 class RecorderAnswer:
-    """Answer of a recorder, or the reason why there is none."""
+    """Answer of a recorder, or the reason why it is missing."""
 
     name: str
     request: Request
@@ -157,14 +157,14 @@ class RemoteLinks:
 
     @property
     def starting(self) -> bool:
-        """Whether a recorder is to start and has not answered."""
+        """Whether a recorder was requested to start and has not answered."""
         return self._waits_for_name or any(
             "start" in requests for requests in self._awaited.values()
         )
 
     @property
     def longest_s(self) -> float:
-        """Time after which a start and a stop have been answered or are given up."""
+        """Time after which each start and stop has been answered or has failed."""
         times = [thread.recorder.timeout_s for thread in self._recorders.values()]
         return 4 * max(times, default=0.0)
 

@@ -36,7 +36,7 @@ class Summary:
     """Frame counts of each span, as in the run folder."""
     failures: tuple[str, ...] = ()
     exposed_ns: "dict[str, array[int]]" = field(default_factory=dict)
-    """When the analysed frames were exposed, by camera."""
+    """Exposure times of the analysed frames, by camera."""
     decided_ns: "array[int]" = field(default_factory=_times)
     """Time from exposure to decision of each analysed frame."""
     written_ns: "array[int]" = field(default_factory=_times)
@@ -46,7 +46,7 @@ class Summary:
     switched_on: Counter[str] = field(default_factory=Counter)
     """By output: how often it was switched on."""
     lost: Counter[str] = field(default_factory=Counter)
-    """Frames without an answer to a trigger of the experiment, by camera."""
+    """Frames on which a trigger of the experiment was unknown, by camera."""
 
     def add(self, news: News) -> None:
         """Count one message of the session."""
@@ -134,7 +134,7 @@ def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
 
 
 def without_count(text: str) -> str:
-    """Return a mark's text without its count, its first number, so that it can be counted.
+    """Return a mark's text without its first number, so that equal marks can be counted.
 
     >>> without_count("entry 3 into left")
     'entry into left'

@@ -186,7 +186,7 @@ class RigSession:
         self._processes.send_engine(messages.SetIdentity(camera, pair))
 
     def take_subject(self, settings: Settings) -> bool:
-        """Use [Session] of other settings; False: the run folder was made with the present one."""
+        """Use [Session] of other settings; False: the run folder was made with the current one."""
         used = self.state.used_settings
         if settings.subject == self.settings.subject:
             return True
@@ -212,13 +212,13 @@ class RigSession:
             self._processes.send_recorder(messages.WriteNote(note))
 
     def acknowledge(self) -> None:
-        """Remove all alarms: a user has seen them."""
+        """Remove all alarms, because a user has acknowledged them."""
         self.update_state(alarms=(), error="")
 
     # --- news and images
 
     def poll(self) -> Sequence[News]:
-        """Return the news since the last call, and update `state`; never waits."""
+        """Return the news since the last call, and update `state`; does not block."""
         processes = self._processes
         self._remotes.notice_pause()
         if processes is not None:
@@ -280,7 +280,7 @@ class RigSession:
         return reader.of(step.index) if reader else None
 
     def close(self, how: str = "stopped") -> None:
-        """End everything and wait until it has ended."""
+        """End all processes and wait until they have ended."""
         if self._processes is None:
             return
         if self._ending is None:
@@ -415,7 +415,7 @@ class RigSession:
     # --- start of the experiment: see `ExperimentStart`
 
     def _advance_start(self, processes: ProcessManager, action: StartAction) -> None:
-        """Do what the start of the experiment needs next."""
+        """Perform the next step in the start of the experiment."""
         match action:
             case StartAction.OPEN_OUTPUTS:
                 self.update_state(experiment_starting=True)
@@ -438,7 +438,7 @@ class RigSession:
                 assert_never(action)
 
     def _outputs_opened(self, processes: ProcessManager, problem: str) -> None:
-        """Go on with the start of the experiment, or refuse it."""
+        """Continue the start of the experiment, or refuse it."""
         action = self.experiment_start.outputs_opened(problem)
         if action is StartAction.NOTHING:
             return
@@ -501,7 +501,7 @@ class RigSession:
     # --- run folder and recording
 
     def _open_run(self, processes: ProcessManager) -> None:
-        """Request the run folder, unless there is one."""
+        """Request the run folder, unless it exists."""
         if self.state.run_folder is not None:
             return
         self._complete = False
@@ -517,7 +517,7 @@ class RigSession:
         processes.send_recorder(messages.OpenRun(root, used.text, facts, name))
 
     def _timing(self, used: Settings) -> list[dict[str, object]]:
-        """Return the latency tests for `run.json`; note what has changed since."""
+        """Return the latency tests for `run.json`; write a note on later changes."""
         network = self.state.network.facts if self.state.network else None
         model = network.cameras.get(used.deciding_camera, network) if network else None
 
@@ -765,7 +765,7 @@ class RigSession:
     def _recording_lost(
         self, processes: ProcessManager, text: str, whole: bool
     ) -> None:
-        """Stop the experiment if its recording was lost, unless it is to go on."""
+        """Stop the experiment if its recording was lost, unless the settings let it continue."""
         rules = self.settings.experiment
         has_experiment = self.state.experimenting or self.state.experiment_starting
         of_experiment = has_experiment and (whole or rules.record_exp)

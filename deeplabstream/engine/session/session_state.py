@@ -37,7 +37,7 @@ from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.sections import Settings, effective
 
 MOST_REQUESTS = 1000
-"""Starts and stops that `run.json` lists, the last ones; `events.csv` has all."""
+"""Largest number of starts and stops in `run.json`, the last ones; `events.csv` has all."""
 
 
 class Action(Enum):
@@ -125,7 +125,7 @@ class Requested:
     arguments: str = ""
 
     def facts(self, start_ns: int) -> dict[str, object]:
-        """Return it as `run.json` lists it, with its time in the run."""
+        """Return the entry for `run.json`, with its time in the run."""
         facts = asdict(self)
         # the key of earlier versions
         facts["words"] = facts.pop("arguments")
@@ -134,7 +134,7 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAnswered:
-    """A recorder that starts and stops with the rig has answered, or has not."""
+    """Answer of a recorder that starts and stops with the rig, or its absence."""
 
     name: str
     text: str
@@ -144,7 +144,7 @@ class RemoteAnswered:
 
 @dataclass(frozen=True)
 class SessionState:
-    """What a session is doing, and what is known of its present or last stream."""
+    """State of a session and of its present or last stream."""
 
     phase: Phase = Phase.IDLE
     network_ready: bool = False
@@ -209,9 +209,9 @@ class SessionState:
     recording_number: int = 0
     """Number of the last requested recording in this stream."""
     armed: bool = False
-    """The next start of a remote starts what its section says."""
+    """Whether the next start of a remote starts the parts named in its section."""
     started_by: str = ""
-    """The `[Remote NAME]` that started what runs or has run last; empty: the user."""
+    """The `[Remote NAME]` that started the present or last part; empty: the user."""
     requests: tuple[Requested, ...] = ()
     """Starts and stops of this stream, and calls of other recorders, if it has remotes."""
     remotes: Mapping[str, RemoteAnswered] = field(default_factory=dict)
@@ -226,18 +226,18 @@ class SessionState:
 
     @property
     def remote_over(self) -> bool:
-        """Whether what a remote started has ended, and no other start is awaited."""
+        """Whether the part that a remote started has ended, and no other start is awaited."""
         return bool(self.started_by) and self.idle and not self.armed
 
     @property
     def idle(self) -> bool:
-        """Whether neither an experiment nor a recording runs or starts."""
+        """Whether neither an experiment nor a recording runs or is starting."""
         runs = self.experimenting or self.experiment_starting
         return not (runs or self.recording or self.recording_starting)
 
     @property
     def doing(self) -> str:
-        """What runs, for a remote: such as `armed` or `experiment recording`."""
+        """The running parts, for a remote: such as `armed` or `experiment recording`."""
         activities = {
             "armed": self.armed,
             "experiment-starting": self.experiment_starting,
@@ -262,7 +262,7 @@ class SessionState:
 
     @property
     def activity(self) -> tuple[object, ...]:
-        """What `StateChanged` reports: the phase, and what runs or starts."""
+        """Values that `StateChanged` reports: the phase, and the running or starting parts."""
         runs = self.network_ready, self.analysing, self.experimenting, self.recording
         remote = self.armed, self.started_by
         return (self.phase, *runs, self.experiment_starting, self.unrecorded, *remote)
@@ -402,7 +402,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The phase changed, or what runs."""
+    """The phase or the running parts changed."""
 
     state: SessionState
 
@@ -448,7 +448,7 @@ def _with_failed_outputs(state: SessionState, text: str) -> SessionState:
 
 
 def last_line(text: str) -> str:
-    """Return what a user reads of an error: of a traceback, its last line."""
+    """Return the part of an error for users: the last line of a traceback."""
     return text.splitlines()[-1] if text else ""
 
 

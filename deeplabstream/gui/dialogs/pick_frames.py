@@ -83,7 +83,7 @@ class PickDialog(QDialog):
         self.propose = QCheckBox("pre-label with the network")
         self.propose.setChecked(bool(self.network.values()))
         self.tracks: Path | None = None
-        """Poses of the video that pre-label instead of the network."""
+        """Poses of the video that are used for pre-labelling, instead of the network."""
         self.from_tracks = QPushButton("Tracks …")
         self.from_tracks.setToolTip(
             "pre-label a video with its poses and identities instead: a table of "

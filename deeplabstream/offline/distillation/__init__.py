@@ -1,1 +1,1 @@
-"""Distillation: a fast network that learns from a slow one on videos without labels."""
+"""Distillation: training of a fast network with labels from a slow one, on unlabelled videos."""

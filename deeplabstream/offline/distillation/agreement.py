@@ -1,4 +1,4 @@
-"""Agreement of a teacher with itself, and plausibility of its poses.
+"""Agreement between a teacher's predictions, and plausibility of its poses.
 
 A point becomes a label if the networks find it at the same place in a frame and its copies,
 if it does not jump between the frames beside it, if edges have usual lengths, and if the
@@ -23,11 +23,11 @@ SEEN, UNSEEN = 0.75, 0.25
 """Shares of the views in which a point is visible: from the first on it is a point, up to
 the second it is not visible; in between nothing is known."""
 JUMP = 10.0
-"""Times the usual distance to the middle of the neighbouring frames' points."""
+"""Distance from the neighbouring frames' points, relative to the typical one, that is a jump."""
 EDGES = (5.0, 95.0)
 """Percentiles of the agreed edge lengths."""
 FEWEST_POSES = 50
-"""Agreed poses from which principal components are fitted."""
+"""Fewest agreed poses for fitting principal components."""
 PCA_PERCENTILE, PCA_TIMES = 95.0, 3.0
 """A pose is implausible if its error exceeds this multiple of this percentile."""
 
@@ -43,9 +43,9 @@ class Agreement:
     points: Points
     """(frame, body part, 2), px; NaN: not visible, or unknown."""
     known: Mask
-    """(frame, body part); False: the teacher contradicts itself, or is implausible."""
+    """(frame, body part); False: the predictions contradict each other, or are implausible."""
     apart_px: NDArray[np.float64]
-    """(frame, body part): spread of the opinions, px; NaN: fewer than two."""
+    """(frame, body part): spread of the predictions, px; NaN: fewer than two."""
     rejected: dict[str, int]
     """Number of points by reason."""
     unused: dict[str, float]
@@ -118,7 +118,7 @@ def agreement(
 
 
 def _unused(points: Points, agree_px: float) -> dict[str, float]:
-    """Return the copies in which most points are found elsewhere than in the frame."""
+    """Return the copies in which most points are found at other positions than in the frame."""
     found = {}
     for view in range(1, COPIES):
         away = np.linalg.norm(points[:, :, view] - points[:, :, 0], axis=-1)
@@ -130,7 +130,7 @@ def _unused(points: Points, agree_px: float) -> dict[str, float]:
 
 
 def _jumps(points: Points, middle: Points, agree_px: float) -> Mask:
-    """Return the points that are far from the middle of the frames beside them.
+    """Return the points that are far from the mean of the neighbouring frames.
 
     The distance counts if it is larger than usual, than `agree_px`, and than the way from one
     of these frames to the other: an animal that runs is not rejected.

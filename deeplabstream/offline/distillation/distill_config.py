@@ -12,7 +12,7 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.settings.option_fields import option, program_options
 
 WORK = "distillation"
-"""Folder in the model folder for everything that is made on the way."""
+"""Folder in the model folder for intermediate files."""
 
 
 def _candidate(value: object) -> object:

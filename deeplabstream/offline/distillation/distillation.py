@@ -1,4 +1,4 @@
-"""Distillation, from a teacher and videos to the smallest student that meets two limits.
+"""Distillation: from a teacher and videos to the smallest student within two limits.
 
 ```text
 FOLDER/
@@ -67,9 +67,9 @@ from deeplabstream.training.training_job import train
 from deeplabstream.video.video_reader import open_video
 
 _TIMED = 40
-"""Frames on which times are measured."""
+"""Number of frames for measuring times."""
 _RANGES = 100
-"""Frames with which ranges of 8-bit networks are found, of those to learn from."""
+"""Number of training frames for calibrating 8-bit networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class Distilled:
     """Result of a distillation."""
 
     students: tuple[Student, ...]
-    """All that were trained and measured, in order."""
+    """All trained and measured students, in order."""
     chosen: Student | None
-    """The first that meets the limits; None: none does."""
+    """First student within the limits; None: there is none."""
     teacher_hand: Errors | None
     """The teacher's own distances to held-out labels made by hand."""
     teacher_check: Errors | None
@@ -163,7 +163,7 @@ def distil(
 
 
 def _begin(config: DistillConfig, teachers: Teachers) -> None:
-    """Refuse a folder that is in use; record or compare what was given."""
+    """Reject a folder that is in use; record the options, or compare them with recorded ones."""
     double = [n for n, k in Counter(v.stem for v in config.videos).items() if k > 1]
     if double:
         raise DeepLabStreamError(
@@ -215,7 +215,7 @@ def _label(
     hand: Labels | None,
     report: Callable[[str], object],
 ) -> Labels | None:
-    """Write the label folder unless it is there; return the points to check with."""
+    """Write the label folder unless it exists; return the points for the check."""
     videos = [open_video(video) for video in config.videos]
     apart: Mapping[Path, Any] = {}
     check = None
@@ -297,7 +297,7 @@ def _train(
     candidate: Candidate,
     report: Callable[[str], object],
 ) -> Path:
-    """Train one student unless it is there; return its folder."""
+    """Train one student unless it exists; return its folder."""
     folder = config.work / "students" / candidate.name
     if (folder / PREDICTIONS).is_file() and (folder / DESCRIPTION).is_file():
         report(f"{folder} is already trained")
@@ -386,7 +386,7 @@ def _px(errors: Errors | None) -> str:
 
 
 def conclusion(config: DistillConfig, result: Distilled) -> list[str]:
-    """Return the result: the choice, or which limit was not met."""
+    """Return the result: the chosen student, or the limit that was not met."""
     limits = config.within, config.at_most_ms
     if chosen := result.chosen:
         return [

@@ -1,4 +1,4 @@
-"""Labels of a teacher: frames of videos, chosen, labelled, and written as a label folder."""
+"""Labels from a teacher: frames of videos are selected, labelled, and written as a label folder."""
 
 import csv
 import shutil
@@ -32,15 +32,15 @@ from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import VideoCursor, VideoReader
 
 ORIGINS = "origins.csv"
-"""Beside the labels: of each image, who labelled it, and how far opinions were apart."""
+"""File with the source of each image's labels, and the spread of the predictions."""
 LABELS, HELD_OUT, HAND = f"{TABLE}.csv", f"{TABLE}_test.csv", f"{TABLE}_new.csv"
-"""To train on; held-out frames of the teacher; held-out frames labelled by hand."""
+"""Label files: training; held-out frames of the teacher; held-out manual labels."""
 LOOKED_AT = 1.5
-"""Frames that the teacher predicts, for each that becomes a label."""
+"""Frames that the teacher predicts per selected frame."""
 KEPT_AWAY = 5
-"""Frames before and after one with points placed by hand that are not labelled."""
+"""Frames around a manually labelled one that are not labelled."""
 FEWEST = 10
-"""Usable frames with which a student can be trained."""
+"""Fewest usable frames for training a student."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ def label_video(
     partial: Path,
     report: Callable[[str], object],
 ) -> Labelled:
-    """Return `count` frames of a video on which the teacher agrees with itself.
+    """Return `count` frames of a video on which the teacher's predictions agree.
 
     More than `count` frames that look different are shown to the teacher; of those on which it
     agrees, `count` of different postures are kept. Frames near those in `apart` are left out.
@@ -88,7 +88,7 @@ def label_video(
     if not len(free):
         raise DeepLabStreamError(
             f"{rows.path}: every frame is within {KEPT_AWAY} frames of one with points placed "
-            "by hand (--check, or held out of --labels); none is left to label"
+            "by hand (--check, or held out of --labels); no frame is left to label"
         )
     looked_at = pick(rows, round(LOOKED_AT * count), seed, free)
     opinions = _opinions(rows, looked_at, teacher, partial)
@@ -197,7 +197,7 @@ def read_hand_labels(path: Path, skeleton: Skeleton, unpacked: Path) -> Labels:
 def held_out_frames(
     hand: Labels, video: Path, held_out: float, seed: int
 ) -> NDArray[np.int64]:
-    """Return the frames of a video whose hand labels students are only measured with.
+    """Return the frames of a video with manual labels that are only used for measurements.
 
     The folder of an image is the name of its video, and its name ends with the frame's
     number. LabelsError: a name in that folder does not.
@@ -349,7 +349,7 @@ def _taken(rows: _Rows, places: Sequence[int]) -> _Rows:
 
 
 def facts_of(videos: Mapping[Path, VideoReader]) -> list[list[object]]:
-    """Return what identifies the videos."""
+    """Return data that identify the videos."""
     return [
         [path.name, path.stat().st_size, len(rows)] for path, rows in videos.items()
     ]

@@ -1,4 +1,4 @@
-"""Students: networks of increasing size, and how fast and how exact each one is."""
+"""Students: networks of increasing size, with their speed and accuracy."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,16 +27,16 @@ from deeplabstream.training.evaluation.image_prediction import (
 )
 
 TINY = Fitting(height=128, width=160)
-"""About the pixels of the smallest input."""
+"""Approximate size of the smallest input."""
 EIGHT_BITS = 4.0
-"""Times by which a network with 8 bits is faster at most: slower ones are not trained."""
+"""Largest speed-up by 8 bits; networks that are too slow even then are not trained."""
 MOST_UNSEEN = 0.05
-"""Largest share of the teacher's points that a student may not see."""
+"""Largest share of the teacher's points that a student may miss."""
 INT8_TOLERANCE_PX = 1.0
 """Largest difference of an 8-bit network to full precision, px of the input."""
 _SECONDS = 1.0
 _FEWEST = 10
-"""Measured frames."""
+"""Fewest measured frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Candidate:
     stages: int
     fitting: Fitting
     start_from: str | None = None
-    """The network whose backbone and weights it has."""
+    """Network that provides backbone and weights."""
 
     @property
     def name(self) -> str:
@@ -139,7 +139,7 @@ def parse_candidate(word: str) -> Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a network takes for a frame, with preparation and decoding."""
+    """Time of a network per frame, with preparation and decoding."""
 
     ms: float
     """The value that is limited: CPU time with one thread, else `p50_ms`."""
@@ -167,11 +167,11 @@ class Student:
     runtime: str
     timing: Timing
     teacher: Errors
-    """To the teacher's labels in held-out frames."""
+    """Distances to the teacher's labels in held-out frames."""
     hand: Errors | None = None
-    """To held-out labels made by hand."""
+    """Distances to held-out manual labels."""
     check: Errors | None = None
-    """To points placed by hand in the videos."""
+    """Distances to manually placed points in the videos."""
 
     def missed(self, within_px: float, at_most_ms: float) -> list[str]:
         """Return a sentence for each limit that it misses."""
@@ -219,7 +219,7 @@ def fastest(
 def time_per_frame(
     estimator: PoseEstimator, images: Sequence[Image], threads: int
 ) -> Timing:
-    """Return how long frame to pose takes.
+    """Return the time from frame to pose.
 
     With one thread it is CPU time: other programs
     do not lengthen it. With several threads or a GPU it is the median duration.
@@ -238,7 +238,7 @@ def time_per_frame(
 
 
 def errors(found: ImagePredictions, labels: Labels, threshold: float) -> Errors:
-    """Return the distances to the labels that name a point."""
+    """Return the distances to the labelled points."""
     away = found.distance(labels)
     known = np.isfinite(away)
     labelled = np.zeros(known.shape, np.bool_)
@@ -264,13 +264,13 @@ def measured_errors(estimator: PoseEstimator, labels: Labels) -> Errors:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What students are measured with."""
+    """References for measuring students."""
 
     teacher: Labels
     hand: Labels | None
     check: Labels | None
     images: Sequence[Image]
-    """Frames for the time."""
+    """Frames for measuring the time."""
     threads: int
     runtime: str
     """`auto`, or the name of a runtime."""
@@ -284,7 +284,7 @@ def measure_student(
     images: NDArray[np.uint8],
     report: Callable[[str], object],
 ) -> list[Student]:
-    """Return the student in full precision, and with 8 bits where that is too slow.
+    """Return the student in full precision, and with 8 bits if that is too slow.
 
     `images` (n, height, width, 3) of the network's input are for the ranges of 8 bits.
     """
@@ -309,7 +309,7 @@ def measure_student(
 
 
 def images_of(images: Sequence[Image], fitting: Fitting) -> NDArray[np.uint8]:
-    """Return frames as the network gets them, (n, height, width, 3)."""
+    """Return frames as network input, (n, height, width, 3)."""
     fitted = np.empty((len(images), fitting.height, fitting.width, 3), np.uint8)
     for image, into in zip(images, fitted, strict=True):
         fitting.of(image.shape).place(image, into)

@@ -1,4 +1,4 @@
-"""A teacher: networks that predict a frame, its altered copies and neighbours.
+"""Teacher: networks that predict a frame, its augmented copies and its neighbours.
 
 Source of the copies: Radosavovic et al., Data distillation, CVPR 2018.
 """
@@ -24,7 +24,7 @@ from deeplabstream.training.data.augmentation import apply, mirrored
 VIEWS = ("frame", "mirrored", "rotated left", "rotated right", "before", "after")
 """Images that a teacher predicts: the frame, three copies of it, and its neighbours."""
 COPIES = 4
-"""Number of the first of them that show the same moment."""
+"""Number of leading views that show the same moment."""
 ROTATION_DEG = 8.0
 
 Points = NDArray[np.float32]
@@ -53,7 +53,7 @@ class Teacher:
 
     @property
     def estimator(self) -> PoseEstimator:
-        """The networks as one."""
+        """The networks as one estimator."""
         one = self.networks[0]
         return (
             one if len(self.networks) == 1 else NetworkEnsemble(self.networks, Path())
@@ -61,14 +61,14 @@ class Teacher:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Shape of the opinions on one frame."""
+        """Shape of the predictions for one frame."""
         parts = len(self.skeleton.bodyparts)
         return len(self.networks), len(VIEWS), parts, 3
 
     def look(
         self, image: Image, before: Image | None = None, after: Image | None = None
     ) -> Opinions:
-        """Return what each network finds in each view, in px of `image`.
+        """Return the prediction of each network in each view, in px of `image`.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Teacher:
 
 @dataclass(frozen=True, slots=True)
 class Teachers:
-    """The teacher of each video: that of its camera, else the usual one."""
+    """The teacher of each video: that of its camera, or the default one."""
 
     usual: Teacher | None
     cameras: dict[str, Teacher] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Where the International Brain Laboratory keeps a session's files, and their names."""
+"""ALF: file names and folders of a session in the International Brain Laboratory's format."""
 
 import json
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ class CameraFiles:
 
     session: Path
     camera: str
-    """left, right, body, or what a lab calls it."""
+    """left, right, body, or the laboratory's own name."""
 
     @property
     def alf(self) -> Path:
-        """The folder of what was made of the raw data."""
+        """Folder of processed data."""
         return self.session / "alf"
 
     @property
     def times(self) -> Path:
-        """When each frame was taken, s, on the session's clock."""
+        """File of frame times, s, on the session's clock."""
         return self.alf / f"_ibl_{self.camera}Camera.times.npy"
 
     @property
@@ -52,7 +52,7 @@ class CameraFiles:
 
     @property
     def quality(self) -> Path:
-        """What was checked, and how it came out."""
+        """File of quality checks and their results."""
         return self.alf / f"_ibl_{self.camera}Camera.quality.json"
 
     def poses(self, attribute: str) -> Path:
@@ -127,7 +127,7 @@ def sessions_under(root: Path) -> Iterator[Path]:
 
 
 def save_array(path: Path, values: NDArray[np.generic]) -> None:
-    """Write a NumPy file, whole or not at all."""
+    """Write a NumPy file atomically."""
     with atomic_file(path) as making:
         np.save(making, values)
 

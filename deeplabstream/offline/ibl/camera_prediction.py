@@ -1,4 +1,4 @@
-"""One camera of a pipeline: its video once through all networks of all its regions."""
+"""Prediction of one camera of a pipeline: its video once through all networks."""
 
 import hashlib
 from collections.abc import Sequence
@@ -45,21 +45,21 @@ class Stopwatch:
         self._lock = Lock()
 
     def add(self, name: str, start_ns: int) -> None:
-        """Add the time since `start_ns` to a step's."""
+        """Add the time since `start_ns` to a step."""
         passed = (self._clock.now_ns() - start_ns) / 1e9 / self._threads
         with self._lock:
             self.seconds[name] = self.seconds.get(name, 0.0) + passed
 
     def now_ns(self) -> int:
-        """Return the time that `add` counts from."""
+        """Return the current time for `add`."""
         return self._clock.now_ns()
 
 
 class Networks(Protocol):
-    """Where a pipeline's networks come from."""
+    """Source of a pipeline's networks."""
 
     def matching(self, pattern: str) -> Sequence[PoseEstimator]:
-        """Return the networks of that name pattern, ready, by name; they may be none."""
+        """Return the networks that match a name pattern, by name; empty: none."""
         ...
 
 
@@ -70,7 +70,7 @@ class RegionPoses:
     name: str
     region: CropRegion
     crop: Crop | None
-    """None: the region was not found; everything is NaN."""
+    """Crop; None: the region was not found, and all values are NaN."""
     bodyparts: tuple[str, ...]
     points: NDArray[np.float32]
     """(network, row, body part, 2), px of the crop; NaN where there was no image."""
@@ -80,7 +80,7 @@ class RegionPoses:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """What the networks of one camera saw."""
+    """Predictions of the networks of one camera."""
 
     rows: VideoReader
     regions: list[RegionPoses]
@@ -91,7 +91,7 @@ class Tracked:
     networks: dict[str, list[str]]
     """Fingerprints of each region's networks."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """How long each step took."""
+    """Duration of each step."""
 
 
 def track(
@@ -167,7 +167,7 @@ def track(
 
 
 def fit_of(rows: VideoReader, camera: str, plan: CameraPlan) -> list[str]:
-    """Return how a video's size and rate differ from the pipeline's."""
+    """Return the differences of a video's size and rate from the pipeline's."""
     notes, (width, height) = [], plan.size
     if (rows.form.width, rows.form.height) != (width, height):
         notes.append(
@@ -290,7 +290,7 @@ def _facts(
     crops: dict[str, Crop | None],
     members: dict[str, Sequence[PoseEstimator]],
 ) -> dict[str, object]:
-    """Return what must be the same for rows of an earlier run to be of use."""
+    """Return the facts that must be equal to reuse rows of an earlier run."""
     file = rows.path.stat()
     return {
         "video": rows.path.name,

@@ -1,4 +1,4 @@
-"""Where in a camera's image the regions are, and back from there.
+"""Camera regions: crops of an image, and mapping of points back to the image.
 
 All places are px, x right, y down, of the image after mirroring (where the pipeline
 requires it) unless stated otherwise.
@@ -25,7 +25,7 @@ from deeplabstream.offline.ibl.pipeline import (
 
 Place: TypeAlias = tuple[int, int]
 Places: TypeAlias = Mapping[str, Place]
-"""By body part; those that were not found are left out."""
+"""Positions by body part; missing ones were not found."""
 
 
 def mean_places(
@@ -52,17 +52,17 @@ def mean_places(
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A part of the image that a network gets."""
+    """Crop of the image for a network."""
 
     box: Box
-    """What is really cut."""
+    """The actual box."""
     requested: tuple[float, float]
-    """Left upper corner that the anchor asked for: it may lie outside, or on a half."""
+    """Upper left corner requested by the anchor, which may be outside or fractional."""
     mirrored: bool
     gain: float
 
     def cut(self, image: Image) -> Image:
-        """Return the part of an image as the camera gave it, mirrored and brightened."""
+        """Return the crop of a camera image, mirrored and brightened."""
         import cv2
 
         box, width = self.box, image.shape[1]
@@ -79,7 +79,7 @@ class Crop:
     def back(
         self, points: NDArray[np.floating], width: int, quirks: Quirks
     ) -> NDArray[np.float64]:
-        """Return where `points` (…, 2) of the part are in the camera's own image."""
+        """Return `points` (…, 2) of the crop in coordinates of the camera's own image."""
         unclamped = quirks.clamped_crop == "compat"
         origin = self.requested if unclamped else (self.box.x, self.box.y)
         whole = points.astype(np.float64) + origin

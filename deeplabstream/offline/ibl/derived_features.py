@@ -77,7 +77,7 @@ def derive(
 
 
 def lick_times(session: Path, cameras: Sequence[str], plan: Pipeline) -> list[Path]:
-    """Write the times of licks that any camera saw, s, sorted; none without a tongue."""
+    """Write the times of licks that any camera detected, s, sorted; empty without a tongue."""
     import pandas as pd
 
     found: list[Numbers] = []

@@ -1,4 +1,4 @@
-"""Motion energy: how much a region of a video changes from one frame to the next.
+"""Motion energy: mean change of a region of a video between frames.
 
 Published by the International Brain Laboratory (iblvideo): the mean over the region of
 |grey(t + 1) − grey(t)|, stored at t; the last value repeats the one before.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 16
 _EXACT = float(2**24)
-"""Below this, sums of whole numbers have no rounding in float32, in any order."""
+"""Largest sum of integers that is exact in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def motion_energies(
 
 
 def energy(one: Image, other: Image) -> float:
-    """Return the mean of |other − one|, as float32 arithmetic gives it."""
+    """Return the mean of |other − one| in float32 arithmetic."""
     import cv2
 
     apart = cv2.absdiff(one, other)
@@ -106,7 +106,7 @@ def energy(one: Image, other: Image) -> float:
 
 
 def grey_of(frame: "VideoFrame", box: Box, converter: Converter) -> Image:
-    """Return a region of a decoded frame, made BGR and then grey as OpenCV does.
+    """Return a region of a decoded frame, converted to BGR and then to grey as in OpenCV.
 
     Only the region is converted, where the pixel format allows it; `converter` is that
     region's own.
@@ -118,7 +118,7 @@ def grey_of(frame: "VideoFrame", box: Box, converter: Converter) -> Image:
 
 
 def _region(frame: "VideoFrame", box: Box, converter: Converter) -> Image:
-    """Return a region of a frame as BGR, the same as the whole frame would have there."""
+    """Return a region of a frame as BGR, with the same pixels as in the whole frame."""
     import av
 
     if frame.format.name not in ("yuv420p", "yuvj420p") or frame.height % 2:

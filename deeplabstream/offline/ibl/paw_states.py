@@ -1,4 +1,4 @@
-"""What the paws do, frame by frame: still, moving, turning the wheel, grooming.
+"""Paw states per frame: still, moving, turning the wheel, grooming.
 
 As the International Brain Laboratory's iblvideo 3.2.0 prepares it: a paw's place and the
 wheel's velocity at 60 Hz go through networks, whose mean counts. The networks themselves
@@ -34,7 +34,7 @@ SLACK_HZ = 10.0
 WHEEL_HZ = 1000.0
 CUTOFF_HZ = 20.0
 ORDER = 8
-"""Of the wheel's Butterworth filter, which runs forwards and backwards."""
+"""Order of the wheel's Butterworth filter, which is applied forwards and backwards."""
 
 
 def lightning_action(
@@ -117,7 +117,7 @@ def wheel_velocity(position: Numbers, times_s: Numbers) -> tuple[Numbers, Number
 
 
 def butterworth(values: Numbers, cutoff: float, rate: float, order: int) -> Numbers:
-    """Return `values` after a low pass that runs forwards and backwards.
+    """Return `values` after a zero-phase low-pass filter.
 
     Its gain at each frequency is the Butterworth filter's, bilinear, squared; the ends
     are mirrored about their values.

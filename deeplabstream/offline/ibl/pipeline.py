@@ -1,4 +1,4 @@
-"""What is tracked in which camera and how, as a file that a lab edits."""
+"""Pipeline file: tracked regions of each camera, as a file that a lab edits."""
 
 from collections.abc import Mapping
 from configparser import ConfigParser
@@ -12,7 +12,7 @@ import pydantic
 from deeplabstream.core.errors import SettingsError
 
 PIPELINES = Path(__file__).with_name("pipelines")
-"""Those that come with the application."""
+"""Folder of the pipelines that come with the application."""
 
 Quirk: TypeAlias = Literal["correct", "compat"]
 """compat: the behaviour of iblvideo 3.2.0; correct: without its errors."""
@@ -37,7 +37,7 @@ class _Section(pydantic.BaseModel):
 
 
 class General(_Section):
-    """What holds for all cameras."""
+    """Settings of all cameras."""
 
     attribute: str = "lightningPose"
     networks: Path | None = None
@@ -50,7 +50,7 @@ class General(_Section):
 
 
 class Quirks(_Section):
-    """Errors of iblvideo 3.2.0; each can be had."""
+    """Errors of iblvideo 3.2.0 that can be reproduced."""
 
     flip: Quirk = "correct"
     clamped_crop: Quirk = "correct"
@@ -76,7 +76,7 @@ class CameraPlan(_Section):
 
 
 class CropRegion(_Section):
-    """A part of the image that has networks of its own."""
+    """A part of the image that has its own networks."""
 
     networks: str
     anchor: Names = ()
@@ -84,11 +84,11 @@ class CropRegion(_Section):
     """width, height in pixels of a camera of scale 1; None: the whole image."""
     offset: Two = (0, 0)
     gain: Above0 = 1
-    """Brightness is multiplied by this."""
+    """Factor of the brightness."""
     median: Annotated[int, pydantic.Field(ge=1)] = 1
     """Frames of the median that coordinates are filtered by; 1: not filtered."""
     prefix: str = ""
-    """Before the names of its body parts."""
+    """Prefix of the names of its body parts."""
     smooth: Literal["none", "single", "pupil"] = "none"
     smooth_s: Above0 = 10
     smooth_s_slow: Above0 | None = None
@@ -131,7 +131,7 @@ class Pipeline:
     motions: Mapping[str, Motion]
 
     def camera_of(self, video: Path) -> str:
-        """Return the camera whose name the video's has; SettingsError when none has."""
+        """Return the camera whose name is in the video's; SettingsError: there is none."""
         label = video.stem.split(".")[0].split("_")[-1]
         for name in self.cameras:
             if f"{name}camera" in label.lower():

@@ -1,4 +1,4 @@
-"""A folder with the networks of a pipeline, each a model folder, opened when needed."""
+"""Network folder of a pipeline: model folders that are opened when needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Numbers = NDArray[np.float64]
 
 LIKELIHOOD = 0.9
-"""Points below it count as not seen."""
+"""Likelihood below which points count as not visible."""
 _TONGUE = ("tongue_end_l", "tongue_end_r")
 
 
@@ -82,7 +82,7 @@ def licks(poses: "DataFrame") -> NDArray[np.intp]:
 
 
 def sniffs(poses: "DataFrame") -> NDArray[np.intp]:
-    """Return the frames at which the nose jumps up or down, by the same rule."""
+    """Return the frames of sniffs, by vertical jumps of the nose."""
     return _jumps(poses, ["nose_tip_y"])
 
 
@@ -108,7 +108,7 @@ def speed(
 
 
 def signal_to_noise(raw: Numbers, smooth: Numbers) -> float:
-    """Return how much larger the smoothed diameter varies than what was smoothed away."""
+    """Return the ratio of the variances of the smoothed diameter and of the residual."""
     good = np.isfinite(raw) & np.isfinite(smooth)
     if good.sum() < 2:
         return float("nan")
@@ -126,7 +126,7 @@ def _jumps(poses: "DataFrame", columns: Sequence[str]) -> NDArray[np.intp]:
 
 
 def _drawn(values: Numbers, window: int) -> Numbers:
-    """Return the line of a Savitzky-Golay filter through the frames that are known."""
+    """Return a Savitzky-Golay filter's curve through the known frames."""
     at = np.flatnonzero(np.isfinite(values)).astype(np.float64)
     known = values[np.isfinite(values)]
     line = savitzky_golay(at, known, min(window, _odd(len(at))), 3)
@@ -143,7 +143,7 @@ def _drawn(values: Numbers, window: int) -> Numbers:
 
 
 def savitzky_golay(x: Numbers, y: Numbers, window: int, order: int) -> Numbers:
-    """Return `y` at `x` (growing, at any distances) by local polynomials.
+    """Return `y` at `x` (increasing, unevenly spaced) by local polynomials.
 
     Each point is the value of the polynomial that fits the `window` (odd) points around
     it best; within half a window of an end, of that end's.

@@ -1,4 +1,4 @@
-"""The pupil: its diameter and centre from four points, and their smoothing together."""
+"""Pupil: diameter and centre from four points, and their joint smoothing."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +20,7 @@ SIDES = ("top", "bottom", "right", "left")
 
 
 def places_of_sides(bodyparts: Sequence[str]) -> list[int]:
-    """Return where pupil_top…, pupil_bottom…, …_right…, …_left… are among `bodyparts`."""
+    """Return the indices of pupil_top…, pupil_bottom…, …_right…, …_left… in `bodyparts`."""
     places = []
     for side in SIDES:
         found = [i for i, name in enumerate(bodyparts) if f"pupil_{side}" in name]
@@ -121,7 +121,7 @@ def smooth_pupil(
 def _likeliest(
     model: Callable[[float, float], Model], y: Numbers, noise: Numbers
 ) -> tuple[float, float]:
-    """Return the two parameters that make the observations most likely.
+    """Return the two parameters of maximum likelihood.
 
     Newton's method on their logits, from 0.99 and 0.98.
     """
@@ -179,7 +179,7 @@ def _swapped(ensemble: EnsemblePoses, one: int, other: int) -> EnsemblePoses:
 
 
 def _nanmedian(values: Numbers) -> Numbers:
-    """Return the median over the first axis, NaN where there is none."""
+    """Return the median over the first axis, NaN without values."""
     blank = np.isnan(values).all(axis=0)
     return np.asarray(
         np.where(blank, np.nan, np.nanmedian(np.where(blank, 0.0, values), axis=0))

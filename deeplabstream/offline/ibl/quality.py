@@ -54,7 +54,7 @@ def pose_checks(
 
 
 def pupil_checks(camera: str, raw: Numbers, smooth: Numbers) -> dict[str, Outcome]:
-    """Return what the pupil's diameter tells."""
+    """Return the checks of the pupil's diameter."""
     most, limit = (10, 10) if camera == "left" else (5, 5)
     blocked = np.mean(np.isnan(raw)) > 0.9 or np.nanstd(smooth) > most
     ratio = signal_to_noise(raw, smooth)
@@ -86,7 +86,7 @@ def image_checks(images: Sequence[Image]) -> dict[str, Outcome]:
 def video_checks(
     plan: CameraPlan, size: tuple[int, int], rate: float, times_s: Numbers | None
 ) -> dict[str, Outcome]:
-    """Return what size, rate and times tell; `size` is (width, height)."""
+    """Return the checks of size, rate and times; `size` is (width, height)."""
     checks: dict[str, Outcome] = {
         "resolution": _fails(size != plan.size),
         "file_rate": _fails(abs(rate - plan.rate) >= 1),

@@ -1,4 +1,4 @@
-"""The regions of one camera as one table, in pixels of the camera's own image."""
+"""Region merging: the regions of one camera as one table, in pixels of the camera's image."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Numbers = NDArray[np.float64]
 
 PLAIN = ("x", "y", "likelihood")
-"""What a body part has when one network tracked it."""
+"""Columns of a body part that one network tracked."""
 
 
 def merged(tracked: Tracked, pipeline: Pipeline) -> "DataFrame":

@@ -21,7 +21,7 @@ from deeplabstream.offline.ibl.quality import image_checks, overall, video_check
 from deeplabstream.video.video_reader import open_video, sample_rows
 
 Status: TypeAlias = Literal[0, -1, -3]
-"""0 complete, −1 nothing worked, −3 some camera failed (as IBL's tasks count)."""
+"""Status as in IBL's tasks: 0 complete, −1 all failed, −3 some camera failed."""
 
 CAMERAS = ("left", "body", "right")
 _SAMPLES = 100
@@ -30,14 +30,14 @@ _log = logging.getLogger("offline")
 
 @dataclass
 class SessionReport:
-    """How one session went."""
+    """Result of processing one session."""
 
     session: Path
     written: list[Path] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    """By camera, in a sentence."""
+    """Reasons of failures, by camera."""
     cameras: list[str] = field(default_factory=list)
-    """Those that have a video."""
+    """Cameras that have a video."""
 
     @property
     def status(self) -> Status:
@@ -118,7 +118,7 @@ def process(
     overwrite: bool = False,
     machine: str = "",
 ) -> SessionReport:
-    """Process one session; what fails is in the report and in the session's log."""
+    """Process one session; failures are in the report and in the session's log."""
     videos = {
         name: path
         for name, path in session_videos(session).items()
@@ -166,7 +166,7 @@ def _camera(
     networks: Networks,
     overwrite: bool,
 ) -> Iterator[Path]:
-    """Make all files of one camera."""
+    """Write all files of one camera."""
     where = plan.file
     if plan.general.attribute == "dlc":
         poses, _ = dlc(video, force=overwrite, pipeline=where, networks=networks)

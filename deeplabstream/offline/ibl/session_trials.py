@@ -1,4 +1,4 @@
-"""Trials: when each began and ended, and what is known of it."""
+"""Trials of a session: start, end and events of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Trials:
     table: "DataFrame"
 
     def chosen(self, numbers: Sequence[int] | None) -> list[int]:
-        """Return the numbers, all when there are none; DeepLabStreamError: no such one."""
+        """Return the trial numbers, by default all; DeepLabStreamError: one does not exist."""
         if not numbers:
             return list(range(len(self.start_s)))
         for number in numbers:

@@ -1,4 +1,4 @@
-"""What an animal did around the events of its trials, averaged over them."""
+"""Trial-averaged activity: signals of an animal around the events of its trials."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +15,12 @@ from deeplabstream.offline.ibl.alf import CameraFiles
 Numbers = NDArray[np.float64]
 
 WHEEL_HZ = 100
-"""At which a wheel's velocity is computed."""
+"""Sampling rate of a wheel's velocity."""
 _FEATURES = ("pupilDiameter_smooth", "paw_r_speed", "paw_l_speed")
 
 
 def signals(session: Path) -> Iterator[Signal]:
-    """Yield what the ALF files of a session tell over time."""
+    """Yield the signals in the ALF files of a session."""
     import pandas as pd
 
     alf = session / "alf"

@@ -1,4 +1,4 @@
-"""Sessions of a queue on several computers, handed out by Slurm (submitit) or by Dask.
+"""Cluster queue: sessions of a queue on several computers, through Slurm (submitit) or Dask.
 
 The scheduler decides which computer processes which session. Retries and the table of the
 queue are those of `session_queue`.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from submitit import Executor
 
 Arguments: TypeAlias = tuple[str, str, str, str, int, Work | None]
-"""Of `attempt_session`."""
+"""Arguments of `attempt_session`."""
 _log = logging.getLogger("offline")
 _OPENED: dict[tuple[str, str], Any] = {}
 """Networks of this worker, opened once."""

@@ -1,4 +1,4 @@
-"""A tree of sessions, processed by any number of processes of one computer.
+"""Session queue: a tree of sessions, processed by any number of processes of one computer.
 
 The state of each session is in small files of the tree's `queue/` folder: claims,
 failures, done, set aside. `queue/status.csv` is the table of them. For several computers
@@ -45,17 +45,17 @@ _log = logging.getLogger("offline")
 
 @dataclass(frozen=True)
 class Queue:
-    """The sessions of one tree and what became of them."""
+    """The sessions of one tree and their states."""
 
     root: Path
     machine: str
     retries: int = RETRIES
     scheduled: bool = False
-    """Whether a scheduler hands out the sessions: then every earlier claim has ended."""
+    """Whether a scheduler assigns the sessions, so that every earlier claim has ended."""
 
     @property
     def folder(self) -> Path:
-        """Where the state lies."""
+        """Folder of the state."""
         return self.root / "queue"
 
     def sessions(self) -> list[Path]:
@@ -63,7 +63,7 @@ class Queue:
         return list(sessions_under(self.root))
 
     def name(self, session: Path) -> str:
-        """Return what a session's files are called."""
+        """Return the name of a session's files."""
         return "__".join(session.relative_to(self.root).parts)
 
     def state(self, session: Path) -> str:
@@ -195,7 +195,7 @@ def open_queue(
 
 
 def whole_session(queue: Queue, plan: Pipeline, networks: Networks) -> Work:
-    """Return what processes a session; any camera's failure fails it."""
+    """Return a function that processes a session, and fails if any camera fails."""
 
     def work(session: Path) -> None:
         report = process(session, plan, CAMERAS, None, networks, machine=queue.machine)

@@ -27,7 +27,7 @@ class Classifier:
         animal: str = "1",
         names: Mapping[str, str] | None = None,
     ) -> None:
-        """`animal`: name or number of one of several; `names`: other names of behaviours."""
+        """Store the model, the name or number of its `animal`, and new `names` of behaviours."""
         self.folder = folder
         known = {name: (names or {}).get(name, name) for name in folder.behaviours}
         self.behaviours = tuple(known.values())

@@ -1,4 +1,4 @@
-"""Folder of a behaviour classifier and all that is needed to use it.
+"""Classifier folder: a behaviour classifier and all files needed to use it.
 
 `classifier.json` describes the features, their time window, and the classes.
 `model.onnx` takes features, float32 (n, feature), and gives probabilities, float32 (n,

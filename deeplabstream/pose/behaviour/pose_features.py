@@ -28,7 +28,7 @@ class Feature:
     statistic: Statistic
     what: Quantity
     of: tuple[str, ...]
-    """Body parts as `Pose.names` has them: `snout`, or `animal2_snout` of several."""
+    """Body parts, named as in `Pose.names`: `snout`, or `animal2_snout` of several."""
 
     def __str__(self) -> str:
         return f"{self.statistic} {self.what} {' '.join(self.of)}"
@@ -119,7 +119,7 @@ class FeatureWindow:
     def _at(
         self, times: NDArray[np.float64], moments: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return (moment, body part, 2), on the straight line between two frames."""
+        """Return (moment, body part, 2), interpolated linearly between two frames."""
         after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
         span = times[after] - times[after - 1]
         share = ((moments - times[after - 1]) / span)[:, None, None]
@@ -128,7 +128,7 @@ class FeatureWindow:
 
 
 class _Columns:
-    """Which features are which columns, so that all of a kind are computed at once."""
+    """Columns of the features by kind, so that all features of a kind are computed together."""
 
     def __init__(self, features: FeatureSet) -> None:
         self._rate = features.rate
@@ -153,7 +153,7 @@ class _Kind:
     ends: NDArray[np.intp]
     """(quantity, body part): each quantity is computed once, for all its statistics."""
     statistics: dict[Statistic, tuple[list[int], list[int]]]
-    """Which of the quantities, and which features they are."""
+    """For each statistic: indices of quantities and of the features computed from them."""
 
     @classmethod
     def of(cls, what: Quantity, features: FeatureSet) -> "_Kind":
@@ -177,7 +177,7 @@ def _values(
     points: NDArray[np.float64],
     rate: float,
 ) -> NDArray[np.float64]:
-    """Return (moment, quantity); speeds are one moment fewer."""
+    """Return (moment, quantity); speeds have one moment less."""
     if what == "speed":
         return _length(np.diff(points[:, ends[:, 0]], axis=0)) * rate
     one = points[:, ends[:, 0]] - points[:, ends[:, 1]]

@@ -16,7 +16,7 @@ from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps, confidence_of
 
 REACH = 2
-"""A peak is the highest of the cells up to this far along x and y."""
+"""Radius, in cells along x and y, within which a peak is the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Centres(SectionDecoder):
     def _absorbed(
         self, points: NDArray[np.floating], heat: NDArray[np.float32]
     ) -> NDArray[np.floating]:
-        """Return the points (animal, bodypart, 2) at the nearest of the highest peaks."""
+        """Return the points (animal, bodypart, 2) moved to the nearest of the highest peaks."""
         cells, _ = _highest(heat, self.most)
         y, x = np.divmod(cells, heat.shape[2])
         peaks = np.stack([x, y], axis=-1)  # (bodypart, peak, 2)
@@ -115,7 +115,7 @@ class Centres(SectionDecoder):
         return np.where(near, peaks[np.arange(len(peaks)), nearest], points)
 
     def _kept(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return which animals are not the same as one before them."""
+        """Return which animals differ from all earlier ones."""
         sides = points.max(axis=1) - points.min(axis=1)
         limit = self.same * np.sqrt(np.maximum((sides**2).sum(axis=1), 1))
         away = np.linalg.norm(points[:, None] - points[None], axis=-1)

@@ -25,7 +25,7 @@ STRICT = pydantic.ConfigDict(strict=True, extra="forbid")
 
 
 class Decoder(Protocol):
-    """Reads poses from a network's output and makes the output that a pose should give.
+    """Decodes poses from a network's output, and encodes poses as training targets.
 
     Coordinates are pixels of the network's input: x to the right, y down, pixel centres at
     whole numbers. Output arrays are float32, one row per image.

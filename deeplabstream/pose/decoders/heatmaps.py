@@ -19,11 +19,11 @@ from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
 REACH = 2
 """Half the side of the square around a peak from which its centre is computed, in cells."""
 MOST_REACH = 4
-"""The largest, for a centroid."""
+"""Largest half side for a centroid."""
 LEAST = 1e-6
-"""Values are raised to this before the logarithm."""
+"""Smallest value before the logarithm; smaller ones are raised to it."""
 LINEAR_TO = 0.8
-"""Scores without an upper bound are confidences up to here: see `confidence_of`."""
+"""Scores without an upper bound are used as confidences up to this value: see `confidence_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ _NEAR = {reach: _around(reach) for reach in range(1, MOST_REACH + 1)}
 
 @lru_cache
 def _offsets(reach: int, width: int) -> NDArray[np.intp]:
-    """Return where the cells of a square lie in a map, from its middle on."""
+    """Return the offsets of the cells of a square in a flat map, from its middle."""
     dy, dx = _NEAR[reach]
     return dy * width + dx
 

@@ -44,7 +44,7 @@ class _Animals(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class MultiAnimalDecoder:
-    """Maps of several animals, whose peaks part affinity fields join to animals.
+    """Decoder of several animals: peaks of heat maps, joined by part affinity fields.
 
     The output is (channel, h, w): the channels of `maps`, then 2 · edge fields, x before
     y, edge by edge, with cells of the same size.

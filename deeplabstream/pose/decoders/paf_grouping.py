@@ -24,7 +24,7 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Peaks:
-    """The highest cells of m hills, the highest hill first within a map."""
+    """Local maxima, the highest first within a map."""
 
     maps: Places
     """(m,): index of the map, in ascending order."""
@@ -83,7 +83,7 @@ class PafGrouper:
     bodyparts: int
     """Number of body parts: maps in which peaks are searched."""
     edges: tuple[tuple[int, int], ...]
-    """Pairs of body parts with a field each; together they reach every body part."""
+    """Pairs of body parts with a field; together they connect all body parts."""
     most: int
     """The most animals in an image."""
     stride: int
@@ -93,12 +93,12 @@ class PafGrouper:
     floor: float = 0.1
     """Maxima below this height are ignored."""
     link: float = 0.25
-    """Score above which a line is evidence that two peaks are of one animal; below, it is
-    evidence against it."""
+    """Line score above which two peaks probably belong to one animal; below, to
+    different ones."""
     worst: int = WORST
     """Number of samples of a line that count: those with the lowest scores."""
     longest: tuple[float, ...] = ()
-    """Input pixels that a line of each edge has at most; none: any length."""
+    """Maximum length of each edge in input pixels; empty: any length."""
 
     def peaks(self, maps: NDArray[np.float32]) -> Peaks:
         """Return the peaks of heat or score maps (bodypart, h, w)."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Edges = Sequence[tuple[int, int]]
-"""Pairs of body parts, by their places."""
+"""Pairs of body parts, by index."""
 SAMPLES = 10
 """Number of samples on a line."""
 WORST = 3

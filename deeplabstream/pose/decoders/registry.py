@@ -1,4 +1,4 @@
-"""The list of decoders. A new decoder needs its own file and one line here."""
+"""Registry of decoders; a new decoder needs its own file and one line here."""
 
 from collections.abc import Sequence
 

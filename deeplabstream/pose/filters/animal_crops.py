@@ -26,21 +26,21 @@ from deeplabstream.pose.tracking.pose_matching import NEAR, animal_length, dista
 EVERY = 30
 """Frames between two runs of the detector while all animals are followed."""
 SEARCH_EVERY = 5
-"""The same while some are not found."""
+"""The same while some animals are not found."""
 
 
 @dataclass(slots=True)
 class _Camera:
-    """What is remembered of one camera."""
+    """State of one camera."""
 
     tracks: dict[int, Track] = field(default_factory=dict)
-    """By the animal's place in the pose."""
+    """Tracks by the animal's index in the pose."""
     since_whole_frame: int = 0
     """Frames since the detector ran."""
 
 
 class AnimalCrops(EstimatorWrapper):
-    """An estimator of several animals by a network that knows one.
+    """Estimator of several animals with a network for one animal.
 
     The detector finds the animals in whole frames; the network gets an enlarged window
     around each (cropzoom). With `cameras`, windows follow the animals; the detector runs
@@ -69,7 +69,7 @@ class AnimalCrops(EstimatorWrapper):
         self._boxes = detector.skeleton.bodyparts == BOX
         self._cameras: dict[str, _Camera] = {}
         self.windows: dict[str, dict[int, ImageWindow]] = {}
-        """By camera and place in the pose: the last windows."""
+        """The last windows, by camera and index in the pose."""
 
     @property
     def provider(self) -> str:
@@ -183,7 +183,7 @@ class AnimalCrops(EstimatorWrapper):
         return [{animal: next(poses) for animal in windows[i]} for i in places]
 
     def _good(self, poses: Mapping[int, Pose]) -> dict[int, Pose]:
-        """Return the visible animals, each once: of two windows the more confident one."""
+        """Return the visible animals without duplicates: of two windows, the more confident one."""
         visible = {n: pose for n, pose in poses.items() if self._believed(pose).any()}
         order = sorted(visible, key=lambda n: -float(visible[n].confidence.sum()))
         kept: list[int] = []

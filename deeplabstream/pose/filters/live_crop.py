@@ -48,7 +48,7 @@ class Track:
 
     @property
     def expected(self) -> tuple[Points, Points]:
-        """The box, with its margin, where the animal should be in the next frame."""
+        """Expected box of the animal in the next frame, with its margin."""
         return around(self.low + self.step, self.high + self.step, self.margin)
 
 
@@ -136,7 +136,7 @@ def look(
 
 
 class LiveCrop(EstimatorWrapper):
-    """An estimator that remembers, by camera, where the animal was.
+    """Estimator that keeps the last position of the animal for each camera.
 
     Without a `detector`, whole frames are used until the animal is found; then the
     network gets a window in fewer pixels at the same scale, which saves time. With one,
@@ -233,7 +233,7 @@ class LiveCrop(EstimatorWrapper):
         return same_scale(low, high, image.shape, fitting, track.grown)
 
     def _whole(self, images: Sequence[Image]) -> list[ImageWindow]:
-        """Return windows for frames in which the animal must be found first."""
+        """Return windows for frames in which the animal must be detected first."""
         fitting = self.estimator.model.fitting
         windows = [whole(image.shape, fitting) for image in images]
         if self._detector is None or not images:

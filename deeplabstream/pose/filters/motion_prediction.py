@@ -81,7 +81,7 @@ def _motion(gone_s: float) -> Matrix:
 
 
 def _noise(gone_s: float) -> Matrix:
-    """Return the process noise over a time that is short beside a manoeuvre, (3, 3)."""
+    """Return the process noise over a time much shorter than a manoeuvre, (3, 3)."""
     t = min(gone_s, MANOEUVRE_S)
     q = 2 * ACCELERATION**2 / MANOEUVRE_S
     return q * np.array(

@@ -32,7 +32,7 @@ _ADVICE = {
         "--animals 2"
     ),
 }
-"""How a network is exported, by a file of its folder."""
+"""Instructions for exporting a network, by a file of its folder."""
 _PROJECTS = (
     "dlc-models-pytorch/*/*/train/pytorch_config.yaml",
     "dlc-models/*/*/train/pose_cfg.yaml",
@@ -41,7 +41,7 @@ _PROJECTS = (
 
 
 def export_advice(source: Path) -> str:
-    """Return how a network is exported where it was trained; empty: it can be imported."""
+    """Return instructions for exporting a network; empty: it can be imported."""
     if source.suffix.lower() == ".onnx":
         return ""
     folder = source if source.is_dir() else source.parent
@@ -70,5 +70,5 @@ def export_advice(source: Path) -> str:
 
 
 def project_networks(source: Path) -> list[Path]:
-    """Return the folders of the networks of a DeepLabCut project; empty: it is none."""
+    """Return the network folders of a DeepLabCut project; empty: it is not a project."""
     return [file.parent for pattern in _PROJECTS for file in source.glob(pattern)]

@@ -1,4 +1,4 @@
-"""Operations put before and after a foreign network's own, in one ONNX graph."""
+"""Operations added before and after a foreign network in one ONNX graph."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from deeplabstream.pose.importers.network_description import (
 from deeplabstream.pose.runtimes.compute_packages import package
 
 OLDEST = 13
-"""Oldest operator set that has the added operations."""
+"""Oldest operator set with the added operations."""
 GREY = (0.114, 0.587, 0.299)
-"""Of blue, green and red, as OpenCV has it."""
+"""Weights of blue, green and red, as in OpenCV."""
 
 HALF = 0.5005
 """Added before rounding down: the grey of integer blue, green and red is then never close
@@ -66,7 +66,7 @@ def give_shape(model: Any, shape: Sequence[int]) -> bytes:
 
 
 def load_graph(network: Path) -> Any:
-    """Return the ONNX file's content; ModelError when it is none, or damaged."""
+    """Return the ONNX file's content; ModelError: it is not ONNX, or damaged."""
     onnx = onnx_package()
     try:
         model = onnx.load(str(network))
@@ -99,7 +99,7 @@ def _finished(
 
 
 def _prune(graph: Any) -> None:
-    """Drop operations, and weights, that nothing of the output comes from.
+    """Remove operations and weights on which the output does not depend.
 
     Subgraphs may use any value, so a graph with subgraphs is not changed.
     """
@@ -119,7 +119,7 @@ def _prune(graph: Any) -> None:
 
 
 class _Building:
-    """A graph that grows at both ends."""
+    """Builder of a graph with operations before and after a network."""
 
     def __init__(self, graph: Any, outputs: list[str], network: str) -> None:
         self.graph = graph
@@ -128,7 +128,7 @@ class _Building:
         self.count = 0
 
     def before(self, first: Any, description: NetworkDescription) -> None:
-        """Put the preparation of images before the network's own operations."""
+        """Add the preparation of images before the network's operations."""
         own, theirs = description.input, list(self.graph.node)
         del self.graph.node[:]
         x = self.add("Cast", ["images"], to=1)
@@ -153,7 +153,7 @@ class _Building:
         self.graph.node.extend(theirs)
 
     def after(self, description: NetworkDescription) -> str:
-        """Put the arrangement of the output behind; return its name."""
+        """Add the arrangement of the output after the network; return its name."""
         parts = len(description.bodyparts)
         if it := description.offsets:
             scores = self.channels_first(self.named(it.scores), it.layout)
@@ -202,7 +202,7 @@ class _Building:
     def with_fields(
         self, maps: list[str], description: NetworkDescription, layout: str, stride: int
     ) -> str:
-        """Return maps one after the other, and behind them the fields, if any.
+        """Concatenate the maps, followed by the fields, if any.
 
         Fields with cells of another size are resized, linearly: cell 0 stays in place.
         """
@@ -221,7 +221,7 @@ class _Building:
         return maps[0] if len(maps) == 1 else self.add("Concat", maps, axis=1)
 
     def shaped(self, name: str, shape: list[int]) -> str:
-        """Return it in another shape."""
+        """Add a reshape; return the name of its output."""
         return self.add("Reshape", [name, self.hold(np.array(shape, np.int64))])
 
     def named(self, name: str) -> str:
@@ -235,7 +235,7 @@ class _Building:
         return self.add("Cast", [output], to=1)
 
     def channels_first(self, name: str, layout: str) -> str:
-        """Return it with channels first."""
+        """Add a transpose to channels first; return the name of its output."""
         if layout == "NCHW":
             return name
         return self.add("Transpose", [name], perm=[0, 3, 1, 2])
@@ -251,7 +251,7 @@ class _Building:
         return result
 
     def hold(self, values: Any) -> str:
-        """Keep numbers in the graph; return their name."""
+        """Add constants to the graph; return their name."""
         self.count += 1
         name = f"ours/held{self.count}"
         self.graph.initializer.append(

@@ -195,12 +195,12 @@ class NetworkDescription(pydantic.BaseModel):
     the network takes n consecutive images and gives the output of each."""
     threshold: float = pydantic.Field(0.5, ge=0, le=1)
     pictures: Literal["own", "drawn"] = "drawn"
-    """Content of the reference's frames; `own`: of the kind that it was trained on."""
+    """Content of the reference's frames; `own`: similar to the training images."""
     left_out: list[str] = []
     """Body parts of the original that are not imported."""
     licence: str = ""
     source: str = ""
-    """Where it is from, in words."""
+    """Description of its origin."""
 
     @pydantic.model_validator(mode="before")
     @classmethod

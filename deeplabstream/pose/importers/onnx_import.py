@@ -1,4 +1,4 @@
-"""A foreign ONNX network, described by a short file, made into a model folder.
+"""Import of a foreign ONNX network with a description file as a model folder.
 
 The preparation of an image, and the conversion of the output, become part of the
 graph: the folder's `network.onnx` takes the images of a camera.
@@ -32,7 +32,7 @@ from deeplabstream.pose.model.model_folder import (
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
 
 MOST = 1e-3
-"""What any value of the imported network may differ by from the original's."""
+"""Largest difference of any output value from the original network's."""
 
 
 def import_onnx(
@@ -123,7 +123,7 @@ def check(
     images: NDArray[np.uint8],
     theirs: NDArray[np.float32],
 ) -> None:
-    """Run the imported one too, on two at once too; ModelError when they differ."""
+    """Run the imported network, also on two images at once; ModelError: the outputs differ."""
     imported = OnnxNetwork(model, "cpu", 0)
     for count in (1, 2) if model.frames == 1 else (len(images),):
         try:

@@ -1,4 +1,4 @@
-"""A foreign network's own output, with input and output converted by numpy alone.
+"""Output of the original foreign network, with input and output converted by numpy alone.
 
 The imported network is compared with it.
 """
@@ -21,7 +21,7 @@ from deeplabstream.pose.importers.network_description import (
 from deeplabstream.pose.runtimes.compute_packages import package
 
 MEMORY_GB = 4
-"""Memory that a foreign network may take: a file of some bytes can ask for any amount."""
+"""Memory limit for a foreign network, because a small file can request any amount."""
 _KINDS: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
     "tensor(float16)": np.float16,
@@ -103,7 +103,7 @@ def _limit_memory() -> None:
 
 
 def is_too_large(error: Exception) -> bool:
-    """Return whether ONNX Runtime refused memory: `MEMORY_GB`, or a tensor above 4 GiB."""
+    """Return whether ONNX Runtime failed to allocate: `MEMORY_GB`, or a tensor above 4 GiB."""
     return any(text in str(error) for text in _REFUSALS)
 
 

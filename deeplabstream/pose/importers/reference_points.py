@@ -1,4 +1,4 @@
-"""Frames, and the points that the program which trained a network finds in them.
+"""Reference points: frames, and the points that the original program finds in them.
 
 A script of `pose/importers/scripts` makes both in that program's own environment: frames of
 several sizes, and its final points in their pixels. The imported network is compared from
@@ -26,10 +26,9 @@ REFERENCE = "reference.npz"
 TOLERANCE_PX = 0.5
 """Largest distance to the original's point, in pixels of the network's input."""
 TIED = 0.02
-"""A map has tied peaks where a change of its values by up to this share of each makes
-another peak the highest."""
+"""Peaks are tied if changing each value by up to this share makes another peak the highest."""
 TRIES = 16
-"""Random changes that are tried."""
+"""Number of random changes that are tried."""
 MOST_TIED = 20
 """At most one in this number of points, or one, may be a tie, for each size of frames."""
 LEAST_SURE = 0.05
@@ -235,7 +234,7 @@ def _distances(apart: NDArray[np.float32]) -> dict[str, object]:
 def _alternatives(
     model: ModelFolder, network: OnnxNetwork, frames: Sequence[Image], place: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the points (animal, bodypart, 2) in a frame that changed maps give, px.
+    """Yield the points (animal, bodypart, 2) in a frame that result from changed maps, px.
 
     The first are those of the unchanged output, and of other variants of the decoder: the
     other program may group body parts otherwise. Coordinates have no maps: there, pixels of
@@ -280,7 +279,7 @@ def _distance_to_lines(point: NDArray[np.float32], ends: NDArray[np.float32]) ->
 
 
 def read_reference(file: Path, description: NetworkDescription) -> Reference:
-    """Return what the file holds; nothing is unpickled. ModelError gives the reason."""
+    """Return the content of the file; nothing is unpickled. ModelError: it is invalid."""
     try:
         held = read_arrays(file)
         if "pictures" in held and "frame0" not in held:

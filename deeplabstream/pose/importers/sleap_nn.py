@@ -1,4 +1,4 @@
-"""What `sleap-nn export --format onnx` writes: `model.onnx` and `export_metadata.json`.
+"""Import of networks exported by SLEAP-NN: `model.onnx` and `export_metadata.json`.
 
 SLEAP-NN puts the search for peaks into the network, and finds whole cells. Networks of
 a single animal are cut before it: the confidence maps are read between cells, as
@@ -42,11 +42,11 @@ from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 
 NETWORK = "model.onnx"
 SIGMA = 1.5
-"""Of SLEAP-NN's targets, in cells, where its configuration is not there."""
+"""Default width of SLEAP-NN's targets, in cells, without its configuration."""
 CENTROID: Final = 5
 """Cells along a side of the square of SLEAP-NN's integral refinement."""
 FLOOR = 0.2
-"""The lowest peak, where the metadata do not say it."""
+"""Default threshold of peaks, if the metadata have none."""
 
 
 def import_sleap_nn(
@@ -144,7 +144,7 @@ def _described(
 
 
 def _reading_px(description: NetworkDescription, metadata: Metadata) -> float:
-    """Return by how much points differ as they are read otherwise, in input pixels.
+    """Return the difference of points from another decoding, in input pixels.
 
     An exported top-down pair finds whole cells, with both of its networks; the maps of
     others are read as SLEAP-NN reads them.
@@ -155,13 +155,13 @@ def _reading_px(description: NetworkDescription, metadata: Metadata) -> float:
 
 
 def _step(metadata: Metadata, source: Path) -> float:
-    """Return what sides of the input are multiples of, in its pixels."""
+    """Return the divisor of the input's sides, in pixels."""
     step = configured(source, "backbone_config", metadata.backbone, "max_stride") or 1
     return step / metadata.input_scale
 
 
 def _prepared(metadata: Metadata, source: Path) -> tuple[int, int] | None:
-    """Return width and height to which SLEAP-NN brings every frame; None: none."""
+    """Return width and height to which SLEAP-NN resizes every frame; None: none."""
     if metadata.model_type == "centered_instance" or not (limit := size_limit(source)):
         return None
     step = _step(metadata, source)
@@ -170,7 +170,7 @@ def _prepared(metadata: Metadata, source: Path) -> tuple[int, int] | None:
 
 
 def _fit(metadata: Metadata, source: Path, size: tuple[int, int]) -> dict[str, Any]:
-    """Return how SLEAP-NN fits frames: within a limit, else it leaves them as they are."""
+    """Return how SLEAP-NN fits frames: within a limit, otherwise unchanged."""
     if metadata.model_type == "centered_instance":
         return {"fit": "native"}
     if (prepared := _prepared(metadata, source)) is None:

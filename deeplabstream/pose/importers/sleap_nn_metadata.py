@@ -1,4 +1,4 @@
-"""Metadata that SLEAP-NN exports with a network: metadata, and how it was trained."""
+"""Metadata of a network exported by SLEAP-NN, and its training configuration."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from deeplabstream.core.errors import ModelError
 METADATA = "export_metadata.json"
 CONFIG = "training_config.yaml"
 CONFIG_OF_CENTROID = "training_config_centroid.yaml"
-"""Of a top-down pair: it sees frames first."""
+"""Training configuration of the centroid network, the first of a top-down pair."""
 
 
 class Metadata(pydantic.BaseModel):
-    """What is used of the metadata."""
+    """The metadata that are used."""
 
     model_type: str
     node_names: list[str] = pydantic.Field(min_length=1)

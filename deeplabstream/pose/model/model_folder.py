@@ -1,4 +1,4 @@
-"""A model folder: a network and all that is needed to use it.
+"""Model folder: a network and all files needed to use it.
 
 `model.json` holds the skeleton, the input size, the decoder, the confidence threshold, and
 how the network was made. `network.onnx` takes uint8 images (n, height, width, 3), BGR,
@@ -36,7 +36,7 @@ NETWORK = "network.onnx"
 IMPORTED = 2
 """Current version of the rules by which networks of other programs are imported."""
 DETECTOR = "detector"
-"""Folder within a model folder: the network that finds the animal for it."""
+"""Sub-folder of a model folder with its detector network."""
 _PIECE = 1 << 20
 """Bytes of weights that are read at once."""
 SIDE = pydantic.Field(ge=16, le=4096)
@@ -145,7 +145,7 @@ class ModelFolder:
 
     @property
     def licence(self) -> str:
-        """Its licence; where none is named, those of the networks that it was made from."""
+        """Its licence; if it has none, those of the networks that it was made from."""
         if own := self.about.get("licence"):
             return str(own)
         made_from = (self.about.get("started_from"), self.about.get("distilled"))
@@ -309,7 +309,7 @@ def _files_of_weights(content: bytes) -> list[str]:
 
     try:
         graph = load_model_from_string(content)
-    except Exception:  # protobuf's errors: it is no ONNX file, and no runtime reads it
+    except Exception:  # protobuf's errors: it is not an ONNX file
         return []
     return sorted(set(_locations(graph)))
 

@@ -195,11 +195,11 @@ def _stand_in(network: str) -> PlaceholderNetwork:
 
 
 CONTEXT = "context"
-"""Within a model folder: the network for several images."""
+"""Sub-folder of a model folder: the network for consecutive images."""
 
 
 def views_of(name: str | Path) -> tuple[str, ...]:
-    """Return the views of a multi-view network; none of any other."""
+    """Return the views of a multi-view network; empty for others."""
     if str(name).strip().split(":")[0] == "stand-in":
         return ()
     folder = find_model(name)

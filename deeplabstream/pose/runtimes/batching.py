@@ -10,7 +10,7 @@ from deeplabstream.pose.estimator import PoseEstimator, WarmsUp
 from deeplabstream.pose.per_camera import own_of
 
 WORTH = 1.5
-"""A batch of two must take less than this multiple of the time of one frame.
+"""Batches are used if two frames take less than this multiple of the time of one.
 
 One after the other, the poses are ready after t and 2 t, 1.5 t on average. As a batch,
 both are ready at the end. No frame is waited for.

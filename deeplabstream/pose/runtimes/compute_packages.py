@@ -13,7 +13,7 @@ def package(name: str, purpose: str) -> Any:
     All code that needs these packages uses this function. ModelError: `purpose` needs the
     package; the message says how to install it.
     """
-    turn_off_telemetry()  # by environment variables: before the import
+    turn_off_telemetry()  # sets environment variables that are read at the import
     try:
         found = import_module(name)
         if name.partition(".")[0] == "onnxruntime":

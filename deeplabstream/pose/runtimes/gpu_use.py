@@ -26,7 +26,7 @@ GPU_RUNTIMES: tuple[Runtime, ...] = (
 )
 _HINT = "`deeplabstream doctor` names the command that helps"
 _remarks: dict[str, str] = {}
-"""By checksum of the network: those that were loaded in this process."""
+"""Remarks by checksum of the network, for networks loaded in this process."""
 
 
 def gpu_remarks() -> tuple[str, ...]:

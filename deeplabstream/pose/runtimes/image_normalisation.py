@@ -1,4 +1,4 @@
-"""Rewriting of a network's first operations, so that they take less time.
+"""Rewriting of a network's first operations to make them faster.
 
 Exported networks transpose a uint8 image, convert it to float, subtract the mean and
 divide by the standard deviation: four passes over the image before the first convolution.
@@ -21,7 +21,7 @@ from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.runtimes.compute_packages import package
 
 _VERSION = 1
-"""Part of the names of cached files: raise it when the rewriting changes."""
+"""Part of the names of cached files; increase it when the rewriting changes."""
 _TO_PLANES = [0, 3, 1, 2]
 """From (n, height, width, channel) to (n, channel, height, width)."""
 

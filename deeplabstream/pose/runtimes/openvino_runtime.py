@@ -13,7 +13,7 @@ from deeplabstream.pose.runtimes.compute_packages import package
 from deeplabstream.pose.runtimes.image_normalisation import rewrite_openvino
 
 _MOST_ADDRESSES = 32
-"""Places of images that are remembered: cameras' rings have a few each."""
+"""Largest number of image addresses with a tensor; camera rings have a few each."""
 
 
 class OpenVinoNetwork:
@@ -97,7 +97,7 @@ class _Compiled:
         self._bound = 0
 
     def read_from(self, images: NDArray[np.uint8]) -> None:
-        """Let the next call read these images, where they are.
+        """Use the memory of these images as the input of the next call.
 
         OpenVINO gets their address and no reference: a camera's shared memory can be
         closed afterwards, and need not be writeable.

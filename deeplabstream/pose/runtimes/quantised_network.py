@@ -27,7 +27,7 @@ class Quantised:
     method: str
     """Calibration method: MinMax or Percentile."""
     pictures: int
-    """Number of images that it was compared on; not those of the calibration."""
+    """Number of images for the comparison, without those of the calibration."""
     median_px: float
     """Distance to the points of the original network, px of the input."""
     p95_px: float
@@ -42,7 +42,7 @@ def save_quantised(model: ModelFolder, record: Quantised) -> None:
 
 
 def check_quantised(model: ModelFolder) -> Path:
-    """Return the file of the int8 network; ModelError when it is missing or of another."""
+    """Return the file of the int8 network; ModelError: missing, or of another network."""
     file = model.path / INT8
     if not file.is_file():
         raise ModelError(

@@ -13,9 +13,9 @@ from deeplabstream.pose.network_estimator import Network, decode_poses
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
 SAMPLE_IMAGES = "pictures.jpg"
-"""File in a model folder: images of the network's input size, one below the other."""
+"""File in a model folder: images of the network's input size, stacked vertically."""
 MOST_MAP = 0.002
-"""Largest difference of any output value, when there are no images of the right kind."""
+"""Largest difference of any output value, when there are no typical images."""
 MOST_OTHERWISE = 0.01
 """Share of points that may be visible for one network and not for the other.
 
@@ -106,7 +106,7 @@ def outputs(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def compare(
     model: ModelFolder, reference: NDArray[np.float32], other: NDArray[np.float32]
 ) -> Difference:
-    """Return how far the poses in one output are from those in the reference's."""
+    """Return the differences of the poses in one output from those in the reference's."""
     if reference.shape != other.shape or not np.isfinite(other).all():
         return Difference(1, 1, np.inf, np.inf, np.inf, 1.0, np.inf)
 

@@ -1,4 +1,4 @@
-"""Selection of the fastest runtime for a network; not of its device or its batch size.
+"""Runtime selection: the fastest runtime for a network, without its device and batch size.
 
 Each installed runtime runs the same images as the reference. One whose poses differ too
 much is refused. The fastest of the others is stored in the user's cache, by the
@@ -106,15 +106,15 @@ _COMPUTE_PACKAGES = (
     *("onnxruntime-gpu", "onnxruntime", "openvino", "onnxruntime-directml"),
     *("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cudnn-cu12"),
 )
-"""A choice holds for their versions: with new CUDA libraries, `auto` measures again."""
+"""Packages whose versions invalidate a choice: with new CUDA libraries, `auto` measures again."""
 WORTH = 0.95
-"""A runtime is taken when it needs less than this share of the reference's time."""
+"""A runtime is chosen when it needs less than this share of the reference's time."""
 _ROUNDS = 3
-"""Turns of each network."""
+"""Number of rounds for each network."""
 SECONDS = 0.4
 """Seconds of measurement for each runtime, at least three calls."""
 PATIENCE_S = 120.0
-"""Seconds until the first measurement must be done; else the reference is taken."""
+"""Time limit of the first measurement; afterwards the reference is used."""
 _SLOW = ("tensorrt",)  # loading takes minutes, so only on request
 
 

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FLOOR = 6.0
-"""Grey levels by which any animal differs from itself: light, shadow, focus."""
+"""Natural variation of an animal in grey levels, caused by light, shadow and focus."""
 ENOUGH = 8
 """Views after which an animal's appearance is known."""
 LONG = 300.0

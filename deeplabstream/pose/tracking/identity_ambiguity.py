@@ -22,9 +22,9 @@ class IdentityAmbiguities:
         self._others = [set(range(animals)) - {n} for n in range(animals)]
         """By animal: the animals with which it may have been swapped."""
         self._since_s = [-np.inf] * animals
-        """By animal: when its ambiguity began."""
+        """Start time of each animal's ambiguity."""
         self._former = list(range(animals))
-        """By animal: its name before the ambiguity."""
+        """Name of each animal before the ambiguity."""
 
     def __bool__(self) -> bool:
         return any(self._others)

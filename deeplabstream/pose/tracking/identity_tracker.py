@@ -40,7 +40,7 @@ animal may reappear on another side."""
 OVERLAP = 0.3
 """Distance from another animal, in lengths, at which that time is 0."""
 COVERING = 0.6
-"""Lengths between the centres of two animals at which one may cover the other."""
+"""Distance between two animals' centres, in lengths, below which one may cover the other."""
 FIRST_CLEAR_SHARE = 0.5
 """Share of an animal that has to be clear of all others for its first name; afterwards
 all of it."""

@@ -21,7 +21,7 @@ def distances(points: Points, others: Points) -> Points:
     """
     away = np.linalg.norm(points[:, None] - others[None], axis=-1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of no common part: NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN without a common part
         return np.asarray(np.nanmean(away, axis=2), np.float32)
 
 

@@ -19,16 +19,16 @@ from deeplabstream.recording.alignment.edge_matching import Matching, match_edge
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats, Ints
 
 MOST_ERROR_S = 0.001
-"""Expected error (95 %) above which a time is not given."""
+"""Expected error (95 %) above which no time is given."""
 EXTRAPOLATE_S = 60.0
-"""How far a segment reaches beyond its first and last edge."""
+"""Time over which a segment extends beyond its first and last edge."""
 _STEP_S = 10.0
 _WALKS = 10.0 ** np.arange(-16, -10)
 """Variances of the drift that are tried, per second; a quartz at room temperature: 1e-16."""
 _GATE = 6.0
 """Standard deviations beyond which a step does not fit."""
 _STEPS_OFF = 3
-"""Steps off in a row that are a jump of the clock, not outliers."""
+"""Number of consecutive outlying steps that indicate a jump of the clock."""
 _LEAST_NOISE_S = 2e-6
 _LEAST_EDGES = 6
 _P95 = 1.96
@@ -254,7 +254,7 @@ def map_clocks(
 
 
 def _apart(segments: list[ClockSegment], run: Edges, used: Ints) -> list[ClockSegment]:
-    """Return segments that do not reach into others.
+    """Return segments trimmed so that they do not overlap.
 
     Where the clock was set between two segments is known only if their parts have spans;
     else neither reaches beyond its own edges towards the other.
@@ -283,7 +283,7 @@ def _apart(segments: list[ClockSegment], run: Edges, used: Ints) -> list[ClockSe
 
 
 def _between(segment: ClockSegment, low: float, high: float) -> ClockSegment:
-    """Return a segment that begins and ends at other times."""
+    """Return a segment with another begin and end."""
     times = segment.times_s[(segment.times_s > low) & (segment.times_s < high)]
     times = np.concatenate([[low], times, [high]])
     return ClockSegment(

@@ -1,4 +1,4 @@
-"""Edge matching: pairs of edges of one TTL line on two clocks, none of them guessed.
+"""Edge matching: pairs of edges of one TTL line on two clocks; ambiguous edges are left out.
 
 The run and the recorder time the same line, each on its own clock. The offset of the clocks
 is unknown, and it drifts; edges are lost on either side, and the clock of the recording may
@@ -39,21 +39,21 @@ _MOST_LIKE = 8
 """Candidates of one triple of edges; intervals with more of them are not distinctive."""
 _MOST_LINES = 200
 _BEYOND_S = 60.0
-"""How far a line is followed beyond its first and last candidate."""
+"""Time over which a line is followed beyond its first and last candidate."""
 _LEAST_EDGES = 6
 _LONG = 36
-"""Values from which the trend of an offset is more than a line."""
+"""Number of values from which the trend of an offset is not fitted as a straight line."""
 _CHANCE_LOG10 = -6.0
 """Decimal logarithm of the largest probability that any line is due to chance."""
 _LEAST_CODES = 3
 _BETTER = 1.5
 """How many times more edges must fit with one polarity than with the other."""
 _SHIFTS, _REACHES = 50, (3, 50)
-"""How many intervals are drawn as shifts, over how many edges at most."""
+"""Number of random intervals used as shifts, and the numbers of edges that they span."""
 _LEAST_SHIFT = 4.0
 """Smallest shift that is tried, in tolerances."""
 _APART_S = 1.0
-"""Edges that are less far apart are one group: by chance, they fit or fail together."""
+"""Edges closer than this form one group, because they fit or fail together by chance."""
 _RIVAL = 0.5
 """Share of the edges that another line must explain to make a stretch ambiguous."""
 
@@ -397,7 +397,7 @@ class _Matcher:
         return Match(run[order], recording[order])
 
     def _is_significant(self, line: Match, kind: str) -> bool:
-        """Return whether so many equal edges are unlikely by chance.
+        """Return whether the number of matching edges is unlikely by chance.
 
         Chernoff's bound of the binomial distribution, times the number of offsets. Without
         barcodes also for the groups of edges, as the edges of a train depend on each other.
@@ -474,7 +474,7 @@ class _Matcher:
     def _without_ambiguous(
         self, lines: Sequence[Match], kind: str, distinctive: float
     ) -> Matching:
-        """Return the lines cut to where no other line explains as many edges."""
+        """Return the lines without the parts where another line explains as many edges."""
         matches, ambiguous = [], []
         for line in lines:
             sure = np.ones(len(line), bool)
@@ -618,7 +618,7 @@ def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
 
 
 def _distinct(lines: Sequence[Match]) -> list[Match]:
-    """Return the lines without those that have most of their pairs from longer ones."""
+    """Return the lines, without those that share most of their pairs with longer ones."""
     kept: list[Match] = []
     for line in lines:
         pairs = {*zip(line.run.tolist(), line.recording.tolist(), strict=True)}
@@ -649,7 +649,7 @@ def _contested(line: Match, rival: Match) -> Bools:
 
 
 def _merged(spans: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Return spans in order, those that overlap as one."""
+    """Return spans in order, with overlapping ones merged."""
     merged: list[tuple[float, float]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

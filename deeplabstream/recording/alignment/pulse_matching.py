@@ -1,4 +1,4 @@
-"""Pulse matching: the numbered exposure pulse of each camera frame, none of them guessed.
+"""Pulse matching: the exposure pulse of each camera frame; ambiguous frames are refused.
 
 Pulses and frames come at the same regular rate, so `edge_matching` can't tell them apart.
 The order decides: each exposure has one slot in the train of pulses. A frame that is missing
@@ -17,30 +17,30 @@ import numpy as np
 from deeplabstream.recording.alignment.sync_signals import Floats, Ints
 
 NO_PULSE, REFUSED = -1, -2
-"""Instead of a pulse's number: the exposure had none; it is not certain which one."""
+"""Values in place of a pulse number: the exposure had no pulse; the match is uncertain."""
 TOO_FEW, AMBIGUOUS, TOO_LATE, UNSTEADY = (
     "too few frames and pulses at the same time",
     "several shifts are possible",
     "the frames fit only with a delay beyond MOST_DELAY_MS",
     "the times of the frames vary by more than a period",
 )
-"""Why a stretch is refused."""
+"""Reasons why a stretch is refused."""
 _UNKNOWN = np.iinfo(np.int64).min
-"""Instead of a slot: it is not certain."""
+"""Value in place of an uncertain slot."""
 EARLY_S = 0.001
-"""By how much a frame may seem earlier than its pulse: an error of the clocks."""
+"""Largest time by which a frame may precede its pulse, because of clock errors."""
 _ON_TIME = 0.3
-"""Periods by which a frame that is on time may be off."""
+"""Largest deviation of a frame on time, in periods."""
 _CONFIRM = 12
-"""Frames that must agree on a loss."""
+"""Number of frames that must confirm a loss."""
 _MOST_PENDING = 240
 _CHANCE = 1e-5
 """Probability that a late frame seems to be on time behind a loss, from which on the first
 frame behind each loss is refused."""
 _FOLLOW = 0.05
-"""Share by which the delay follows a frame."""
+"""Weight of a frame in the running estimate of the delay."""
 _REGULAR = 0.3
-"""Share of a period by which intervals of a regular train may be off."""
+"""Largest deviation of intervals in a regular train, as a share of the period."""
 _LONGEST_HOLE_S = 60.0
 _BLOCKS = 32
 _LEAST_IN_BLOCK = 8
@@ -53,7 +53,7 @@ _LEAST_FRAMES = 24
 
 @dataclass(frozen=True, slots=True)
 class PulseTrain:
-    """Numbered pulses, in order, from when the numbers began to where they end or restart.
+    """Numbered pulses, in order, until the numbers end or restart.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class PulseMatching:
 def match_pulses(
     train: PulseTrain, counts: Ints, times_s: Floats, most_delay_s: float
 ) -> PulseMatching:
-    """Find the pulse of each frame.
+    """Match each frame to the pulse of its exposure.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def _stretches(
 
 
 def _without_collisions(places: Ints) -> Ints:
-    """Return slots that grow from frame to frame; those that do not are `_UNKNOWN`."""
+    """Return strictly increasing slots; the others become `_UNKNOWN`."""
     chosen = np.flatnonzero(places > _UNKNOWN)
     values = places[chosen]
     back = np.flatnonzero(np.diff(values) <= 0)
@@ -294,7 +294,7 @@ def _without_collisions(places: Ints) -> Ints:
 
 
 class _Tracker:
-    """Follows the delay of frames in slots, and finds steps: losses.
+    """Tracks the delay of frames in slots, and detects steps, which are losses.
 
     A frame is on time within `_ON_TIME` of a period. Frames that are not wait (pending) until
     a frame is on time again (they were late), until `_CONFIRM` of them agree on a step
@@ -358,7 +358,7 @@ class _Tracker:
         return steps
 
     def _begin(self, first: int) -> tuple[float, float]:
-        """Return a whole offset, and the delay in slots of frames that are on time."""
+        """Return the integer offset, and the delay in slots of frames on time."""
         # The delay modulo a period: the mode of a histogram on a circle. Late frames are
         # scattered over the period, so they do not move the mode.
         rest = np.array(self._rest[first : first + _MOST_PENDING])
@@ -381,7 +381,7 @@ class _Tracker:
         return float(np.round(level - phase)), phase
 
     def _step(self, pending: list[int], level: float) -> int | None:
-        """Return by how many slots the last frames are later; None: they don't agree."""
+        """Return the delay of the last frames in slots; None: they disagree."""
         off = [self._rest[at] - level for at in pending[-_CONFIRM:]]
         wholes = [round(rest) for rest in off]
         # Late frames show too large a step: the smallest one is that of the frames on time.
@@ -390,7 +390,7 @@ class _Tracker:
         return step if step and sum(agree) >= 0.75 * len(off) else None
 
     def _levels(self, pending: list[int], level: float, step: int) -> list[float]:
-        """Return by how many slots each frame is behind; NaN: not certain.
+        """Return the delay of each frame in slots; NaN: uncertain.
 
         A frame can be late, but not early: it is behind no loss that a later frame is
         before. So the levels are the staircase below the frames. A frame is behind a loss
@@ -427,7 +427,7 @@ def _shift(
     first: int,
     most_delay_s: float,
 ) -> tuple[Stretch, int]:
-    """Return how a stretch was matched, and by how many slots its places are too late."""
+    """Return how a stretch was matched, and the shift of its slots."""
     last = first + len(places) - 1
     known = places > _UNKNOWN
     certain, times = places[known], times_s[known]
@@ -477,7 +477,7 @@ def _is_before(slots: _Slots, train: PulseTrain, places: Ints) -> bool:
 def _clearly_best(
     slots: _Slots, places: Ints, times_s: Floats, shifts: list[int]
 ) -> int | None:
-    """Return the shift with which delays vary least, if no other comes near; None: none.
+    """Return the shift with the least variable delays if it is clearly best; None otherwise.
 
     Costs are those of Student's t with three degrees of freedom, so that late frames count
     little. Their differences are compared block by block, as errors of neighbours depend

@@ -31,7 +31,7 @@ _SPIKEGLX = {
     "imec": ("im", "snsApLfSy"),
     "obx": ("ob", "snsXaDwSy"),
 }
-"""Kinds of files of SpikeGLX: beginning of their keys, and key with the counts of channels."""
+"""File types of SpikeGLX: prefix of their keys, and key with the numbers of channels."""
 _MOST_NAMED = 20
 _LEAST_REGULAR = 0.8
 """Share of regular steps between the times of a line that was sampled."""
@@ -352,7 +352,7 @@ def _is_sampled(times: Floats, high: NDArray[np.bool_]) -> bool:
 
 
 def _changes(times: Floats, high: NDArray[np.bool_]) -> Edges:
-    """Return the edges of a line whose values were recorded when it changed.
+    """Return the edges of a line that was recorded at its changes.
 
     Edges are at their own times. A line that is low at first has no edge there.
     """
@@ -365,7 +365,7 @@ def _changes(times: Floats, high: NDArray[np.bool_]) -> Edges:
 def _sampled(
     path: Path, kind: str, line: str, times: Floats, high: NDArray[np.bool_]
 ) -> RecordedLine:
-    """Return the edges of a line whose samples have times of their own."""
+    """Return the edges of a line whose samples have individual times."""
     steps = np.diff(times)
     if len(times) < 2 or len(times) != len(high):
         raise ValueError(f"{line}: its {len(high)} samples have {len(times)} times")

@@ -27,7 +27,7 @@ from deeplabstream.recording.alignment.sync_signals import Edges
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _LATEST_S = 1e11
-"""Larger times, 3,000 years, are damaged numbers."""
+"""Latest plausible time, 3,000 years; larger ones are damaged numbers."""
 _TIMES = ("time", "timestamp", "second", "sample", "onset")
 _LEVELS = ("level", "state", "value", "rising", "high", "polarity")
 _HIGH, _LOW = (
@@ -226,4 +226,4 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
     "xdf": (".xdf", ".xdfz"),
     "csv": (".csv", ".tsv", ".txt"),
 }
-"""Ends of names by kind."""
+"""Suffixes of file names, by kind."""

@@ -26,7 +26,7 @@ WRAP_S, BAR_S, BARS = 0.01, 0.03, 32
 CODE_S = 6 * WRAP_S + BARS * BAR_S
 CODE_EVERY_S = 5.0
 _EDGE_TOLERANCE_S = 0.004
-"""How far an edge of a code may be from its bar."""
+"""Largest deviation of an edge of a code from its bar."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def export(
     subject: NwbSubject | None = None,
     corrected: bool = False,
 ) -> list[Path]:
-    """Write a run into `PATH/export/`, or another folder; return the files.
+    """Export a run to `PATH/export/`, or another folder; return the files.
 
     DeepLabStreamError gives the reason why the run can't be exported. ExportedBeforeError
     names a file that exists already; then nothing is written. A run that was killed is

@@ -33,7 +33,7 @@ class NwbSubject:
     """
 
     animal: str = ""
-    """Its name or number; empty: the names of the animals in the poses."""
+    """Name or number of the animal; empty: the names of the animals in the poses."""
     species: str = ""
     """Latin name, such as `Mus musculus`."""
     sex: str = ""
@@ -44,7 +44,7 @@ class NwbSubject:
 
     @property
     def missing(self) -> list[str]:
-        """What is not known of species, sex and age."""
+        """Fields among species, sex and age that are not known."""
         return [word for word in ("species", "sex", "age") if not getattr(self, word)]
 
 
@@ -77,7 +77,7 @@ class NwbPoses:
 
     @property
     def origin(self) -> str:
-        """Where the points come from."""
+        """Source of the points."""
         if self.corrections:
             return (
                 f"as the network gave it, with {self.corrections} corrections by hand"

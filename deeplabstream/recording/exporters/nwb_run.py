@@ -385,7 +385,7 @@ def _pulse_events(pulses: "DataFrame") -> Any:
 
 
 _TEXTS: Mapping[str, Any] = {"keep_default_na": False, "na_values": [""]}
-"""How pandas reads an input named NA as a text."""
+"""Arguments with which pandas reads an input named NA as text."""
 
 
 def _add_table(

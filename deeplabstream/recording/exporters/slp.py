@@ -225,7 +225,7 @@ def _save(
     skeleton: Skeleton,
     tracks: Sequence[str],
 ) -> None:
-    """Write all of a labels file but its videos."""
+    """Write a labels file, except its videos."""
     for name, table in (
         ("frames", frames),
         ("instances", instances),
@@ -300,7 +300,7 @@ def _video(video: Path, frames: int, size: tuple[int, int]) -> dict[str, object]
 
 
 def _metadata(skeleton: Skeleton) -> dict[str, object]:
-    """Return names and edges; kinds of edges are written once, then referred to."""
+    """Return names and edges; kinds of edges are written once and then referred to."""
     # SLEAP reads this by jsonpickle: an enumeration in full once, then by its number.
     first = {"py/reduce": [_EDGE, {"py/tuple": [1]}]}
     links = [

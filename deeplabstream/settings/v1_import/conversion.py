@@ -22,7 +22,7 @@ class Imported:
     sentences: tuple[str, ...]
     """Settings that could not be converted, or not exactly."""
     problems: tuple[str, ...]
-    """What has to be corrected before it can be used."""
+    """Problems that must be corrected before the file can be used."""
 
 
 def is_experiment(text: str) -> bool:

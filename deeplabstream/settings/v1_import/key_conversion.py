@@ -35,7 +35,7 @@ class OldFile:
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Their names, as they stand there."""
+        """Their names, as written in the file."""
         return tuple(self._keys)
 
     def has(self, section: str) -> bool:
@@ -110,7 +110,7 @@ _AS_IT_CAME = {
     "REPEAT_VIDEO": "true",
     "DEBUG": "false",
 }
-"""Values with which keys came, in lower case."""
+"""Default values of old keys, in lower case."""
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Made:
     sentences: list[str] = field(default_factory=list)
     head: list[str] = field(default_factory=list)
     untouched: list[str] = field(default_factory=list)
-    """Keys without a counterpart that still had the value with which they came."""
+    """Keys without a counterpart that still had their default value."""
     _sections: dict[str, list[str]] = field(default_factory=dict)
 
     def put(self, title: str, key: str, word: str, old: Old | None = None) -> None:
@@ -175,6 +175,6 @@ def numbers(word: str) -> list[float]:
 
 
 def format_list(word: str) -> str:
-    """Return a list of names as we write it."""
+    """Return a list of names in the format of the new file."""
     parts = (part.strip(" '\"") for part in word.strip("()[] ").split(","))
     return ", ".join(part for part in parts if part)

@@ -26,10 +26,10 @@ _DEFAULT_SIZE, _DEFAULT_RATE = "640, 480", 30.0
 
 
 class ExperimentFile:
-    """One experiment file on its way into new sections."""
+    """Conversion of one experiment file to new sections."""
 
     def __init__(self, old: OldFile, made: Made, rig: OldFile | None = None) -> None:
-        """`rig` is settings.ini before anything was taken from it."""
+        """Store the files; `rig` is the unconverted settings.ini."""
         self._old, self._made = old, made
         size = rig.take("Streaming", "RESOLUTION") if rig else None
         rate = rig.take("Streaming", "FRAMERATE") if rig else None
@@ -37,7 +37,7 @@ class ExperimentFile:
         self._rate = (numbers(rate.word) if rate else []) or [_DEFAULT_RATE]
 
     def carry(self, name: str) -> None:
-        """Carry everything over, as the experiment `name`."""
+        """Convert all keys, as the experiment `name`."""
         old, made = self._old, self._made
         base = old.take("EXPERIMENT", "BASE")
         who = old.take("EXPERIMENT", "EXPERIMENTER")

@@ -1,4 +1,4 @@
-"""Stimulations of DeepLabStream 1's experiment files: what is an output now."""
+"""Stimulations of DeepLabStream 1's experiment files, which are outputs now."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ _NOT_YET = (
 
 @dataclass(frozen=True)
 class Stimulation:
-    """What an experiment may switch."""
+    """Output of an experiment."""
 
     output: str = ""
     """Its NAME; empty: it could not be converted."""
     removal: str = ""
     on_s: str = ""
-    """How long it was on, as written there; empty: not said."""
+    """On-time as written there; empty: not given."""
     removal_s: str = ""
 
 

@@ -14,7 +14,7 @@ _DEBUG = "the window always shows regions and trigger states"
 
 
 def carry_trigger(old: OldFile, made: Made, name: str, rate: float, image: str) -> str:
-    """Convert the trigger of that class; return its NAME, empty if it can't be.
+    """Convert the trigger of that class; return its NAME, empty if it can't be converted.
 
     `rate` (per second) turns pixels per frame into pixels per second, `image` is the
     image's width, height.

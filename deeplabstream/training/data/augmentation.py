@@ -23,7 +23,7 @@ _PAIRS = (
 _SWAPPED = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
 _SIDES = re.compile("left|right", re.IGNORECASE)
 _INSIDE = re.compile(r"(?<![A-Z])[LR](?![a-z])|(?<![A-Za-z])[lr](?![A-Za-z])")
-"""A letter that may be a side: L and R like the first of a word, l and r alone."""
+"""A letter that may denote a side: L and R at the start of a word, l and r alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Augmentation:
     """Ranges of augmentation. The defaults are for views from above."""
 
     rotation_deg: float = 180.0
-    """Largest rotation, either way."""
+    """Largest rotation in either direction."""
     scale: tuple[float, float] = (0.75, 1.3)
     shift: float = 0.08
     """Standard deviation of a shift, as a share of the sides."""
@@ -148,7 +148,7 @@ def augment_clip(
 
 
 def apply(matrix: NDArray[np.float64], points: Points) -> Points:
-    """Return where `matrix` (2, 3) takes `points` (…, 2)."""
+    """Return `points` (…, 2) transformed by `matrix` (2, 3)."""
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
@@ -204,7 +204,7 @@ def _move(
     background: ImageArray,
     rng: np.random.Generator,
 ) -> tuple[ImageArray, Points]:
-    """Copy-paste augmentation: cut the animal out and put it anywhere on the background."""
+    """Copy-paste augmentation: cut the animal out and paste it anywhere on the background."""
     import cv2
 
     height, width = image.shape[:2]
@@ -266,7 +266,7 @@ def _similarity(
     centre: NDArray[np.floating],
     goal: NDArray[np.floating],
 ) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix that turns and scales, and takes `centre` to `goal`."""
+    """Return the (2, 3) matrix that rotates and scales, and moves `centre` to `goal`."""
     angle = np.radians(turn_deg)
     across, down = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[across, -down], [down, across]])
@@ -316,7 +316,7 @@ def relight(
 
 
 def _gradient(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return light that falls off from one side, 0.6 to 1.2."""
+    """Return a brightness gradient from one side, 0.6 to 1.2."""
     angle = rng.uniform(0, 2 * np.pi)
     steepness = rng.uniform(0, 0.3)
     x = np.linspace(-1, 1, width, dtype=np.float32) * steepness * np.cos(angle)
@@ -325,7 +325,7 @@ def _gradient(height: int, width: int, rng: np.random.Generator) -> NDArray[np.f
 
 
 def _shadow(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return an ellipse of less, sometimes of more light, with a hard or soft edge."""
+    """Return an ellipse that is darker, sometimes brighter, with a hard or soft edge."""
     cx, cy = rng.uniform(0, 1, 2) * [width, height]
     rx, ry = rng.uniform(0.04, 0.35, 2) * width
     x = ((np.arange(width) - cx) / rx).astype(np.float32)

@@ -49,7 +49,7 @@ class Batch:
     scale: tuple[float, float] = (1.0, 1.0)
     """Input pixels per camera pixel in the clip, along x and y."""
     corner: tuple[float, float] = (0.0, 0.0)
-    """Where the clip's input begins in the camera's images, px."""
+    """Origin of the clip's input in the camera's images, px."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same on another device."""

@@ -26,9 +26,9 @@ class CameraLosses:
 
     cameras: tuple[CalibratedCamera, ...]
     scales: tuple[tuple[float, float], ...]
-    """Of each view: input pixels per camera pixel along x and y."""
+    """For each view: input pixels per camera pixel along x and y."""
     pairwise: float | None
-    """Its log_weight; None: left out."""
+    """Its log_weight; None: not used."""
     reprojection: float | None
 
     def in_camera_px(self, points: Tensor) -> Tensor:

@@ -26,9 +26,9 @@ class Clip:
     images: NDArray[np.uint8]
     """(frame, height, width, 3), BGR, changed by `matrix`."""
     matrix: NDArray[np.float64]
-    """(2, 3): where a pixel of the unchanged input is in `images`."""
+    """(2, 3): maps a pixel of the unchanged input to `images`."""
     window: ImageWindow
-    """What part of the video's images the input shows."""
+    """The part of the video's images that the input shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class ClipVideo:
 
     @property
     def frames(self) -> int:
-        """How many frames it has."""
+        """Number of frames."""
         return len(self.reader)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width, px."""
         return self.reader.form.height, self.reader.form.width
 
 
@@ -109,7 +109,7 @@ def draw_clip(
     find: Find | None = None,
     read: Read = read_clip,
 ) -> Clip:
-    """Return `length` frames from anywhere, longer videos more often.
+    """Return `length` frames from a random position; longer videos are drawn more often.
 
     `find` gives the position of the animal in the first and the last frame (cropzoom);
     the whole clip then shows that part of the frames, enlarged. `read` decodes.

@@ -48,17 +48,17 @@ FILE = "CollectedData.csv"
 PROPOSALS = "proposals.csv"
 """Points that networks found in images not yet reviewed; written like labels."""
 UNFINISHED = "unfinished.csv"
-"""Points of images that a user has begun to label and not accepted.
+"""Points that a user has placed in images that are not yet accepted.
 
 An image in both tables has a proposal that a user has changed."""
 UNCERTAIN = "uncertain.csv"
-"""Images to label first, in their order, and the reason of each."""
+"""Images to label first, in their order, with the reason of each."""
 EDGES_FILE = "bones.csv"
 
 
 @dataclass(eq=False)
 class LabelFolder:
-    """The images of a folder `labeled-data/VIDEO/*.png`, and what is known of each.
+    """The images of a folder `labeled-data/VIDEO/*.png`, with their labels and states.
 
     ```text
     without points ── network ──▶ proposed ── user changes ──▶ proposed, edited
@@ -90,7 +90,7 @@ class LabelFolder:
     reasons: dict[str, str] = field(default_factory=dict)
     """Why images are uncertain, by name."""
     first_new: int = 0
-    """Images before it stood in the table of labels, in this order."""
+    """Number of images that the table of labels contains; they come first, in its order."""
     individuals: tuple[str, ...] = ()
     """Names of the animals; empty: one animal without a name."""
     unique: UniqueParts = field(default_factory=UniqueParts)
@@ -98,13 +98,13 @@ class LabelFolder:
     scorers: Mapping[str, str] = field(default_factory=dict)
     """By folder of a DeepLabCut project's video: the scorer of its table, if another."""
     edited: set[int] = field(default_factory=set)
-    """Images in which a user has changed the proposal: they get no other one."""
+    """Images in which a user has changed the proposal, which is therefore kept."""
     tables: dict[Path, dict[Path, bytes]] = field(default_factory=dict)
     """By folder, the content of each table when it was last read or written here."""
 
     @property
     def animals(self) -> int:
-        """Number of animals that an image has at most."""
+        """Largest number of animals in an image."""
         return max(1, len(self.individuals))
 
     @property
@@ -231,7 +231,7 @@ def _add_labelled(content: LabelFolder, labels: Labels) -> None:
 
 
 def _add_waiting(content: LabelFolder, file: Path) -> set[int]:
-    """Add the points of a table of images that are not accepted; return these images.
+    """Add the points of a table of unaccepted images; return these images.
 
     Points that a user has placed stay: `unfinished.csv` is read before `proposals.csv`.
     """
@@ -349,7 +349,7 @@ def _of_project(folder: Path, given: _Names) -> _Known:
 
 
 def _of_folder(folder: Path, given: _Names) -> _Known:
-    """Return what the table of a folder labels and names; a new one what is `given`."""
+    """Return labels and names of a folder's table; for a new one, those of `given`."""
     if not (folder / FILE).exists():
         return None, given, UniqueParts()
     rows = read_rows(folder / FILE)
@@ -388,7 +388,7 @@ def _header_rows(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _is_labelled(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether a table has a row with a point, or a row but no names."""
+    """Return whether a table contains a point, or rows without names."""
     count = _header_rows(rows)
     if len(rows) <= count:
         return False

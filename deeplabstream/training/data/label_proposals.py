@@ -142,7 +142,7 @@ def _waiting(book: LabelBook, bodyparts: Sequence[str]) -> NDArray[np.intp]:
 def _ordered(
     book: LabelBook, image: int, bodyparts: Sequence[str], found: Points
 ) -> Points:
-    """Return found animals (animal, bodypart, 2) in the order of the frame before.
+    """Return found animals (animal, bodypart, 2) in the order of the previous frame.
 
     With as many animals as the book has: those with the highest confidence come first,
     and are kept.
@@ -169,7 +169,7 @@ def _set_points(
 
 
 def _propose(book: LabelBook, images: NDArray[np.intp]) -> int:
-    """Save the points of images as proposals; return how many there are now."""
+    """Save the points of images as proposals; return the new number of proposals."""
     book.proposed[images] = np.isfinite(book.points[images]).any(axis=(1, 2))
     book.predicted.update(images.tolist())
     book.save_proposals()

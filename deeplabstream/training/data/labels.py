@@ -36,16 +36,16 @@ def hdf5_rows(file: Path) -> list[list[str]]:
 
 
 TOLERANCE_PX = 1.0
-"""A label this far outside of its image was rounded; farther off it is a fault."""
+"""Largest distance outside the image that is attributed to rounding; beyond, it is an error."""
 MOST_PX = 1e9
-"""Larger numbers are damage, and may not fit into 32 bits."""
+"""Largest plausible coordinate; larger ones are damage, and may not fit into 32 bits."""
 VISIBLE = "visible"
 TABLE, LABELED_DATA = "CollectedData", "labeled-data"
-"""How DeepLabCut and Lightning Pose name files of labels, and the folder of images."""
+"""Names of label files and image folders in DeepLabCut and Lightning Pose."""
 _SHOWN = 20
-"""Problems that the text of an error has."""
+"""Most problems that the text of an error lists."""
 APART = ("_new", "_test")
-"""Suffixes of label files beside the one for training, as in Lightning Pose."""
+"""Suffixes of label files with held-out images, as in Lightning Pose."""
 SINGLE = "single"
 """DeepLabCut's name of the owner of points that belong to no animal."""
 
@@ -60,7 +60,7 @@ class LabelsError(DeepLabStreamError):
         super().__init__("\n".join((*self.problems[:_SHOWN], *rest)))
 
     def __reduce__(self) -> tuple[type["LabelsError"], tuple[tuple[str, ...]]]:
-        """Return what rebuilds the error in another process."""
+        """Return the arguments for pickling."""
         return LabelsError, (self.problems,)
 
 
@@ -75,24 +75,24 @@ class Labels:
     """(image, bodypart, 2), px, x right, y down; NaN: not visible there. Of several
     animals one's body parts after the other's: (image, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
-    """(image, bodypart); False: nothing is said about it, nothing is learned."""
+    """(image, bodypart); False: unknown, and not used for training."""
     names: tuple[str, ...]
-    """The images as the file calls them, for tables of results."""
+    """Names of the images in the file, for tables of results."""
     root: Path
     """The folder that these names are relative to."""
     animals: int = 1
-    """The most that are labelled in an image; training ignores which is which."""
+    """Largest number of animals in an image; training ignores their identity."""
     individuals: tuple[str, ...] = ()
     """Names of the animals; empty: the table has no row `individuals`."""
     left_out: tuple[str, ...] = ()
     """Body parts that belong to no animal; they are not in `points`."""
     tables: int = 1
-    """Number of files that they are from; `file` is the first of them."""
+    """Number of files that the labels come from; `file` is the first."""
     unlabelled: int = 0
     """Rows without any point that were left out."""
 
     def of_images(self, rows: Sequence[int]) -> "Labels":
-        """Return the labels of some images, by their places."""
+        """Return the labels of some images, by index."""
         at = list(rows)
         return replace(
             self,
@@ -189,7 +189,7 @@ def read_labels(
 
 
 def read_rows(file: Path) -> list[list[str]]:
-    """Return the rows of a CSV or HDF5 table, without empty ones; LabelsError: it is none."""
+    """Return the rows of a CSV or HDF5 table, without empty ones; LabelsError: not a table."""
     try:
         if file.suffix == ".h5":
             return hdf5_rows(file)
@@ -223,7 +223,7 @@ def _points(
 
 
 def _number(cell: str) -> float:
-    """Return the number of a cell, NaN of an empty one; ValueError: it has none."""
+    """Return the number in a cell, NaN if it is empty; ValueError: it is not a number."""
     try:
         return float(cell) if cell.strip() else np.nan
     except ValueError:
@@ -233,7 +233,7 @@ def _number(cell: str) -> float:
 def _faults(
     where: str, image: Path, bodyparts: Sequence[str], xy: NDArray[np.float32]
 ) -> list[str]:
-    """Return the faults of an image and of the points (bodypart, 2) in it."""
+    """Return the errors of an image and of the points (bodypart, 2) in it."""
     if not image.is_file():
         return [f"{where}: there is no image {image}"]
     size = image_size(image)

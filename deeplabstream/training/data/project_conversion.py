@@ -61,7 +61,7 @@ THEIRS: dict[str, Any] = {
         "confidence_thresh_for_vid": 0.9,
     },
 }  # fmt: skip
-"""Groups in its files; `losses_to_use=[temporal]` then needs nothing else."""
+"""Default sections of a Lightning Pose file; `losses_to_use=[temporal]` needs no others."""
 _DEEPLABCUT: dict[str, Any] = {
     "start": 0, "stop": 1, "numframes2pick": 20,
     "skeleton_color": "black", "pcutoff": 0.6, "dotsize": 12, "alphavalue": 0.7,

@@ -103,7 +103,7 @@ def _sleap_file(path: Path) -> Path | None:
 
 
 def _dlc_project(folder: Path) -> tuple[Path | None, str]:
-    """Return the DeepLabCut project that a folder is, or is a part of, and the video."""
+    """Return the DeepLabCut project of a folder or its parent, and the video."""
     inside = folder.resolve()
     if (
         inside.parent.name == LABELED_DATA
@@ -180,7 +180,7 @@ def find_videos(folder: Path) -> tuple[Path, ...]:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """Return the mapping of a YAML file; LabelsError: the file has none, or can't be read."""
+    """Return the mapping in a YAML file; LabelsError: it has none, or can't be read."""
     import yaml
 
     try:
@@ -340,7 +340,7 @@ def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
 def arranged(
     labels: Labels, bodyparts: Sequence[str], individuals: Sequence[str], animals: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return points and what is known of labels in another order.
+    """Return points and their known flags in another order of body parts.
 
     Animals are placed by name, or in their order where `individuals` lack a name.
 

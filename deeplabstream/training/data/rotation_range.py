@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.augmentation import mirrored
 
 FEWEST = 20
-"""Poses of three points or more; with fewer, all rotations and mirroring are allowed."""
+"""Fewest poses of three points or more; with fewer, all rotations and mirroring are allowed."""
 ALL_ROUND_DEG = 60.0
 """Where poses are rotated further than this from the mean, any rotation is allowed."""
 LEAST_DEG = 15.0
@@ -72,14 +72,14 @@ def turns_and_mirror(
 
 
 def _turn(pose: Shape, mean: Shape) -> float:
-    """Return by how much `pose` has to be turned to lie best on `mean`, rad."""
+    """Return the rotation that aligns `pose` best with `mean`, rad."""
     both = np.isfinite(pose) & np.isfinite(mean)
     own, its = _around_middle(pose, both), _around_middle(mean, both)
     return float(np.angle(np.vdot(own[both], its[both])))
 
 
 def _onto(mean: Shape, pose: Shape, turn: float) -> Shape:
-    """Return `pose` turned, as large as `mean` and where it is."""
+    """Return `pose` aligned with `mean` in rotation, size and position."""
     both = np.isfinite(pose) & np.isfinite(mean)
     own, its = _around_middle(pose, both), _around_middle(mean, both)
     size = float(np.linalg.norm(own[both]))
@@ -88,7 +88,7 @@ def _onto(mean: Shape, pose: Shape, turn: float) -> Shape:
 
 
 def _misfit(pose: Shape, mean: Shape) -> float:
-    """Return how far `pose` is from `mean`, as a share of its size."""
+    """Return the distance of `pose` from `mean`, as a share of its size."""
     both = np.isfinite(pose) & np.isfinite(mean)
     size = float(np.linalg.norm(_around_middle(mean, both)[both]))
     return float(np.linalg.norm((pose - mean)[both])) / max(size, 1e-9)

@@ -13,7 +13,7 @@ from deeplabstream.training.data.label_files import write_labels
 
 SCORER = "arena"
 CANDIDATES = 10
-"""Random moments; the one with the animals nearest to each other is drawn."""
+"""Number of random times; the one with the closest animals is drawn."""
 
 
 def draw_labels(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 USER = 0
 """The kind of instance that was labelled by hand."""
 SINCE_CENTRES = 1.1
-"""Before this format, pixel centres lay at halves."""
+"""Format version from which pixel centres are at whole numbers; before, at halves."""
 SINCE_ORDER = 1.4
 """From this format on, `channel_order` declares the colours of encoded images."""
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
@@ -180,7 +180,7 @@ def _labelled(
 
 
 def centre_shift(content: "h5py.File") -> float:
-    """Return what is subtracted from positions: pixel centres once lay at halves."""
+    """Return the offset to subtract: pixel centres were at halves in old files."""
     return 0.5 if _version(content) < SINCE_CENTRES else 0.0
 
 
@@ -206,7 +206,7 @@ def _images(
     frames: Sequence[int],
     videos: list[Path],
 ) -> Iterator[tuple[int, Image]]:
-    """Yield the images of a video's frames: embedded ones, else of what the file names.
+    """Yield the images of a video's frames, either embedded or from the files that it names.
 
     A video file that they are decoded from is added to `videos`.
     """
@@ -246,7 +246,7 @@ def _embedded(group: "h5py.Group", index: int, place: int, version: float) -> Im
 
 
 def _reversed(image: Image) -> Image:
-    """Return an image of three channels with these in reverse order."""
+    """Return an image with its three channels in reverse order."""
     return image[..., ::-1] if image.ndim == 3 and image.shape[2] == 3 else image
 
 
@@ -397,7 +397,7 @@ def _write(
     rows: list[list[object]],
     individuals: Sequence[str],
 ) -> None:
-    """Write the table; without names, which animal is which in an image is not known."""
+    """Write the table; without names, the identity of animals is unknown."""
     own = 2 * len(skeleton.bodyparts)
     animals = max(len(row) - 1 for row in rows) // own
     columns = own * animals

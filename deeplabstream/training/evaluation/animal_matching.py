@@ -30,7 +30,7 @@ class Counted:
     """Animals that the network predicts, correct or not."""
 
     def of(self, images: Sequence[bool] | Mask) -> "Counted":
-        """Return those of some images."""
+        """Return the counts of some images."""
         some = np.asarray(images, np.bool_)
         return Counted(self.labelled[some], self.found[some], self.predicted[some])
 
@@ -59,7 +59,7 @@ class Matched:
     counted: Counted
     near_px: float
     rows: Counts
-    """(image, animal): the row of each predicted animal; -1: it has none."""
+    """(image, animal): row of each predicted animal; -1: none."""
     right: Mask
     """(image, animal): whether it is the labelled animal of that row."""
 

@@ -1,4 +1,4 @@
-"""Comparison of a new network with the present one, on images that neither learned from."""
+"""Comparison of a new network with the present one, on images that neither was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class NetworkComparison:
 
     @property
     def verdict(self) -> str:
-        """Which one is better, in a sentence."""
+        """The better network, as a sentence."""
         low, high = self.difference_px
         interval = f" (95 % interval of the difference {low:+.2f} to {high:+.2f} px)"
         if self.images < FEWEST:
@@ -70,7 +70,7 @@ def compare(
     runtime: str = "auto",
     threads: int = 0,
 ) -> NetworkComparison:
-    """Return the errors of two networks in labelled images that neither learned from.
+    """Return the errors of two networks in labelled images that neither was trained on.
 
     What a network learned from is in its `predictions.csv`, and in its `model.json` what
     its start network did; one without these did not learn from these images. LabelsError:

@@ -67,7 +67,7 @@ def calibrated(
     within_px: float,
     clips: Sequence[str],
 ) -> tuple[ConfidenceScale | None, Points]:
-    """Return the scale, and confidences calibrated by scales that did not see their image.
+    """Return the scale, and confidences calibrated by scales fitted without their image.
 
     None, and the confidences as they are, where a scale does not lower the calibration
     error of images that it did not see, or there are too few points. Arrays as in

@@ -204,11 +204,11 @@ class Reliability:
     points: NDArray[np.int64]
     """Number of points with such a confidence."""
     confidence: NDArray[np.float64]
-    """Their mean; NaN where there are none."""
+    """Mean confidence of these points; NaN: there are none."""
     right: NDArray[np.float64]
-    """Share of them that was right."""
+    """Share of correct points."""
     radius_px: float
-    """A point is right within this distance."""
+    """Distance within which a point is correct."""
 
     def error(self) -> float:
         """Return the expected calibration error, 0 to 1."""
@@ -287,6 +287,6 @@ def choose_threshold(
 
 
 def rounded(values: dict[str, object]) -> dict[str, object]:
-    """Return figures that JSON can hold: short, and None for NaN."""
+    """Return rounded figures for JSON, with None for NaN."""
     short = {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
     return {k: None if v != v else v for k, v in short.items()}

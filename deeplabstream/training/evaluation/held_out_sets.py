@@ -1,4 +1,4 @@
-"""Predictions of images that were set apart, and not trained on."""
+"""Predictions of held-out images, which were not used for training."""
 
 from pathlib import Path
 

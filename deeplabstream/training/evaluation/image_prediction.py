@@ -38,7 +38,7 @@ class ImagePredictions:
         return self.points.reshape(*shape, 2), self.confidence.reshape(shape)
 
     def distance(self, labels: Labels) -> NDArray[np.float32]:
-        """Return (image, bodypart) in px; NaN where there is no such label.
+        """Return (image, bodypart) in px; NaN where the label is missing.
 
         LabelsError when there are several animals: see
         `deeplabstream.training.evaluation.animal_matching`.
@@ -61,7 +61,7 @@ class ImagePredictions:
 
 
 def find_images(path: Path) -> tuple[Path, ...]:
-    """Return the images of a folder, in order, or the one that `path` is."""
+    """Return the images of a folder, in order, or the image at `path`."""
     found = (
         [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES]
         if path.is_dir()
@@ -126,7 +126,7 @@ def together(members: Sequence[ImagePredictions]) -> ImagePredictions:
 
 
 def check_alike(first: ImagePredictions, others: Sequence[ImagePredictions]) -> None:
-    """Raise LabelsError unless all find the same body parts, and as many animals."""
+    """Raise LabelsError unless all networks have the same body parts and number of animals."""
     for other in others:
         if other.bodyparts != first.bodyparts:
             raise LabelsError(

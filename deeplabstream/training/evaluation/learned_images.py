@@ -1,4 +1,4 @@
-"""Images that a network learned: its training images, and those of its start networks.
+"""Training images of a network and of its start networks.
 
 Loads no torch: the window reads it.
 """
@@ -11,13 +11,14 @@ from deeplabstream.pose.model.model_folder import DESCRIPTION, load_model_folder
 from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
 
 LEARNED = "held_out_images_learned"
-"""Entry of `started_from` in `model.json`: held-out images that start networks learned."""
+"""Entry of `started_from` in `model.json`: held-out images that start networks were
+trained on."""
 TRAINED = ("train", "unused")
 """Sets that do not show how a network performs on new images."""
 
 
 def learned_images(folder: Path) -> set[str]:
-    """Return the images that a network, one of an ensemble, or its start network learned.
+    """Return the images that a network, its ensemble or its start network was trained on.
 
     Of a checkpoint of Lightning Pose, the table of its training is read.
     """
@@ -36,7 +37,7 @@ def learned_images(folder: Path) -> set[str]:
 
 
 def learned_before(folder: Path) -> str:
-    """Return a warning about held-out images that a start network learned; empty: none."""
+    """Return a warning about held-out images that a start network was trained on; empty: none."""
     first = next(iter(members(folder)), folder)
     if not (names := _learned_before(first)):
         return ""
@@ -49,7 +50,7 @@ def learned_before(folder: Path) -> str:
 
 
 def _learned_before(folder: Path) -> list[str]:
-    """Return the held-out images that start networks learned, of `model.json`."""
+    """Return the held-out images in `model.json` that start networks were trained on."""
     if not (folder / DESCRIPTION).is_file():
         return []
     about: Any = load_model_folder(folder).about

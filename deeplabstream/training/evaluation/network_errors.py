@@ -111,7 +111,7 @@ def labels_of(
 def _predicted(
     folders: Sequence[Path], labels: Labels, runtime: str, threads: int
 ) -> tuple[list[ImagePredictions], list[PoseEstimator]]:
-    """Return what networks find in the labelled images, and the networks."""
+    """Return the predictions of networks in the labelled images, and the networks."""
     networks = [open_estimator(folder, runtime, threads) for folder in folders]
     found = [
         predict_images(network, labels.images, labels.names) for network in networks
@@ -224,7 +224,7 @@ def _rows(
     NDArray[np.bool_],
     Counted | None,
 ]:
-    """Return points, labels, confidences, what is known, row by row; and the animals."""
+    """Return points, labels, confidences and known flags by row, and the animals."""
     if found.animals == 1:
         truth, _ = beside(found, labels, 1)
         known = known_of(labels, found.bodyparts)
@@ -245,7 +245,7 @@ def _rows(
 def _spread(
     labels: Labels, members: Sequence[ImagePredictions], threshold: float
 ) -> Numbers:
-    """Return (row, bodypart): how far networks are apart, px.
+    """Return (row, bodypart): spread of the networks, px.
 
     Of several animals, of those that they found together; the other rows are NaN.
     """

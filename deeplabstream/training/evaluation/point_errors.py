@@ -65,9 +65,9 @@ class Evidence:
     raw: NDArray[np.float32] | None = None
     """Confidences before calibration; None: not calibrated."""
     animals: int = 1
-    """Rows of each image."""
+    """Number of rows per image."""
     counted: Counted | None = None
-    """Of several animals: how many were found."""
+    """Numbers of animals found; None: one animal."""
     edges: tuple[tuple[int, int], ...] = ()
 
     def of_set(self, name: str) -> NDArray[np.bool_]:
@@ -75,7 +75,7 @@ class Evidence:
         return np.repeat([own == name for own in self.sets], self.animals)
 
     def set_names(self) -> tuple[str, ...]:
-        """Return the sets that there are, training first."""
+        """Return the names of the present sets, training first."""
         return tuple(
             sorted(
                 set(self.sets),
@@ -113,14 +113,14 @@ class Poses:
 
     bodyparts: tuple[str, ...]
     labels: NDArray[np.float32]
-    """(image, bodypart, 2) to learn from."""
+    """(image, bodypart, 2) for the principal components."""
     single: tuple[int, ...]
     """The body parts that make up the pose of a single view."""
     views: tuple[tuple[int, ...], ...] = ()
     """For each view, the same body parts in the same order; empty: one view."""
 
     def errors(self, points: NDArray[np.floating]) -> dict[str, Numbers]:
-        """Return by measure (row, bodypart): how far points are from a pose that occurs, px.
+        """Return the errors (row, bodypart) by measure: distances to a plausible pose, px.
 
         A measure for which there are too few labels is left out.
         """
@@ -167,7 +167,7 @@ def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
 
 
 def video_rows(video: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:
-    """Yield the same of a video, with its name as the set."""
+    """Yield the same rows for a video, with its name as the set."""
     for measure, values in video.measures.items():
         yield from _rows(video.name, video.bodyparts, measure, values, within)
 

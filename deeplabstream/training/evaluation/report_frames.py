@@ -13,7 +13,7 @@ from deeplabstream.training.evaluation.animal_matching import LEAST_PARTS
 from deeplabstream.training.evaluation.point_errors import MEASURES, Evidence
 
 LONGEST = 480
-"""px of an embedded image's longer side, at most."""
+"""Longest side of an embedded image, px."""
 QUALITY = 75
 FOUND, MISSED, WRONG = "#fff", "#ff3b30", "#ffd60a"
 LINES = (
@@ -131,5 +131,5 @@ def _embedded(file: Path) -> tuple[int, int, str]:
 
 
 def part_colour(place: int) -> str:
-    """Return the colour of a body part: bright, and far from its neighbours'."""
+    """Return the colour of a body part: bright, and different from its neighbours'."""
     return f"hsl({place * 137.5 % 360:.0f} 95% 60%)"

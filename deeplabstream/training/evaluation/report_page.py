@@ -61,7 +61,7 @@ def write_page(
     within: float = 5.0,
     warning: str = "",
 ) -> None:
-    """Write the report; `within` px count as right (PCK); `warning`: about all errors.
+    """Write the report; points within `within` px are correct (PCK); `warning` concerns all errors.
 
     LabelsError names an image that can't be read any more.
     """

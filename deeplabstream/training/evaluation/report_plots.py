@@ -11,9 +11,9 @@ COLOURS = ("#2166ac", "#b2182b", "#1b7837", "#e08214", "#762a83", "#40004b", "#6
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 28, 44
 FEW = 12
-"""Points of a line that are drawn as dots too: one alone would not be seen."""
+"""Lines with at most this many points also get dots, as one point alone has no line."""
 MOST = 4000
-"""Dots of one series; of more, every n-th is drawn."""
+"""Most dots of one series; from longer ones, every n-th is drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +23,9 @@ class Series:
     name: str
     x: NDArray[np.floating]
     y: NDArray[np.floating]
-    """As many; a pair with NaN is left out."""
+    """Values, one per x; pairs with NaN are left out."""
     line: bool = True
-    """Joined by a line, else dots."""
+    """Whether points are joined by a line; otherwise dots."""
 
 
 def plot(

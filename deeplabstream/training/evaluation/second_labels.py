@@ -32,7 +32,7 @@ class PersonDistance:
     median_px: float
     p95_px: float
     unlike: int
-    """Labels that one person placed, and the other marked as not visible."""
+    """Labels that one person placed and the other marked as not visible."""
 
     @property
     def text(self) -> str:
@@ -58,7 +58,7 @@ class SecondLabels:
     unlike: NDArray[np.bool_]
     """(image, animal, body part): placed by one person, not visible for the other."""
     problems: tuple[str, ...] = ()
-    """Why further tables are not compared."""
+    """Why other tables are not compared."""
 
     def summary(self) -> tuple[PersonDistance, ...]:
         """Return the distances of each body part; NaN where there are none."""
@@ -87,7 +87,7 @@ class SecondLabels:
 
 
 def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | None:
-    """Return how far other persons' labels of the same images are from these.
+    """Return the distances of other persons' labels of the same images from these.
 
     Without `files`, the tables beside `labels` count, `CollectedData_NAME.csv`; those of a
     DeepLabCut project lie in the folder of each video. None: there is none. LabelsError: a
@@ -129,7 +129,7 @@ def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | 
 
 
 def _beside(labels: Labels) -> list[list[Path]]:
-    """Return the tables of other persons, those of one person together."""
+    """Return the tables of other persons, grouped by person."""
     folders = [labels.file.parent, *(image.parent for image in labels.images)]
     found: dict[str, list[Path]] = {}
     for folder in dict.fromkeys(path.resolve() for path in folders):

@@ -63,7 +63,7 @@ import sys, torch
 checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=False)
 torch.save({"state_dict": checkpoint["state_dict"]}, sys.argv[2])
 """
-"""Script for the user to run where Lightning Pose is installed."""
+"""Conversion script for the user to run in an environment with Lightning Pose."""
 
 
 _INERT = (
@@ -75,7 +75,7 @@ _INERT = (
     *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "Boolean", "Float", "Integer")),
     *(f"omegaconf.nodes.{kind}Node" for kind in ("String", "Path", "Enum", "Bytes")),
 )
-"""Classes of the settings beside the tensors; none is created here."""
+"""Classes of the settings stored beside the tensors; they are never instantiated."""
 
 
 class _Nothing:
@@ -96,14 +96,14 @@ class Checkpoint:
     names: tuple[str, ...]
     """The body parts."""
     backbone: str
-    """Lightning Pose's name of it."""
+    """Name of the backbone in Lightning Pose."""
     network: PoseNetwork
     head: bool
-    """Whether the network has its head too: heat map models only."""
+    """Whether the checkpoint includes a head: heat map models only."""
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Return a network of Lightning Pose to start from.
+    """Return a Lightning Pose network as a start network.
 
     `path` is the folder of its training, or a `.ckpt` in it. ModelError when the backbone
     is not available here: its import can be started from.

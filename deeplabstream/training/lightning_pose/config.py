@@ -164,7 +164,7 @@ class PoseConfig(_ConfigSection):
 
 
 def _unused(section: _ConfigSection, place: str) -> Iterator[str]:
-    """Yield the keys below `place` that no field holds."""
+    """Yield the keys below `place` that match no field."""
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, _ConfigSection):

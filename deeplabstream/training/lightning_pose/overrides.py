@@ -40,7 +40,7 @@ def overridden(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str,
 
 
 def _apply(config: dict[str, Any], text: str) -> str | None:
-    """Apply one override to `config`; return the problem, None: it has none."""
+    """Apply one override to `config`; return the problem, or None."""
     import yaml
 
     sign = next((s for s in ("++", "+", "~") if text.startswith(s)), "")
@@ -85,7 +85,7 @@ _ROOT = "LP_ROOT_PATH:"
 
 
 def resolved(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Return `config` with each `${…}` replaced, as far as it can be.
+    """Return `config` with each resolvable `${…}` replaced.
 
     The repository is the path in the environment variable `LP_ROOT_PATH`, or the nearest
     folder above `file` with the rest of the path.

@@ -37,16 +37,16 @@ KNOWN = re.compile(
     r"resnet(18|34|50|101|152)|resnet50_(animal|human|contrastive)\w*|unet|timm:.+"
     r"|efficientnet_(b|lite)[012]|vit_tiny|vit[a-z]*_(dino|sam|imagenet)\w*"
 )
-"""Names of backbones, ours and Lightning Pose's."""
+"""Names of backbones, in this program and in Lightning Pose."""
 TIMM = {
     **{name: name for name in ("resnet18", "resnet34", "resnet50", "resnet101")},
     **{name: name for name in ("resnet152", *(f"efficientnet_b{n}" for n in range(3)))},
     "vits_dinov3": "vit_small_patch16_dinov3.lvd1689m",
     "vitb_dinov3": "vit_base_patch16_dinov3.lvd1689m",
 }
-"""Lightning Pose's names of backbones that timm has and that can be exported: timm's names."""
+"""timm's names of the exportable backbones, by Lightning Pose's names."""
 STILL = replace(NO_CHANGE, light=0.7)
-"""For several views: the geometry between them stays."""
+"""Augmentation of several views, which keeps the geometry between them."""
 ROUND = Augmentation(rotation_deg=180, scale=(0.85, 1.15), mirror=False, light=0.7)
 PIPELINES = {
     "none": NO_CHANGE,
@@ -69,12 +69,12 @@ class TestVideos:
 
 @dataclass(frozen=True, slots=True)
 class PoseProject:
-    """A project's file, read and validated."""
+    """A project's configuration file, read and validated."""
 
     file: Path
     config: PoseConfig
     content: dict[str, Any]
-    """As given, with overrides: the run's `config.yaml`."""
+    """Content of the file with overrides: the run's `config.yaml`."""
     remarks: tuple[str, ...]
     """Differences from Lightning Pose, for the user."""
     start_from: Path | None = None
@@ -296,7 +296,7 @@ def read_pose_project(
     start_from: str | Path | None = None,
     trained: bool = False,
 ) -> PoseProject:
-    """Return the project of a YAML file; LabelsError lists all that is wrong with it.
+    """Return the project of a YAML file; LabelsError lists all problems.
 
     `start_from` stands for the file's `model.checkpoint`; only one of them may be given.
     `trained`: the file is that of a trained network, which needs no weights to start from.

@@ -29,14 +29,14 @@ _EVERY_NS = 1_000_000_000
 
 @dataclass
 class TrainStatusFile:
-    """Writes the file, once a second at most, and calls `then`; can be sent."""
+    """Writes the status file, at most once a second, and calls `then`; can be pickled."""
 
     folder: Path
     steps: int
     then: StepHook
     clock: Clock = field(default_factory=SystemClock)
     pid: int = field(default_factory=os.getpid)
-    """The process that trains; of several, the first."""
+    """Process number of the training; of several processes, the first."""
     _written_ns: int | None = field(default=None, init=False)
     _done: int = field(default=0, init=False)
 

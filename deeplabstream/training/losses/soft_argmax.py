@@ -80,7 +80,7 @@ def _within(padded: Tensor, size: int) -> Tensor:
 
 
 def _slope(weight: Tensor, plane: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
-    """Return (n, 2): how the plane that fits best rises along x and y."""
+    """Return (n, 2): slopes along x and y of the least-squares plane."""
     total = weight.sum(dim=(1, 2)).clamp(min=1e-12)
 
     def mean(values: Tensor) -> Tensor:

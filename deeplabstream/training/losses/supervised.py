@@ -33,7 +33,7 @@ def heatmap_loss(
 
 
 def as_mass(targets: Tensor) -> Tensor:
-    """Return Gaussians scaled to a sum of 1; without one, all cells are equal."""
+    """Return Gaussians scaled to a sum of 1; an empty map becomes uniform."""
     height, width = targets.shape[-2:]
     total = targets.sum(dim=(2, 3), keepdim=True)
     flat = torch.full_like(targets, 1 / (height * width))
@@ -51,7 +51,7 @@ def heatmap_mse(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> T
 
 
 def heatmap_kl(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return Kullback and Leibler's divergence of the target from the prediction.
+    """Return the Kullback-Leibler divergence of the target from the prediction.
 
     What Lightning Pose computes: In kornia's loss the target is the reference
     distribution.
@@ -60,7 +60,7 @@ def heatmap_kl(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Te
 
 
 def heatmap_js(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return Jensen and Shannon's divergence of the two maps."""
+    """Return the Jensen-Shannon divergence of the two maps."""
     p, q = mass + TINY, target + TINY
     middle = (p + q) / 2
     return _mean((_divergence(p, middle) + _divergence(q, middle)) / 2, weight)

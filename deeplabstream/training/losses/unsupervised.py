@@ -128,7 +128,7 @@ def back_to_camera(
     scale: Sequence[float],
     corner: Sequence[float] = (0.0, 0.0),
 ) -> Tensor:
-    """Return where points (…, 2) of changed images were in the camera's own.
+    """Return points (…, 2) of augmented images in the coordinates of the camera images.
 
     `matrix` (2, 3) took the pixels of the network's input to those of the changed image;
     `scale` is input pixels per camera pixel along x and y, `corner` where the input begins

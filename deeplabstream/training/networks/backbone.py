@@ -14,7 +14,7 @@ from deeplabstream.core.errors import ModelError
 
 
 class Backbone(nn.Module):
-    """Gives features of images, the finest first.
+    """Backbone: returns features of images, the finest first.
 
     `forward` takes normalised BGR images (n, 3, height, width) and gives one tensor per
     entry of `strides` (input pixels per cell), with the numbers of `channels`. Sides
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         )
 
     def check_size(self, height: int, width: int) -> None:
-        """Raise ModelError when images of such sides, multiples, are not possible."""
+        """Raise ModelError when the backbone does not accept images of this size."""
 
     def load_imagenet(self) -> None:
         """Load ImageNet weights; ModelError when there are none."""
@@ -57,9 +57,9 @@ class Backbone(nn.Module):
 
 
 GRAPH = "graph:"
-"""Begins the name of a backbone that is the graph of a model folder's network."""
+"""Prefix of the name of a backbone that is the ONNX graph of a model folder."""
 _NO_LAYERS = ("fc.", "classifier.", "head.", "keypoint_head.")
-"""Beginnings of the names of weights in a file that are none of the backbone's."""
+"""Prefixes of weights in a file that do not belong to the backbone."""
 Opener = Callable[[int], Backbone]
 
 

@@ -99,7 +99,7 @@ def _packaged(size: int) -> Path:
 
 
 def _channels(exact: float) -> int:
-    """Return the nearest multiple of 8, never more than a tenth below.
+    """Return the nearest multiple of 8, at most 10 % lower.
 
     >>> [_channels(width * 1.1) for width in (16, 24, 40, 80, 112)]
     [16, 24, 48, 88, 120]

@@ -33,7 +33,7 @@ from deeplabstream.training.networks.torch_plan import (
 
 STRIDES = (4, 8, 16, 32)
 OURS = "ours/"
-"""Begins the names of constants that the import added."""
+"""Prefix of the names of constants that the import added."""
 _ADVICE = "start from another network, or label with it (utils/DistillNetwork.py)"
 _LAYERS = {
     OPERATIONS[name]: (1,) for name in ("Conv", "ConvTranspose", "Gemm", "MatMul")

@@ -12,7 +12,7 @@ Head = Literal["light", "deconvolution", "last"]
 
 
 class LightHead(nn.Module):
-    """Doubles the resolution step by step, and adds the backbone's features of each.
+    """Decoder head: doubles the resolution step by step, and adds the backbone's features at each.
 
     `features` gives (n, channels, height / 4, width / 4), `forward` one map of logits
     per body part from them.

@@ -10,11 +10,11 @@ import contextlib
 import torch
 
 SCORES = {"combined": "product", "center": "centre", "heatmap": "part"}
-"""DeepLabCut's words, and DeepLabStream's."""
+"""Names of scores in DeepLabCut, and in DeepLabStream."""
 
 
 def reading(predictor, model, stride):
-    """Return how points are read, what computes, and its outputs' names."""
+    """Return how points are decoded, the module that computes, and its outputs' names."""
     score = SCORES[predictor.keypoint_score_type]
     how = {"outputs": ["maps"], "stride": int(stride), "score": score}
     how["most"] = int(predictor.num_animals)
@@ -46,7 +46,7 @@ class _Centres(torch.nn.Module):
 
 @contextlib.contextmanager
 def plain_deforming():
-    """Let deformable blocks compute with operations that ONNX has."""
+    """Replace deformable blocks by operations that ONNX has."""
     from deeplabcut.pose_estimation_pytorch.models.modules.conv_block import AdaptBlock
 
     theirs, AdaptBlock.forward = AdaptBlock.forward, _adapted
@@ -57,7 +57,7 @@ def plain_deforming():
 
 
 def _adapted(block, x):
-    """Return what `AdaptBlock` does, its offsets as an affine map of nine places."""
+    """Compute `AdaptBlock`, with offsets as an affine map of nine positions."""
     conv = block.adapt_conv
     height, width = x.shape[2:]
     dilation = conv.dilation[0]

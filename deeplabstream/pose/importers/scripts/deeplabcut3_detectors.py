@@ -12,7 +12,7 @@ import torch
 from package import export, frames_of, loaded, new_folder, other_sizes, save, size_of
 
 CORNERS = ["box left top", "box right bottom"]
-"""What DeepLabStream calls the two points that a box is made of."""
+"""Names of the two corners of a box in DeepLabStream."""
 
 
 @faster_rcnn.nothing_fetched()
@@ -97,7 +97,7 @@ def _of_size(frames, width, height):
 
 
 def normalisation(data):
-    """Return what is done to pixels, 0 to 255, before the network."""
+    """Return the normalisation of pixels, 0 to 255, before the network."""
     inference = data["inference"]
     colour = str(data.get("colormode", "RGB"))
     if inference.get("normalize_images", True):

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 @contextlib.contextmanager
 def nothing_fetched():
-    """Build networks without ImageNet's weights, which the snapshot's replace."""
+    """Build networks without ImageNet weights, which the snapshot's weights replace."""
     from torchvision.models.detection import faster_rcnn
 
     theirs = {name: getattr(faster_rcnn, name) for name in _BACKBONES}
@@ -93,7 +93,7 @@ class DetectorBoxes(torch.nn.Module):
         return (points, sure) if self.most > 1 else (points[:, 0], sure[:, 0])
 
     def _prepared(self, images):
-        """Return images normalised, of torchvision's size, with zeros beside them."""
+        """Return normalised images of torchvision's size, padded with zeros."""
         x = (images - self.mean) / self.std
         x = functional.interpolate(
             x, size=self.size, mode="bilinear", align_corners=False
@@ -101,7 +101,7 @@ class DetectorBoxes(torch.nn.Module):
         return functional.pad(x, self.padding)
 
     def _proposed(self, maps):
-        """Return proposals (n, box, 4), and which of them count (n, box)."""
+        """Return proposals (n, box, 4), and which of them are valid (n, box)."""
         rpn = self.network.rpn
         scores, moved = rpn.head(maps)
         counts = [
@@ -162,7 +162,7 @@ class DetectorBoxes(torch.nn.Module):
         return found
 
     def _clipped(self, boxes):
-        """Return boxes cut off at the image's border."""
+        """Return boxes clipped at the image's border."""
         rows, columns = self.size
         x, y = boxes[..., ::2].clamp(0, columns), boxes[..., 1::2].clamp(0, rows)
         return torch.stack([x, y], dim=-1).flatten(-2)
@@ -174,7 +174,7 @@ def _is_large(boxes, least):
 
 
 def suppressed(boxes, scores, share):
-    """Return (n, box): 1 for boxes (n, box, 4) that no surer one overlaps by more than a share.
+    """Non-maximum suppression of boxes (n, box, 4): return (n, box), 1 for each box that is kept.
 
     Boxes of score (n, box) 0 are 0.
     """
@@ -182,7 +182,7 @@ def suppressed(boxes, scores, share):
 
 
 class _Suppressed(torch.autograd.Function):
-    """Which boxes (n, box, 4) are left of those with scores (n, kind, box) above 0.
+    """Non-maximum suppression, separately for each kind: boxes (n, box, 4), scores (n, kind, box).
 
     Boxes of a kind that overlap a surer one by more than a share are not: (n, kind, box),
     1 or 0.

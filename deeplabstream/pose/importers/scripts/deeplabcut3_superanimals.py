@@ -15,13 +15,13 @@ PAGES = {
     "superanimal_quadruped": f"{_HUB}/mwmathis/DeepLabCutModelZoo-SuperAnimal-Quadruped",
     "superanimal_topviewmouse": f"{_HUB}/mwmathis/DeepLabCutModelZoo-SuperAnimal-TopViewMouse",
 }
-"""Each one's page, which has its licence."""
+"""Web page of each SuperAnimal, with its licence."""
 POSE, DETECTOR = "hrnet_w32", "fasterrcnn_resnet50_fpn_v2"
-"""Networks that are taken where there are several."""
+"""Default networks where there are several."""
 _DETECTORS = ("fasterrcnn", "ssdlite")
-"""How the names of detectors begin."""
+"""Prefixes of detector names."""
 WITHOUT_DETECTOR = "superanimal_humanbody"
-"""Its detector is torchvision's, of any objects."""
+"""The SuperAnimal whose detector is torchvision's, for any objects."""
 
 
 def dataset_of(source):
@@ -79,7 +79,7 @@ def opened(dataset, options):
 
 
 def chosen(requested, offered, usual, what):
-    """Return the requested network, or the usual one, or the first; None: none."""
+    """Return the requested network, or the default, or the first; None: there is none."""
     finds = what == "detector"
     own = [name for name in offered if name.startswith(_DETECTORS) == finds]
     if requested and requested not in own:

@@ -1,4 +1,4 @@
-"""Make a network of DeepLabCut 2 ready for utils/ImportModel.py of DeepLabStream.
+"""Export a network of DeepLabCut 2 for utils/ImportModel.py of DeepLabStream.
 
 First let DeepLabCut export it (`deeplabcut.export_model(config, shuffle=1)`). Then run
 this where TensorFlow is installed, with `pip install tf2onnx`, on the exported folder,
@@ -19,7 +19,7 @@ import numpy as np
 from package import frames_of, native_sizes, new_folder, save, size_of
 
 SCORES, OFFSETS = "part_pred/block4/BiasAdd", "locref_pred/block4/BiasAdd"
-"""How the names of the operations end that give scores, and offsets from cells."""
+"""Suffixes of the operations that compute scores, and offsets from cells."""
 
 
 def main():
@@ -111,7 +111,7 @@ def _only(graph, matches, what):
 
 
 def _run(graph, given, names, frames):
-    """Return what TensorFlow computes for each frame: (1, row, column, channel) each."""
+    """Return TensorFlow's outputs for each frame: (1, row, column, channel) each."""
     import tensorflow as tf
 
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

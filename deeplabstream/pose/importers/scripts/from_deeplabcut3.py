@@ -1,4 +1,4 @@
-r"""Make a network of DeepLabCut 3 ready for utils/ImportModel.py of DeepLabStream.
+r"""Export a network of DeepLabCut 3 for utils/ImportModel.py of DeepLabStream.
 
 Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that holds
 `pytorch_config.yaml` and the snapshots, on one snapshot, or on an exported .pt file:
@@ -98,11 +98,11 @@ def main():
 
 
 _WINDOW = {"fit": "letterbox", "rest": 0, "sampling": "linear", "align": "corner"}
-"""How DeepLabCut brings a window to the size of a top-down network."""
+"""How DeepLabCut fits a window to the size of a top-down network."""
 
 
 def _frames(config, video, width, height):
-    """Return original frames; of a network of windows, such as fill its input."""
+    """Return original frames; for a network of windows, frames that fill its input."""
     if not _top_down(config):
         return frames_of(video, native_sizes(width, height))
     sizes = [
@@ -166,9 +166,7 @@ def _read(source, trust):
 
     config_file = file.parent / "pytorch_config.yaml"
     if not config_file.is_file():
-        sys.exit(
-            f"{file}: beside it there is no {config_file.name}, which says what it is"
-        )
+        sys.exit(f"{file}: {config_file.name}, its configuration, is missing beside it")
     if "model" not in content:
         sys.exit(f"{file} is not a snapshot of DeepLabCut 3")
     with config_file.open(encoding="utf-8") as stream:
@@ -176,7 +174,7 @@ def _read(source, trust):
 
 
 def _best(folder):
-    """Return the snapshot that was the best, else the last one."""
+    """Return the best snapshot, or the last one."""
     found = [f for f in folder.glob("snapshot-*.pt") if "detector" not in f.name]
     if not found:
         sys.exit(f"{folder} has no snapshot-*.pt in it")
@@ -203,7 +201,7 @@ def _size(config, size):
 
 
 def _reading(predictor, model, stride, names):
-    """Return how points are read, what computes, and its outputs' names."""
+    """Return how points are decoded, the module that computes, and its outputs' names."""
     kind = type(predictor).__name__
     if kind == "SimCCPredictor":
         how = {"output": "points", "confidences": "confidences"}
@@ -237,7 +235,7 @@ def _reading(predictor, model, stride, names):
 
 
 def _left(model, predictor, stride):
-    """Return how high the discs that scores were taught still are once smoothed."""
+    """Return the height of the target discs after smoothing."""
     maps = model.heads["bodypart"].target_generator.generators[0]
     reach = maps.dist_thresh / float(stride) / float(predictor.sigma)
     return 1 - math.exp(-(reach**2) / 2)
@@ -245,7 +243,7 @@ def _left(model, predictor, stride):
 
 @contextlib.contextmanager
 def _plain_enlarging():
-    """Let DLCRNet enlarge maps without antialiasing, which ONNX has not.
+    """Disable antialiasing in DLCRNet's upsampling, which ONNX lacks.
 
     It is of no effect where maps grow, and its maps grow by a cell or two.
     """

@@ -1,4 +1,4 @@
-"""Make a model of Lightning Pose ready for utils/ImportModel.py of DeepLabStream.
+"""Export a model of Lightning Pose for utils/ImportModel.py of DeepLabStream.
 
 Run where Lightning Pose is installed, with `pip install onnx`, on the model's folder,
 which holds `config.yaml` and the checkpoint:
@@ -109,7 +109,7 @@ def _loaded(folder, config):
 
 
 class _OneFrame(torch.nn.Module):
-    """A context model's head that needs no context."""
+    """Single-frame head of a context model."""
 
     def __init__(self, tracker):
         super().__init__()

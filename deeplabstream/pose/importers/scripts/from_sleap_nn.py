@@ -1,4 +1,4 @@
-"""Put beside a network that SLEAP-NN exported where SLEAP-NN itself sees body parts.
+"""Write SLEAP-NN's own points as a reference beside a network that it exported.
 
 Run where SLEAP-NN is installed, on the folder that `sleap-nn export` wrote, with the
 folders of the models that it was made of:

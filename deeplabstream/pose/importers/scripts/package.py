@@ -1,4 +1,4 @@
-"""The folder that every script here writes, and that utils/ImportModel.py takes.
+"""Folder that every script here writes, and that utils/ImportModel.py reads.
 
 `network.onnx`, `description.json` (inputs and outputs of the network) and
 `reference.npz`: frames of several sizes, (height, width, 3), BGR, and the points that the
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 COUNT = 12
-"""Frames that go into a reference."""
+"""Number of frames in a reference."""
 
 
 def frames_of(video, sizes, whole=False):
@@ -44,7 +44,7 @@ def frames_of(video, sizes, whole=False):
 
 
 def following(video, size):
-    """Return frames that follow each other: the first of a video, else drawn ones."""
+    """Return consecutive frames: the first of a video, or drawn ones."""
     if video is None:
         return frames_of(None, [size])
     import cv2
@@ -109,7 +109,7 @@ def save_reference(folder, frames, points, confidences):
 
 
 def licence_beside(source):
-    """Return the licence that the README beside a network names, in words, or ''.
+    """Return the licence in the README beside a network, or ''.
 
     Or MODELCARD.md; the licence is `license:` in its first lines, or the text under a
     heading with that word.
@@ -130,7 +130,7 @@ def licence_beside(source):
 
 
 def new_folder(path):
-    """Return the folder, made; it must not hold a whole network already."""
+    """Create and return the folder; it must not contain a complete network."""
     folder = Path(path)
     if (folder / "description.json").exists():
         raise SystemExit(f"{folder} already contains a network; name a new folder")
@@ -154,7 +154,7 @@ def size_of(text, step=1):
 
 
 def loaded(file, trust=False):
-    """Return what a .pt file holds; nothing in it is run unless it is trusted.
+    """Return the content of a .pt file; its code is run only if it is trusted.
 
     Snapshots of DeepLabCut 3.0.0 hold numpy's numbers beside the weights: these are
     numbers, too.
@@ -177,7 +177,7 @@ def loaded(file, trust=False):
 
 
 def _numbers_of_numpy():
-    """Let torch load numbers of numpy; torch before 2.5 can't.
+    """Allow torch to load numpy numbers, which torch before 2.5 refuses.
 
     Files name the module of the numpy that wrote them, 1 or 2; torch before 2.6 handles
     only that of the current numpy.
