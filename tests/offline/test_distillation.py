@@ -512,7 +512,7 @@ def test_a_video_of_checked_frames_alone_is_a_sentence(
     words = ["--teacher", "arena", "--videos", str(film), "--within", "5", *QUICK]
     words += ["--at-most-ms", "5", "--output", str(tmp_path / "a")]
     assert main([*words, "--check", str(check)]) == 2
-    assert "none is left to label" in capsys.readouterr().err
+    assert "no frame is left to label" in capsys.readouterr().err
 
 
 def test_videos_of_the_same_name_are_refused(

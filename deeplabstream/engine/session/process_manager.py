@@ -57,7 +57,7 @@ GUARD_S, SECOND_GUARD_S = 2.0, 1.0
 SILENT_S = 4.0
 """An engine without a heartbeat for this long is ended, with guards that have not acted."""
 POLLED_S = 1.0
-"""A longer pause between two polls, in which this process was held up, is no silence."""
+"""A longer pause between two polls, in which this process was blocked, is not silence."""
 MAIN = "main process"
 LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
 """Causes of the edges that switch outputs off at the end of a stream."""
