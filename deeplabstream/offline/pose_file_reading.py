@@ -15,6 +15,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.files.pandas_hdf5 import LEVELS, read_hdf5_table
+from deeplabstream.offline.jabs_pose_reading import is_jabs_file, read_jabs_file
 from deeplabstream.offline.sleap_pose_reading import (
     is_analysis_csv,
     is_analysis_file,
@@ -37,14 +38,14 @@ _WHOLE = re.compile(r"\d+(?:\.0*)?")
 
 
 def read_poses(file: Path) -> PoseTable:
-    """Read a table of poses of DeepLabCut, Lightning Pose, SLEAP or this program.
+    """Read a table of poses of DeepLabCut, Lightning Pose, SLEAP, JABS or this program.
 
     Parameters
     ----------
     file : pathlib.Path
         CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or CSV or `.slp` of
-        SLEAP, or a Parquet table. A frame that its first column (of DeepLabCut and Lightning
-        Pose) or its rows (of SLEAP) leave out has no points.
+        SLEAP, a pose file of JABS, or a Parquet table. A frame that its first column (of
+        DeepLabCut and Lightning Pose) or its rows (of SLEAP) leave out has no points.
 
     Returns
     -------
@@ -73,6 +74,8 @@ def read_poses(file: Path) -> PoseTable:
         if ending in (".h5", ".hdf5"):
             if is_analysis_file(file):
                 return read_analysis_file(file)
+            if is_jabs_file(file):
+                return read_jabs_file(file)
             held = read_hdf5_table(file)
             return _deeplabcut(file, held.columns, held.rows, held.values)
         if ending in (".parquet", ".pqt"):

@@ -4,8 +4,8 @@ r"""Make a run folder of a video and poses of another program, for results witho
     python utils/ImportRun.py flies.mp4 flies.slp --to output/flies --mm-per-pixel 0.05
     python utils/ImportRun.py fast.avi fast.csv --to output/fast --fps 500 --group treated
 
-POSES are the CSV or HDF5 of DeepLabCut or Lightning Pose, the .analysis.h5 or .slp of SLEAP,
-or a file that PredictVideos.py wrote. Row n is frame n of the video. The video is linked,
+POSES are the CSV or HDF5 of DeepLabCut or Lightning Pose, .analysis.h5 or .slp of SLEAP, .h5
+of JABS, or a file that PredictVideos.py wrote. Row n is frame n of the video. The video is linked,
 never encoded again; its own time stamps are the times, unless --fps or --times is given.
 docs/results.md describes what can be done with the run.
 """
