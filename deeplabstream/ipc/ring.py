@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Frame, Image, ImageFormat
+from deeplabstream.ipc.shared_memory_cleanup import hold, new_name
 
 _SEQUENCE, _INDEX, _TIME, _ARRIVED, _DEVICE = range(5)
 _PUBLISHED, _PULSE = range(2)
@@ -83,7 +84,7 @@ class RingSpec:
 
 def create_block(size: int) -> "SharedBlock":
     """Make shared memory of `size` bytes; OSError: there is not enough."""
-    block = SharedBlock(create=True, size=size)
+    block = SharedBlock(new_name(), create=True, size=size)
 
     # Linux allocates pages at their first use, and kills the process when none is left. All are
     # allocated here, where the failure is an error with a message.
@@ -100,6 +101,13 @@ def create_block(size: int) -> "SharedBlock":
 
 class SharedBlock(SharedMemory):
     """Shared memory that stays mapped as long as an array refers to it."""
+
+    def __init__(
+        self, name: str | None = None, create: bool = False, size: int = 0
+    ) -> None:
+        """Map it, and hold it as `remove_abandoned` expects."""
+        super().__init__(name, create, size)
+        hold(getattr(self, "_fd", -1))
 
     def __del__(self) -> None:
         """Do nothing, because arrays may still refer to the memory: unmapping it would crash."""

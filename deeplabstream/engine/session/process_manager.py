@@ -37,6 +37,7 @@ from deeplabstream.ipc.journal import (
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe, receive
 from deeplabstream.ipc.ring import FrameRing, RingSpec, create_ring
 from deeplabstream.ipc.semaphore import opened_semaphore
+from deeplabstream.ipc.shared_memory_cleanup import remove_abandoned
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
 
@@ -115,6 +116,7 @@ class ProcessManager:
         self._settled = False
         """Whether the last entry of the journal was written."""
         self._run: Path | None = None
+        remove_abandoned()
         try:
             self.journal = create_journal()
         except OSError as error:
