@@ -136,7 +136,7 @@ class SimulatedCamera(Camera):
 
     @property
     def view(self) -> ArenaView:
-        """What it shows of the arena: see `ArenaCamera`."""
+        """View of the arena: see `ArenaCamera`."""
         return ArenaView(self.shape, self.rate, self.seed, self.shelter)
 
     @property

@@ -32,7 +32,7 @@ _OFF_BY = 0.005
 
 
 def feature(camera: Any, *names: str) -> Any:
-    """Return the first feature that this camera has, None if it has none of them."""
+    """Return the first feature of these names that this camera has; None: it has none."""
     nodes = camera.GetNodeMap()
     for name in names:
         node = nodes.GetNode(name)

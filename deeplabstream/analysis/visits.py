@@ -20,7 +20,7 @@ from deeplabstream.core.regions import Region
 
 @dataclass(frozen=True, slots=True)
 class VisitRules:
-    """What counts as a visit.
+    """Criteria of a visit.
 
     Short visits count as outside, short absences as inside; the absences are closed first.
     """

@@ -123,7 +123,7 @@ class Circle(Region):
         return Ellipse(self.x, self.y, self.r, self.r).outline()
 
     def depth(self, x: float, y: float) -> float:
-        """Return how far inside the border it lies."""
+        """Return the signed distance to the border, positive inside."""
         return self.r - hypot(x - self.x, y - self.y)
 
     def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -131,7 +131,7 @@ class Circle(Region):
         return self.depths(points) >= 0
 
     def depths(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return how far inside the border each point (n, 2) lies."""
+        """Return the signed distance of each point (n, 2) to the border, positive inside."""
         return self.r - _distances(points, self.x, self.y)
 
 
@@ -159,7 +159,7 @@ class Ring(Region):
         return np.vstack([outer, outer[:1], inner[:1], inner[::-1]])
 
     def depth(self, x: float, y: float) -> float:
-        """Return how far from the nearer of its circles it lies."""
+        """Return the signed distance to the nearer circle."""
         away = hypot(x - self.x, y - self.y)
         return min(away - self.r1, self.r2 - away)
 
@@ -168,7 +168,7 @@ class Ring(Region):
         return self.depths(points) >= 0
 
     def depths(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return how far from the nearer of its circles each point (n, 2) lies."""
+        """Return the signed distance of each point (n, 2) to the nearer circle."""
         away = _distances(points, self.x, self.y)
         return np.minimum(away - self.r1, self.r2 - away)
 
@@ -199,7 +199,7 @@ class Rectangle(Region):
         return np.array(corners, np.float64)
 
     def depth(self, x: float, y: float) -> float:
-        """Return how far from the nearest side or corner it lies."""
+        """Return the signed distance to the nearest side or corner."""
         across = min(x - self.x, self.x + self.w - x)
         down = min(y - self.y, self.y + self.h - y)
         if across >= 0 and down >= 0:

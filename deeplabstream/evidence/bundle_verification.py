@@ -73,7 +73,7 @@ class Verification:
     name: str = ""
     """SHA-256 of the manifest."""
     failed: list[str] = field(default_factory=list)
-    """What is wrong; empty: nothing."""
+    """Problems; empty: none."""
     proven: list[str] = field(default_factory=list)
     not_proven: list[str] = field(default_factory=list)
 

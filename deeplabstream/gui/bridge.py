@@ -116,7 +116,7 @@ class Bridge(QObject):
         return [action for action in actions if not runs[action]]
 
     def begin(self) -> None:
-        """Start what is not running yet, in order, each action as soon as it is allowed."""
+        """Start the parts that do not run yet, in order, each as soon as it is allowed."""
         if self.blocked:
             self.failed.emit(self.blocked)
         else:

@@ -1,4 +1,4 @@
-"""Rig claim: tells a second window that a settings file is open in a window already."""
+"""Rig claim: detects that a settings file is already open in another window."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -8,11 +8,11 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 LOOK_S = 0.5
-"""Interval of looks at the parent's number, where no file stands for a process."""
+"""Polling interval of the parent's process number, where no file represents a process."""
 
 
 def wait_for_end_of_parent(parent: BaseProcess) -> None:
-    """Wait until the parent has ended, also while a forked child of it lives.
+    """Wait until the parent has ended, even if a forked child of the parent still runs.
 
     The sentinel of multiprocessing is a pipe: a child that the parent has forked holds it open.
     """

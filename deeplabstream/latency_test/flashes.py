@@ -256,7 +256,7 @@ def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
 
 
 def patch_delays_ms(events: Events) -> list[float]:
-    """Return the times from painting the patch until the photodiode saw it, ms."""
+    """Return the times from painting the patch until the photodiode detected it, ms."""
     return [(seen.began_ns - at.began_ns) / 1e6 for at, seen in events.seen_patches()]
 
 

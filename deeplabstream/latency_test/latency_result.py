@@ -42,7 +42,7 @@ class LatencyResult:
     flashes: Sequence[Flash] = field(repr=False)
     remarks: tuple[str, ...] = ()
     patch_ms: Mapping[str, float] | None = None
-    """From painting the patch until the photodiode saw it, ms; None: there was none."""
+    """From painting the patch until the photodiode detected it, ms; None: no photodiode."""
 
     @property
     def ms(self) -> dict[str, dict[str, float]]:

@@ -463,7 +463,7 @@ class _Measuring:
         )
 
     def _check_light(self, events: Events) -> None:
-        """Raise DeviceError if the photodiode no longer sees the patch."""
+        """Raise DeviceError if the photodiode no longer detects the patch."""
         if len(events.painted) - len(events.flashes) >= _TRIES:
             raise DeviceError(
                 f"pin {self.wiring.photodiode_pin} of the board at {self.wiring.port} saw "

@@ -44,7 +44,7 @@ class FrameUncertainty:
     lack: NDArray[np.float64]
     """(row,) 1 minus the mean confidence of the animals that are found; none: 1."""
     apart_px: NDArray[np.float64] | None = None
-    """(row,) how far the networks of an ensemble differ; None: it is one network."""
+    """(row,) spread of the networks of an ensemble; None: a single network."""
 
     @property
     def spread(self) -> NDArray[np.float64]:

@@ -56,7 +56,7 @@ class VideoIdentityTracker:
 
 
 def is_ambiguous(word: str) -> bool:
-    """Return whether a flag of `Pose.identity` stands for an ambiguous identity."""
+    """Return whether a flag of `Pose.identity` means an ambiguous identity."""
     return word.startswith(AMBIGUOUS)
 
 

@@ -201,7 +201,7 @@ class VideoPoses:
     resumed: int
     """Rows that an earlier, interrupted run computed."""
     identities: VideoIdentityTracker | None = None
-    """Of several animals: the identity tracker, with its counts."""
+    """Identity tracker of several animals, with its counts."""
 
 
 def predict(
@@ -372,7 +372,7 @@ def samples_sha256(video: Path) -> str:
 
 
 def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return (animal, body part, 3): x, y, confidence; NaN for what is not there."""
+    """Return (animal, body part, 3): x, y, confidence; NaN for missing points."""
     values = np.full(shape, np.nan, np.float32)
     if pose is not None:
         if len(pose.points) > shape[0]:

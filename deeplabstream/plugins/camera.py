@@ -104,7 +104,7 @@ MarkSetting = Annotated[CalibrationMark, BeforeValidator(parse_mark)]
 
 @dataclass(frozen=True, slots=True)
 class CapturedFrame:
-    """What the device reports about one frame."""
+    """Data of one captured frame, as reported by the device."""
 
     index: int
     """Number of the exposure at the device, from 0: a gap is a lost frame."""

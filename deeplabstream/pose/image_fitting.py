@@ -46,9 +46,9 @@ class Fitting:
     `linear`: between the four nearest pixels (OpenCV's INTER_LINEAR). `antialias`:
     triangular weights as wide as the pixels of the result (torchvision, Pillow)."""
     align: Align = "centre"
-    """Which points stay where they are when an image is scaled: `centre`: pixels are
-    squares, x becomes (x + 0.5) · scale - 0.5. `corner`: x becomes x · scale, as other
-    programs have it for labels and for points."""
+    """Fixed points of scaling: `centre`: pixels are squares, x becomes (x + 0.5) ·
+    scale - 0.5. `corner`: x becomes x · scale, as other programs have it for labels
+    and for points."""
     area: tuple[int, int] | None = None
     """Rows and columns of the input into which frames are fitted; None: all of it."""
     window: float = 0.0

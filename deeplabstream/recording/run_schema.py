@@ -78,7 +78,7 @@ class TableSchema:
 
     file: str
     rows: str
-    """What a row is."""
+    """Meaning of a row."""
     columns: tuple[Column, ...]
     order: str = ""
     """Column whose values grow from row to row; empty: none."""

@@ -26,7 +26,7 @@ _TAIL = 20_000
 
 @dataclass(frozen=True)
 class RunNotes:
-    """What a user has written about a run."""
+    """Notes of a user about a run."""
 
     notes: str | None = None
     """None: there are no notes."""
@@ -53,7 +53,7 @@ class RunSummary:
     tags: tuple[str, ...]
     cameras: tuple[str, ...]
     repaired: tuple[str, ...]
-    """What was repaired, a sentence each."""
+    """Repairs, one sentence each."""
     excluded: str
     """Why the run is excluded from results; empty: it is not."""
 
@@ -64,7 +64,7 @@ class RunSummary:
 
 
 def summarise(path: Path) -> RunSummary:
-    """Return what `run.json` and `notes.json` say of a run; a damaged file says nothing."""
+    """Return the summary of a run from `run.json` and `notes.json`; damaged files are ignored."""
     read = _read(path / "run.json")
     facts = validate_facts(read)[0]
     session, experiment = _table(facts, "session"), _table(facts, "experiment")
@@ -89,7 +89,7 @@ def summarise(path: Path) -> RunSummary:
 
 
 def read_notes(path: Path) -> RunNotes:
-    """Return what a user has written about a run; a damaged file says nothing."""
+    """Return the notes of a user about a run; a damaged file is ignored."""
     content = _read(path / NOTES)
     notes, tags = content.get("notes"), content.get("tags", [])
     excluded = content.get("excluded", "")

@@ -148,7 +148,7 @@ def yes_or_no(section: str, key: str, about: str) -> Asking[bool]:
 
 
 def keys_but(kind: type, without: Container[str]) -> list[str]:
-    """Return the keys of a kind that are asked for."""
+    """Return the keys of a kind that need an answer."""
     return [key for key in keys_of(kind) if key not in without]
 
 

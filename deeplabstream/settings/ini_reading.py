@@ -23,7 +23,7 @@ _MOST_FAULTS = 50
 
 @dataclass(frozen=True)
 class Sections:
-    """What could be read of a settings file, and what could not."""
+    """Readable sections of a settings file, and its problems."""
 
     texts: dict[str, SectionTexts]
     problems: tuple[str, ...]

@@ -69,7 +69,7 @@ FAMILIES: dict[str, tuple[Any, type]] = {
 """The sections that have a NAME, and the folders of their KIND."""
 
 NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
-"""What the NAME of a section may be; files are named so."""
+"""Pattern of section NAMEs, which are also used as file names."""
 
 _NAMING = {
     "Trigger": TriggerName,
@@ -85,7 +85,7 @@ def load(path: Path) -> Settings:
 
 
 def parse(text: str, folder: Path) -> Settings:
-    """Return the settings that `text` holds, its relative paths starting at `folder`."""
+    """Return the settings in `text`; relative paths in it start at `folder`."""
     return _Reading(text, folder).settings()
 
 

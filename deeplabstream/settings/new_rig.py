@@ -15,7 +15,7 @@ CAMERA, TRIGGER, OUTPUT, EXPERIMENT = "camera", "region", "stimulus", "first loo
 
 @dataclass(frozen=True)
 class RigChoices:
-    """What a user chooses for a first rig; words as in settings.ini."""
+    """A user's choices for a first rig, in the terms of settings.ini."""
 
     camera: Mapping[str, str] = field(
         default_factory=lambda: {"KIND": "SimulatedCamera"}

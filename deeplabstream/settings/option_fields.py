@@ -52,7 +52,7 @@ or one of the GPUs on which torch can train.
 
 
 class OptionExtra(TypedDict, total=False):
-    """What a field says of its option besides type, limits, title and description.
+    """Metadata of an option besides type, limits, title and description.
 
     A field with a title is shown in the window's form of the program.
     """
@@ -74,7 +74,7 @@ class OptionExtra(TypedDict, total=False):
     internal: bool
     """The field has no option: the program sets it."""
     editor: Editor
-    """What edits the value in the form, where the type does not decide it."""
+    """Editor of the value in the form, where the type does not determine it."""
     needed: bool
     """The form needs a value, although the option may be left out."""
     advanced: bool
@@ -88,7 +88,7 @@ class OptionExtra(TypedDict, total=False):
     initial: str
     """Value of a required number that the form shows first."""
     empty: str
-    """What the form shows where no network is chosen."""
+    """Text in the form where no network is selected."""
     filter: str
     """Kinds of files that can be chosen, as Qt writes them."""
     folders: bool
@@ -214,7 +214,7 @@ def _sentences(kind: type, problems: list[ErrorDetails]) -> list[str]:
 
 
 def _not_offered(settings: object) -> list[str]:
-    """Return a sentence for each value that is none of the choices of its field."""
+    """Return a sentence for each value that is not among the choices of its field."""
     sentences = []
     for name, info in option_fields(type(settings)).items():
         choices, value = extra_of(info).get("choices"), getattr(settings, name)

@@ -62,7 +62,7 @@ class ArenaCamera(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Arena:
-    """What a camera above the arena would see at any time."""
+    """Images of a camera above the arena at any time."""
 
     shape: tuple[int, ...]
     """(height, width) or (height, width, 3)."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PX_PER_CM = 10.7
-"""Of the world: the arena is 60 cm wide and 640 px."""
+"""Scale of the world: the arena is 60 cm and 640 px wide."""
 
 _STEP_S = 0.005
 _Points: TypeAlias = NDArray[np.float64]  # (n, 2), px of the world

@@ -100,13 +100,13 @@ class FitSettings:
     least_steps: int = 0
     """Fewest steps before early stopping."""
     keep: Literal["last", "best"] = "last"
-    """Which weights are kept in the end: the last, or the best in the held-out loss."""
+    """Weights that are kept: the last, or those with the best held-out loss."""
     clip_length: int = 0
     """Frames of unlabelled video per step; 0: none."""
     anneal: Anneal = field(default_factory=Anneal)
     clip_augmentation: Augmentation = CLIPS
     masked: tuple[int, int, float, float] = (40, 300, 0.0, 0.5)
-    """Of a multiview network: epochs and shares between which patches are hidden."""
+    """Patch masking of a multiview network: first and last epoch, first and last share."""
     seed: int = 0
     device: str = "cpu"
     devices: int = 1

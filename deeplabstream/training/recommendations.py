@@ -15,7 +15,7 @@ from deeplabstream.video.decoding import video_format
 
 LEAST_STEPS, MOST_STEPS = 600, 6000
 EPOCHS = 150
-"""How often each image is seen, between these numbers of steps."""
+"""Recommended epochs, within these limits of steps."""
 SMALL = 12
 """Pixels of the network's input: smaller animals need a larger input, or cropzoom."""
 SIDES = (128, 192, 256, 320, 384, 512)
@@ -40,7 +40,7 @@ class ProjectFacts:
     bodyparts: tuple[str, ...]
     height: int
     width: int
-    """Of most images, px."""
+    """Most common width of the images, px."""
     animal_px: float
     """Median extent of an animal's points, the larger side; NaN: never two points."""
     missing: float
@@ -49,7 +49,7 @@ class ProjectFacts:
     gpu_gb: float
     """Memory of the GPU; 0: there is none."""
     all_round: bool = True
-    """Whether animals are headed anywhere, as a camera above sees them."""
+    """Whether animals have all orientations, as seen by a camera above them."""
 
 
 def inspect_project(project: Project, gpu_gb: float) -> ProjectFacts:

@@ -112,7 +112,7 @@ def run_from_labels(config: TrainConfig, source: Path, report: Report) -> Run:
 
 
 def _labels(config: TrainConfig, source: Path, report: Report) -> Labels:
-    """Return the labels, with the edges of `--edges`; report what is left out."""
+    """Return the labels, with the edges of `--edges`; report omitted labels."""
     labels = open_project(source, config.output / "labels", several=True).labels
     if labels.left_out:
         report(

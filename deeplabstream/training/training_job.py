@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from deeplabstream.training.training_run import Run, TrainingResult
 
 CHECKPOINT = "checkpoints/last.ckpt"
-"""Of a training that was stopped, in the folder of its network."""
+"""Checkpoint of a stopped training, in the folder of its network."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _network_name(run: "Run") -> str:
 
 
 def _remarks(run: "Run", second: "SecondLabels | None") -> Iterator[str]:
-    """Yield sentences about the labels: what is not used or suspicious, and their number."""
+    """Yield sentences about unused and suspicious labels, and their number."""
     from deeplabstream.training.data.label_checks import (
         suspicious_labels,
         warning_lines,

@@ -134,7 +134,7 @@ class TrainingResult:
     """Of the confidence, raw and as the network gives it: of `Run.decisive` images, each
     calibrated by what the others say. Equal: calibration did not lower it."""
     animals: Mapping[str, object] = field(default_factory=dict)
-    """Of several animals: number, recall and precision."""
+    """Number, recall and precision of several animals."""
 
 
 def run_training(

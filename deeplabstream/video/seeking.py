@@ -74,7 +74,7 @@ class _Stretch:
 
     @property
     def frames(self) -> int:
-        """How many are decoded, jumps included."""
+        """Number of decoded frames, including jumps."""
         return self.stop - self.start + _COMPARED * len(self.keys)
 
 

@@ -25,7 +25,7 @@ from deeplabstream.settings.sections import Settings
 
 
 def settings_problems(file: Path) -> list[str]:
-    """Return what is wrong with a settings file and the networks that it names."""
+    """Return the problems of a settings file and of the networks that it names."""
     try:
         rig = load(file)
     except SettingsError as error:
@@ -34,7 +34,7 @@ def settings_problems(file: Path) -> list[str]:
 
 
 def rig_problems(rig: Settings) -> list[str]:
-    """Return what is wrong with the files and packages that a rig names, as sentences."""
+    """Return the problems of the files and packages that a rig names, as sentences."""
     missing = [
         f"[Output {name}] {package_missing(package)}"
         for name, output in rig.outputs.items()

@@ -44,7 +44,7 @@ GUARDS_S = 60.0
 RETRY_S = 0.5
 """Longest pause between two attempts to open an output."""
 ANSWER_S = 15.0
-"""How long a guard tries to switch an output off; the main process goes on trying."""
+"""How long a guard tries to switch an output off; the main process continues to try."""
 SIGNALS_S = 0.1
 """Interval of a guard's waits: Python handles signals only between two of them."""
 

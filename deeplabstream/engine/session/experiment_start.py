@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class StartPhase(Enum):
-    """What a requested experiment waits for."""
+    """State of the start of an experiment."""
 
     NONE = "none"
     """No experiment was requested, or it runs."""
@@ -20,7 +20,7 @@ class StartPhase(Enum):
 
 
 class StartAction(Enum):
-    """What the session does next to start the experiment."""
+    """Next action of the session to start the experiment."""
 
     NOTHING = "nothing"
     OPEN_OUTPUTS = "open outputs"

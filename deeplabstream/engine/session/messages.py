@@ -232,7 +232,7 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class StartAnalysis:
-    """List the frames of these cameras. Sent before the engine is asked to analyse."""
+    """List the frames of these cameras. Sent before the engine is requested to analyse."""
 
     cameras: tuple[str, ...]
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

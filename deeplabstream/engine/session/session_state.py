@@ -215,7 +215,7 @@ class SessionState:
     requests: tuple[Requested, ...] = ()
     """Starts and stops of this stream, and calls of other recorders, if it has remotes."""
     remotes: Mapping[str, RemoteAnswered] = field(default_factory=dict)
-    """Last answer of each other recorder; absent: it was not asked yet."""
+    """Last answer of each other recorder; absent: no request was sent yet."""
     tables_lost: Literal["", "analysis", "run"] = ""
     """No tables are written: of this analysis, or of any in this stream."""
 
@@ -410,7 +410,7 @@ class StateChanged:
 News: TypeAlias = (
     Entry | StateChanged | Failed | messages.RunClosed | messages.ControlChanged
 )
-"""What `RigSession.poll` returns."""
+"""Events that `RigSession.poll` returns."""
 
 
 _OUTPUT_ERROR = re.compile(r"^\[Output (.+?)\] (.+)$", re.MULTILINE)

@@ -131,5 +131,5 @@ class DistillConfig:
 
     @property
     def work(self) -> Path:
-        """Folder of everything that is made on the way."""
+        """Folder of intermediate files."""
         return self.output / WORK

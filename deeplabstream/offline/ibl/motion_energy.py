@@ -45,7 +45,7 @@ class Box:
 
     @property
     def wide(self) -> tuple[slice, slice]:
-        """Rows and columns."""
+        """Slices of rows and columns, for indexing an image."""
         rows = slice(self.y, self.y + self.height)
         return rows, slice(self.x, self.x + self.width)
 

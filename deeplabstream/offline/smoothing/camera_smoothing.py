@@ -64,7 +64,7 @@ def smooth_eye(members: Members) -> Smoothed:
 def smooth_cameras(
     cameras: Sequence[Members], s: float | None = None
 ) -> list[Smoothed]:
-    """Smooth what several cameras saw in the same moments, row by row.
+    """Smooth the points of several cameras at the same moments, row by row.
 
     Body parts that all cameras have are smoothed together, the others alone.
     """

@@ -24,7 +24,7 @@ COLUMNS = (
     *("x", "y", "likelihood", "x_ens_median", "y_ens_median"),
     *("x_ens_var", "y_ens_var", "x_posterior_var", "y_posterior_var"),
 )
-"""What a smoothed body part has in a table."""
+"""Columns of a smoothed body part in a table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class EnsemblePoses:
     """Combined predictions of several networks."""
 
     median: Numbers
-    """(row, body part, 2), px; NaN where no network saw anything."""
+    """(row, body part, 2), px; NaN where no network found a point."""
     variance: Numbers
     """(row, body part, 2): of the networks, divided by their mean confidence."""
     likelihood: Numbers

@@ -17,7 +17,7 @@ _LEAST = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """How a state moves and is seen."""
+    """State-space model: transition and observation of a state."""
 
     step: Numbers
     """A (state, state)."""
@@ -36,7 +36,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Smoothed:
-    """What is known of the observations' true values, knowing all frames."""
+    """Smoothed estimates of the observed values, from all frames."""
 
     mean: Numbers
     """(row, observation)."""
@@ -92,7 +92,7 @@ def smooth_alone(
 
 
 def variance_of(y: Numbers) -> Numbers:
-    """Return (number,) the variance of what is known of `y` (row, number); 1: nothing."""
+    """Return (number,) the variance of the known values of `y` (row, number); 1: none."""
     known = np.isfinite(y).any(axis=0)
     return np.where(known, np.nanvar(np.where(known, y, 0.0), axis=0), 1.0)
 

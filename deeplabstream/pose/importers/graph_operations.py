@@ -56,7 +56,7 @@ def wrap(network: Path, description: NetworkDescription) -> Any:
 
 
 def give_shape(model: Any, shape: Sequence[int]) -> bytes:
-    """Return the file's content, the shape of the output for one image said in it."""
+    """Return the file's content, with the shape of the output for one image added."""
     onnx = onnx_package()
     out = onnx.helper.make_tensor_value_info(
         model.graph.output[0].name, onnx.TensorProto.FLOAT, ["n", *shape]

@@ -36,7 +36,7 @@ LEAST_SURE = 0.05
 LEAST_POINTS = 4
 """Frames with fewer points above the threshold do not decide, where others have as many."""
 _MOST_NAMED = 10
-"""Differences that are written to model.json in words."""
+"""Largest number of differences that model.json lists."""
 
 
 @dataclass(frozen=True, slots=True)

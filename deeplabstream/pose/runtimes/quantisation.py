@@ -98,7 +98,7 @@ def quantise(
 
 
 def describe_trial(trial: Trial) -> str:
-    """Return a trial in words."""
+    """Return a trial as a sentence."""
     far = trial.difference
     return (
         f"{trial.method}: median {far.median_px:.3f} px, 95 % below {far.p95_px:.3f} px, "

@@ -65,7 +65,7 @@ def animal_length(points: Points) -> float:
 
 
 def animal_lengths(points: Points) -> Points:
-    """Return (…): how far the farthest two points of each animal (…, bodypart, 2) are.
+    """Return (…): largest distance between two points of each animal (…, bodypart, 2).
 
     0 where there are no two.
     """

@@ -47,7 +47,7 @@ _CHANCE_LOG10 = -6.0
 """Decimal logarithm of the largest probability that any line is due to chance."""
 _LEAST_CODES = 3
 _BETTER = 1.5
-"""How many times more edges must fit with one polarity than with the other."""
+"""Smallest ratio of matched edges between the two polarities for a decision."""
 _SHIFTS, _REACHES = 50, (3, 50)
 """Number of random intervals used as shifts, and the numbers of edges that they span."""
 _LEAST_SHIFT = 4.0
@@ -527,7 +527,7 @@ def _intervals(times_s: Floats, reach: int, draw: np.random.Generator) -> Floats
 
 
 def _chance_log10(tried: int, found: int, chance: float) -> float:
-    """Return the logarithm of Chernoff's bound: chance alone finds so many of those tried."""
+    """Return the logarithm of Chernoff's bound: the probability of so many chance matches."""
     chance, share = min(0.5, chance), min(found / tried, 1 - 1e-12)
     if share <= chance:
         return 0.0

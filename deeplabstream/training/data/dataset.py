@@ -32,7 +32,7 @@ class Dataset:
     known: NDArray[np.bool_]
     """(image, bodypart); False: unknown, not trained on."""
     windows: tuple[ImageWindow, ...]
-    """What part of the original image each one shows."""
+    """The part of the original image that each input shows."""
     clips: tuple[str, ...]
     """The folder of each image: one recording."""
     context: NDArray[np.uint8] | None = None

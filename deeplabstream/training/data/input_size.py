@@ -14,7 +14,7 @@ SIZES = {
     "usual": Fitting(height=240, width=320),
     "fine": Fitting(height=368, width=480),
 }
-"""How many pixels each has."""
+"""Input sizes, by number of pixels."""
 LOOKED_AT = 10
 """Images whose sizes are read."""
 

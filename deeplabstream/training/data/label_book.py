@@ -244,7 +244,7 @@ class LabelBook(LabelFolder):
         self.save_unsaved()
 
     def save_unsaved(self) -> None:
-        """Write what is not saved yet; what can't be written is kept, see `fault`."""
+        """Write unsaved changes; those that can't be written are kept, see `fault`."""
         try:
             with self._locked(self.changed):
                 if self.unsaved or not self.names:

@@ -56,7 +56,7 @@ class Suspicion:
     """One or two labels of an image that are probably wrong."""
 
     image: str
-    """As the table of labels calls it."""
+    """Name of the image in the table of labels."""
     bodyparts: tuple[str, ...]
     kind: str
     """`far`, `swapped`, `left and right swapped`, `same place`, or `two animals in one
@@ -73,7 +73,7 @@ class Suspicion:
 
     @property
     def what(self) -> str:
-        """What is suspicious, and how far it is from the usual."""
+        """Kind of the finding, and its deviation from typical values."""
         if np.isinf(self.times):
             return self.kind
         return (
@@ -222,7 +222,7 @@ class _Expected:
         """(body part,) median distance to the expected place, px; NaN: not known."""
 
     def distances(self, own: Shapes, pose: int) -> NDArray[np.float64]:
-        """Return (body part,) how far the points of a pose are from the expected, px."""
+        """Return (body part,) distances of the points of a pose from the expected ones, px."""
         away = np.full(len(own), np.nan)
         for part in np.flatnonzero(np.isfinite(own)).tolist():
             away[part] = abs(own[part] - self.places(own, pose, [part])[0])

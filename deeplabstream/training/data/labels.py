@@ -332,7 +332,7 @@ class _Header:
     """Faults with which the rows can still be read."""
     individuals: tuple[str, ...]
     rows: int
-    """Of the header."""
+    """Number of header rows."""
     cells: tuple[int, ...]
     """Columns of the animals' points."""
     left_out: tuple[str, ...]

@@ -85,7 +85,7 @@ class Evidence:
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
-        """Which rows are of images not trained on."""
+        """Flags of the rows from images that were not used for training."""
         return np.repeat(~np.isin(self.sets, TRAINED), self.animals)
 
     def reliability(self, within: float, raw: bool = False) -> Reliability:

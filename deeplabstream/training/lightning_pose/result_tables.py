@@ -93,7 +93,7 @@ class Predictions:
     """A `predictions.csv`, read back."""
 
     names: tuple[str, ...]
-    """Of the images."""
+    """Names of the images."""
     bodyparts: tuple[str, ...]
     points: NDArray[np.float32]
     """(image, bodypart, 2), px; NaN: nothing. Of several animals (image, animal ·

@@ -77,7 +77,7 @@ def pca_of_columns(
 
 
 def losses_of_cameras(project: PoseProject, data: Dataset) -> CameraLosses | None:
-    """Return the losses between calibrated views; None: the file names none of them."""
+    """Return the losses between calibrated views; None: the file has no such losses."""
     given = project.config.losses
     pair, back = (
         given[name].log_weight if name in given else None for name in LOSSES_OF_CAMERAS

@@ -26,7 +26,8 @@ class Backbone(nn.Module):
     multiple: int = 32
     mean: ClassVar[tuple[float, float, float]] = (103.53, 116.28, 123.675)
     std: ClassVar[tuple[float, float, float]] = (57.375, 57.12, 58.395)
-    """Of the pixels, 0 to 255, BGR; ImageNet's unless the weights need others."""
+    """Standard deviation of the pixels, 0 to 255, BGR; ImageNet's unless the weights
+    need others."""
     last: tuple[Tensor, Tensor] | None = None
     """Weight and bias of the convolution that made heat maps of the finest features in the
     network that it is from; None: they were made differently."""

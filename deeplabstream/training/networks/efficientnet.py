@@ -61,7 +61,7 @@ class EfficientNetLite(Backbone):
         return [kept[1], kept[2], kept[-1]]
 
     def load_file(self, file: Path) -> None:
-        """Load the weights in a file of the packages that contain ImageNet's."""
+        """Load ImageNet weights in the format of the packages that contain them."""
         try:
             self.load_imagenet(file)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:

@@ -277,7 +277,7 @@ class _Maps(torch.nn.Module):
 
 
 class _Fields(torch.nn.Module):
-    """Of several animals: smoothed scores, offsets, and the fields that are used."""
+    """Fields of several animals: smoothed scores, offsets, and the fields in use."""
 
     def __init__(self, model, predictor):
         super().__init__()

@@ -77,7 +77,7 @@ def other_sizes(width, height):
 
 
 def native_sizes(width, height):
-    """Return sizes of frames for a network that sees them unscaled."""
+    """Return sizes of frames for a network that uses them unscaled."""
     shorter = [max(32, side * 3 // 4 // 32 * 32) for side in (width, height)]
     return [(width, height), (shorter[0], height), (width, shorter[1])]
 
