@@ -64,7 +64,7 @@ class ClassicalConditioning(Experiment):
         )
 
     def plan(self) -> Plan[None]:
-        """Trial by trial."""
+        """Run the trials: cue, then outcome, while the animal faces the cues."""
         random = Random(self.seed)
         for trial, with_outcome in enumerate(self._order(random), 1):
             cue = self.paired if with_outcome else self.neutral

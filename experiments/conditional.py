@@ -38,7 +38,7 @@ class Conditional(Experiment):
     )
 
     def plan(self) -> Plan[None]:
-        """Trial by trial."""
+        """Run the trials: output on while the trigger holds."""
         left_s = self.max_total_s
         for trial in range(1, self.trials + 1):
             yield from until(self.trigger)

@@ -61,7 +61,7 @@ class Optogenetic(Experiment):
             )
 
     def plan(self) -> Plan[None]:
-        """Stimulation by stimulation."""
+        """Run the stimulations until a limit of duration is reached."""
         spent_s = 0.0
         while spent_s < self.max_total_s:
             yield from until(self.trigger)

@@ -39,7 +39,7 @@ class RewardPreTraining(Experiment):
     seed: Seed = Field(0, description=f"seed of the intervals; {SEED_DESCRIPTION}")
 
     def plan(self) -> Plan[None]:
-        """Reward by reward."""
+        """Give rewards for visits, and free ones after a time without."""
         random = Random(self.seed)
         for number in range(1, self.rewards + 1):
             earned = yield from until(self.trigger, at_most_s=self.free_after_s)

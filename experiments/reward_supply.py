@@ -32,7 +32,7 @@ class Supply(Experiment):
     removal_s: float = Field(1.0, gt=0, description="on-time of REMOVAL, in seconds")
 
     def plan(self) -> Plan[None]:
-        """Drop by drop."""
+        """Supply drops while the trigger holds, then remove the last one."""
         for drop in range(1, self.drops + 1):
             yield from until(self.trigger)
             yield Mark(f"drop {drop}")

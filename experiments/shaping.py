@@ -36,7 +36,7 @@ class Stages(Experiment):
     )
 
     def plan(self) -> Plan[None]:
-        """Reward by reward; it ends when the last stage is passed."""
+        """Give rewards stage by stage; end when the last stage is passed."""
         stage = earned = 0
         yield Mark("stage 1")
         while stage < len(self.stages):

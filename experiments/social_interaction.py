@@ -34,7 +34,7 @@ class SocialInteraction(Experiment):
     )
 
     def plan(self) -> Plan[None]:
-        """Contact by contact."""
+        """Count each contact, and show the stimulus after it."""
         left_s, trial = self.time_limit_s, 0
         end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
         while (yield from until(self.contact, at_most_s=left_s)):

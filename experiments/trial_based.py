@@ -72,7 +72,7 @@ class TrialBased(Experiment):
             )
 
     def plan(self) -> Plan[None]:
-        """Trial by trial."""
+        """Run the trials: start, stimulus, response, reward."""
         random, right = Random(self.seed), 0
         weights = self.weights or (1.0,) * len(self.stimuli)
         order = drawn(self.stimuli, weights, self.trials, random, self.longest_run)

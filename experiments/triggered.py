@@ -28,7 +28,7 @@ class Triggered(Experiment):
     pulses: int = Field(100, gt=0, description="number of pulses")
 
     def plan(self) -> Plan[None]:
-        """Pulse by pulse."""
+        """Give one pulse at each onset of the trigger."""
         for pulse in range(1, self.pulses + 1):
             yield from until(self.trigger)
             yield Mark(f"pulse {pulse}")

@@ -191,7 +191,7 @@ class ProviderTrial:
 
 @dataclass(frozen=True, slots=True)
 class OnnxRuntime:
-    """ONNX Runtime."""
+    """Version of ONNX Runtime, and its execution providers."""
 
     version: str = ""
     cuda: str = ""
@@ -204,7 +204,7 @@ class OnnxRuntime:
 
 @dataclass(frozen=True, slots=True)
 class OpenVino:
-    """OpenVINO."""
+    """Version of OpenVINO, and its devices."""
 
     version: str = ""
     devices: tuple[str, ...] = ()
@@ -213,7 +213,7 @@ class OpenVino:
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """torch."""
+    """Version of torch, and whether it can use a GPU."""
 
     version: str = ""
     cuda: str = ""

@@ -146,8 +146,7 @@ class ClockSync:
         self._level = float(min(low, recent))
 
     def _highest(self, place: float) -> float:
-        """Return the upper bound of the delay: the line at its last point, plus the
-        largest drift since."""
+        """Return the largest delay: the line at its last point plus the largest drift since."""
         last = self._minima[-1][0]
         drift = self.max_drift_ppm * 1e-6 * (place - last)
         return self._level + self._slope * last + drift

@@ -168,7 +168,7 @@ def smooth_ensemble(options: SmoothEnsemble) -> int:
             _write(file, smoothed)
 
     if options.videos:
-        # the rows of a stopped command are needed until now
+        # kept until now to resume a stopped command
         names = [network.name for network in members(find_model(options.model))]
         for place in _places(options, video_files(options.videos)):
             for name in names:

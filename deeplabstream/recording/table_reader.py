@@ -258,7 +258,7 @@ class RecordedTable:
             if (cells := line.split(",", max(place, frame) + 1))[place]
         ]
 
-        # The longest rising sequence: the fewest lines that can be wrong are left out.
+        # The longest increasing sequence drops as few lines as possible.
         kept = _rising([value for _, value, _ in found], strict=is_numbered)
 
         # The device's count grows at least as fast as the rows; a row that is further

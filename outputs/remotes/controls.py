@@ -303,7 +303,7 @@ class ZmqStart(_Listener):
                 link.bind(place)
             except zmq.ZMQError as error:
                 raise DeviceError(f"{place} can't be used: {error}. {_CURE}") from error
-            # few whole messages wait: there is one answer at a time
+            # only a few messages can be queued, because a sender waits for its answer
             link.rcvhwm = _MOST_CONNECTIONS
             ended = threading.Event()
             wrong = WrongTokens(listener, _TURN_S)

@@ -332,7 +332,7 @@ class IdentityTracker:
                     if both_seen:
                         self._margins[[one, other], [other, one]] = np.inf
 
-                # Without an ambiguity motion contradicts a switch: outweigh its margin
+                # Without an ambiguity, motion is evidence against a switch: exceed its margin
                 required = DISTINCT
                 if not self._ambiguities.is_between(one, other):
                     margin = float(self._margins[one, other])

@@ -185,7 +185,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
         },
     )
 
-    # There are no images of the right kind: noise compares the export with torch.
+    # Without typical images, the export and torch are compared on noise.
     rng = np.random.default_rng(0)
     shape = (4, fitting.height, fitting.width, 3)
     noise = rng.integers(0, 256, shape, np.uint8)
