@@ -475,7 +475,7 @@ class MainWindow(QMainWindow):
             page.deleteLater()
         self._pages.clear()
 
-        self.bridge.session.forget_run()
+        self.bridge.session.discard_run()
         self.log.clear()
         self._rig_values = {}
         self._renew()

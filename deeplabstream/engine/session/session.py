@@ -550,8 +550,8 @@ class RigSession:
         """Replace fields of the state; report a change of the activity."""
         self._set_state(replace(self.state, **changed))
 
-    def forget_run(self) -> None:
-        """Forget the last run and its alarms: another rig is used; only without a stream."""
+    def discard_run(self) -> None:
+        """Discard the last run and its alarms: another rig is used; only without a stream."""
         if self._processes is None:
             self.state = SessionState()
             self._news.append(StateChanged(self.state))
