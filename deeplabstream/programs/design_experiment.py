@@ -73,12 +73,12 @@ class DesignExperiment:
 
 def design_experiment(options: DesignExperiment) -> int:
     """Ask the questions that have no answer yet, and write the file."""
-    ask = None if options.yes else _ask_on_terminal
-    if ask:
+    prompt = None if options.yes else _prompt_on_terminal
+    if prompt:
         print(
             "Press Enter for the default shown; `back` returns to the previous question."
         )
-    experiment = Conversation(options.answers(), ask, options.overwrite).design()
+    experiment = Conversation(options.answers(), prompt, options.overwrite).design()
     _check(experiment)
     experiment.path.write_text(experiment.text, encoding="utf-8", newline="\n")
     print(f"\nWritten: {experiment.path}. Next:")
@@ -101,7 +101,7 @@ class Conversation:
 
     options: dict[str, str]
     """Answers by the names of the questions, in lower case."""
-    ask: Callable[[Question], str] | None
+    prompt: Callable[[Question], str] | None
     """Reads an answer; None: defaults are used."""
     overwrite: bool = False
     _answers: list[str] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Conversation:
 
     def _new(self, question: Question, option: str | None) -> str:
         """Return an answer to a question that was not answered before."""
-        if self.ask is None:
+        if self.prompt is None:
             return self._answer_of_option(question, option)
         for text in question.problems:
             print(text)
@@ -151,7 +151,7 @@ class Conversation:
                 print(f"{_title(question)}: {error}")
 
         while True:
-            typed = self.ask(question)
+            typed = self.prompt(question)
             if typed.strip().casefold() == "back":
                 raise GoBackError
             try:
@@ -182,7 +182,7 @@ def _option(question: Question) -> str:
     return f'--set "{question.name}=…"'
 
 
-def _ask_on_terminal(question: Question) -> str:
+def _prompt_on_terminal(question: Question) -> str:
     """Ask on the terminal."""
     print(f"\n{_title(question)}: {question.about}")
     if question.choices:
