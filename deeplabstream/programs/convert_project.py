@@ -4,7 +4,7 @@
     python utils/ConvertProject.py labels.slp --output projects/flies
     python utils/ConvertProject.py projects/flies --output flies.pkg.slp
 
-The labels are a DeepLabCut project, SLEAP's (`.slp`) or a folder with CollectedData.csv.
+The labels are a DeepLabCut project, SLEAP's (`.slp`), COCO's (`.json`) or CollectedData.csv.
 Lightning Pose's projects have one animal per image. The result opens on the page Network of
 the window. Images and videos are copied. Of one animal, `config.yaml` gets the settings that
 RecommendSettings.py recommends. TrainNetwork.py reads both kinds of projects without conversion.
@@ -35,7 +35,7 @@ class ConvertProject:
     """Labels of another program, and where the converted ones go."""
 
     project: Path = option(positional=True)
-    """DeepLabCut folder, or .slp file."""
+    """DeepLabCut folder, .slp file, or .json file of COCO."""
     output: Path = option(aliases=("--lp_dir",))
     """New folder; or SLEAP's file (.pkg.slp, .slp)."""
 

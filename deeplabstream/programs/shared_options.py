@@ -10,7 +10,7 @@ from deeplabstream.settings.option_fields import extra, option
 from deeplabstream.startup.arguments import rig_settings
 
 TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
-LABELS_FILTER = "Labels (*.csv *.h5 *.slp);;All files (*)"
+LABELS_FILTER = "Labels (*.csv *.h5 *.slp *.json);;All files (*)"
 
 
 def overwrite(description: str = "replace existing files", **more: Any) -> Any:

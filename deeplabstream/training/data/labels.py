@@ -292,7 +292,8 @@ def _find(path: Path) -> Path:
         raise LabelsError(
             [
                 f"{path} holds no labels{hint}. Name a folder with {TABLE}*.csv, a "
-                "DeepLabCut project (the folder of its config.yaml), or a .slp file of SLEAP"
+                "DeepLabCut project (the folder of its config.yaml), a .slp file of SLEAP, "
+                "or a .json file of COCO's keypoints"
             ]
         )
     first = path / f"{TABLE}.csv"

@@ -1,4 +1,4 @@
-"""Projects of Lightning Pose, DeepLabCut and SLEAP: labels and videos."""
+"""Projects of Lightning Pose, DeepLabCut, SLEAP and COCO: labels and videos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +23,7 @@ from deeplabstream.training.data.labels import (
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 YAML = (".yaml", ".yml")
+COCO = ".json"
 DLC_CONFIG = "config.yaml"
 _MOST_NAMED = 20
 """Files that a message names."""
@@ -42,9 +43,9 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
 
     That is a folder with `CollectedData.csv` and `videos/` as Lightning Pose has it, the
     `.csv` itself, a DeepLabCut project (its folder, `config.yaml`, `labeled-data`; or one
-    video in it), or SLEAP's labels (`.slp`, `.pkg.slp`, or a folder with one), whose images
-    are written into the folder `unpacked`. With `several`, images may have several animals;
-    otherwise LabelsError says that they have.
+    video in it), COCO's keypoints (`.json`), or SLEAP's labels (`.slp`, `.pkg.slp`, or a
+    folder with one), whose images are written into the folder `unpacked`. With `several`,
+    images may have several animals; otherwise LabelsError says that they have.
     """
     if (sleap := _sleap_file(path)) is not None:
         from deeplabstream.training.data.sleap_packages import unpack_sleap
@@ -54,6 +55,8 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
         if labels.animals > 1 and not several:
             raise LabelsError([_several(sleap)])
         return Project(replace(labels, skeleton=skeleton), videos)
+    if path.is_file() and path.suffix.lower() == COCO:
+        return _open_coco(path, unpacked, several)
     if path.is_file() and path.suffix.lower() in YAML:
         config = read_yaml(path)
         if yaml_kind(config) != "deeplabcut":
@@ -72,6 +75,17 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
     return Project(
         _with_images(labels, labels.unlabelled), find_videos(folder / "videos")
     )
+
+
+def _open_coco(path: Path, unpacked: Path, several: bool) -> Project:
+    from deeplabstream.training.data.coco_labels import convert_coco
+
+    table = unpacked / f"{TABLE}.csv"
+    skeleton, root = convert_coco(path, table)
+    labels = read_labels(table, root=root, several=True)
+    if labels.animals > 1 and not several:
+        raise LabelsError([_several(path)])
+    return Project(replace(labels, skeleton=skeleton))
 
 
 def _with_images(labels: Labels, unlabelled: int) -> Labels:
