@@ -160,7 +160,7 @@ def set_rate(camera: Any, rate: float) -> Iterator[str]:
     yield from _set_number(camera, RATE, "RATE", rate)
     given = rate_of(camera)
     if given and _differ(given, rate):
-        yield f"RATE = {rate:g} was requested; exposure and size let it give {given:.4g}"
+        yield f"RATE = {rate:g} was requested; exposure and size limit it to {given:.4g}"
 
 
 def _set_number(

@@ -25,4 +25,6 @@ def watched_thread(
 def thread_failure(name: str, error: BaseException | None) -> str:
     """Return the sentence about a thread that an exception has ended."""
     cause = f"{type(error).__name__}: {error}" if error else "unknown"
-    return f"the thread '{name}' ended by a fault of the program ({cause:.300})"
+    return (
+        f"the thread '{name}' ended because of an error in the program ({cause:.300})"
+    )

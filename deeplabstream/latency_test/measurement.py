@@ -237,7 +237,7 @@ def check_photodiode(
     place = wiring.flash_place
     if not seen:
         raise DeviceError(
-            f"{pin} saw no edge of the photodiode while {place} was painted "
+            f"{pin} detected no edge of the photodiode while {place} was painted "
             f"{len(painted)} times: place it on the patch, and check its supply and the pin"
         )
     if len(seen) > 2 * len(painted):
@@ -523,7 +523,7 @@ def _check(paired: Paired, events: Events, settings: Settings, wiring: Wiring) -
     if paired.unanswered >= _TRIES:
         raise DeviceError(
             f"[Output {wiring.output}] was switched on {paired.unanswered} times, but pin "
-            f"{wiring.answer_pin} of the board at {wiring.port} saw no edge: connect the "
+            f"{wiring.answer_pin} of the board at {wiring.port} detected no edge: connect the "
             "output to that pin (and ground to ground), or name the pin with --answer-pin"
             if not events.answers
             else f"the answers of [Output {wiring.output}] come later than the next flash: "

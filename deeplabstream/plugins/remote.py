@@ -48,7 +48,7 @@ class RemoteLost:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnded:
-    """A control has stopped listening, by a fault: nothing starts or stops by it any more."""
+    """A control has stopped listening after an error; its requests are no longer received."""
 
     text: str
 

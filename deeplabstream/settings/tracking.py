@@ -14,7 +14,7 @@ _EDGE = re.compile(r"(\S.*?)\s+-\s+(\S.*?)\s+(\S+)\s+(\S+)")
 
 
 def parse_edge_range(text: object) -> EdgeRange:
-    """Return the edge of two names and two lengths; ValueError if it is none."""
+    """Return the edge of two names and two lengths; ValueError: it is invalid."""
     if isinstance(text, EdgeRange):
         return text
     found = _EDGE.fullmatch(str(text).strip())

@@ -111,7 +111,7 @@ def test_exposure_is_the_one_that_acts_and_bounds_the_rate() -> None:
         assert feature(camera, "ExposureTimeAbs").GetValue() == 20_000
         assert stream.format.rate == pytest.approx(50)
         assert stream.remarks == (
-            "RATE = 200 was requested; exposure and size let it give 50",
+            "RATE = 200 was requested; exposure and size limit it to 50",
         )
 
 

@@ -453,7 +453,7 @@ PAINTED = [500 * n for n in range(1, 13)]
     [
         (
             [],
-            "saw no edge of the photodiode while the patch on screen 0 was painted 12",
+            "detected no edge of the photodiode while the patch on screen 0 was painted 12",
         ),
         (range(500, 6500, 100), "changed 60 times while .*: the screen's backlight"),
         (PAINTED[:4], "changed only 4 times while .* in the middle of the patch"),

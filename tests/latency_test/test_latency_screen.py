@@ -159,6 +159,6 @@ def test_a_photodiode_that_sees_nothing_is_a_sentence(tmp_path: Path) -> None:
         board.pin("D3", 0)
         settings = load(rig.settings)
         wiring = wiring_of(settings, Wiring(screen=0, photodiode_pin=3))
-        said = r"pin 3 of the board at .* saw no edge of the photodiode"
+        said = r"pin 3 of the board at .* detected no edge of the photodiode"
         with pytest.raises(DeviceError, match=said):
             run_latency_test(settings, wiring)

@@ -93,7 +93,7 @@ def test_a_camera_that_cannot_see_the_led_is_a_sentence(
     [
         (
             "",
-            r"was switched on \d+ times, but pin 2 .* saw no edge: connect the output",
+            r"was switched on \d+ times, but pin 2 .* detected no edge: connect the output",
         ),
         (LED_PIN, r"pin 2 .* changed \d+ times while .* was off: it follows the LED"),
     ],

@@ -1000,7 +1000,8 @@ def test_an_unforeseen_exception_of_a_control_is_reported(
         while not alarms and time.perf_counter() < give_up_s:
             time.sleep(0.01)
     assert (
-        "'OpenEphysStart' ended by a fault of the program (RecursionError" in alarms[0]
+        "'OpenEphysStart' ended because of an error in the program (RecursionError"
+        in alarms[0]
     )
 
 

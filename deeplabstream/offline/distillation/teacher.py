@@ -126,7 +126,7 @@ class Teachers:
 
     @property
     def skeleton(self) -> Skeleton:
-        """Body parts of all of them."""
+        """Body parts that all teachers have."""
         return self.every[0].skeleton
 
     @property
