@@ -219,7 +219,7 @@ def _shared_memory(environment: Environment) -> Iterator[Finding]:
     if environment.os.container:
         cure = "docker run --shm-size=2g ..."
     if total >= TIGHT_SHARED_MB:
-        cure = "rm /dev/shm/psm_* (while no rig runs)"
+        cure = "rm /dev/shm/dls-* (while no rig runs)"
     yield finding(
         "shared-memory",
         total=total,
