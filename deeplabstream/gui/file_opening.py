@@ -133,8 +133,8 @@ class NetworkActions(Protocol):
     def open(self, folder: Path) -> None:
         """Show a folder of labels."""
 
-    def convert_labels(self, labels: Path, folder: Path) -> object:
-        """Convert labels of another program to a new folder."""
+    def import_labels(self, labels: Path) -> None:
+        """Convert labels of SLEAP, or open a DeepLabCut project."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class FileOpener:
                 "foreign network": self._import_network,
                 "run": self.open_run,
                 "labels": self._open_labels,
-                "sleap": self._convert_labels,
+                "sleap": self._import_labels,
             }
             actions.get(kind, self._refuse)(path)
 
@@ -263,11 +263,8 @@ class FileOpener:
     def _open_labels(self, folder: Path) -> None:
         self.network().open(folder)
 
-    def _convert_labels(self, package: Path) -> None:
-        """Convert labels of SLEAP to a new folder that the user chooses, and show them."""
-        title = f"New folder for the labels of {package.name}"
-        if folder := file_dialogs.new_folder(self.window, title, package.parent):
-            self.network().convert_labels(package, folder)
+    def _import_labels(self, package: Path) -> None:
+        self.network().import_labels(package)
 
     def _refuse(self, path: Path) -> None:
         self._complain(

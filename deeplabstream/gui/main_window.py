@@ -205,6 +205,7 @@ class MainWindow(QMainWindow):
             {
                 "New rig …": self.opener.make_rig,
                 "Import from DeepLabStream 1 …": self.opener.import_version_1,
+                "Import labels …": lambda: self.network_page.choose_labels(),
             },
             lambda: f"app.md#{self.navigation.page.lower()}",
         )

@@ -18,10 +18,12 @@ from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.file_opening import kind_of
 from deeplabstream.gui.pages import network_page
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.using_tab import use_live
 from deeplabstream.gui.programs import BENCHMARK, DISTIL, PREDICT, QUANTISE, RENDER
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
+from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data import label_book
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.label_folder import write_uncertain
@@ -702,3 +704,27 @@ def test_a_compared_frame_is_zoomed_until_another_is_shown(
     assert view.place.scale == pytest.approx(1.25 * whole.scale)
     view.compare(file, 2, [[10, 10]], [[12, 10]])
     assert view.place == whole
+
+
+def test_labels_are_imported_with_a_button(
+    page: NetworkPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = [str(tmp_path / "project/config.yaml"), str(tmp_path / "two.pkg.slp")]
+    opened, converted = list[Path](), list[tuple[Path, Path]]()
+    monkeypatch.setattr(file_dialogs, "open_file", lambda *_: chosen.pop(0))
+    monkeypatch.setattr(file_dialogs, "new_folder", lambda *_: tmp_path / "new")
+    monkeypatch.setattr(page, "open", opened.append)
+    monkeypatch.setattr(page, "convert_labels", lambda *paths: converted.append(paths))
+    page.labelling.load.click()
+    page.labelling.load.click()
+    assert opened == [tmp_path / "project"]
+    assert converted == [(tmp_path / "two.pkg.slp", tmp_path / "new")]
+
+
+def test_the_network_in_use_is_not_written_again(file: Path) -> None:
+    document = Document(file)
+    text = document.text
+    assert document.settings is not None
+    folder = find_model(document.settings.model)
+    assert use_live(document, folder) == [f"The settings use {folder.name} already."]
+    assert document.text == text

@@ -124,7 +124,7 @@ def test_closing_asks_once_a_program_has_worked_for_long(
     asked: list[str] = []
     replies = ["Continue", "Stop it"]
 
-    def ask(_window: QWidget, question: str, *_answers: str) -> str:
+    def ask(_window: QWidget, question: str, *_answers: str, until: object) -> str:
         asked.append(question)
         return replies.pop(0)
 

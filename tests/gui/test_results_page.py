@@ -579,3 +579,20 @@ def test_a_double_click_on_notes_edits_them(page: ResultsPage, qtbot: QtBot) -> 
     qtbot.mouseDClick(port, Qt.MouseButton.LeftButton, pos=at)
     assert page.table.state() == page.table.State.EditingState
     assert asked.runs == []
+
+
+def test_other_folder_takes_a_folder_of_runs(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(
+        results_page, "show_message", lambda _, text: shown.append(text)
+    )
+    make_runs(tmp_path / "more")
+    monkeypatch.setattr(file_dialogs, "open_folder", lambda *_: str(tmp_path / "more"))
+    page.other.click()
+    qtbot.waitUntil(lambda: len(page.table.runs.all) == 6, timeout=SOON)
+    assert {run.outcome for run in page.table.runs.all} != {"unknown"}
+    (tmp_path / "empty").mkdir()
+    page.open_folder(tmp_path / "empty")
+    assert shown == [f"{tmp_path / 'empty'} is no run, and contains none."]

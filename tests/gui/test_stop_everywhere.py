@@ -250,3 +250,11 @@ def test_no_other_module_opens_a_modal_dialog() -> None:
             if static or name in MODAL:
                 found.append(f"{file.name}:{getattr(node, 'lineno', 0)} {name}")
     assert found == []
+
+
+def test_a_question_is_closed_when_it_no_longer_applies(window: MainWindow) -> None:
+    QTimer.singleShot(50, window.bridge.ticked.emit)
+    answer = show_question(
+        window, "Still running. Stop it?", "Stop", "Wait", until=window.bridge.ticked
+    )
+    assert answer == "Wait"

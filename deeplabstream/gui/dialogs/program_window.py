@@ -42,7 +42,8 @@ class _Window(QDialog):
             question = f"{self.title} is still running. Stop it?"
             if (
                 not self.stopping
-                and show_question(self, question, _STOP, _WAIT) != _STOP
+                and show_question(self, question, _STOP, _WAIT, until=self.view.ended)
+                != _STOP
             ):
                 event.ignore()
                 return

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import Qt, pyqtBoundSignal
 from PyQt5.QtWidgets import (
     QApplication,
     QInputDialog,
@@ -22,13 +22,18 @@ _WIDTH = 520
 
 
 def show_question(
-    window: QWidget | None, question: str, *answers: str, default: str = ""
+    window: QWidget | None,
+    question: str,
+    *answers: str,
+    default: str = "",
+    until: pyqtBoundSignal | None = None,
 ) -> str:
     """Show a question and return the chosen answer; Esc chooses the last one.
 
-    Enter chooses `default`; without it, the last answer.
+    Enter chooses `default`; without it, the last answer. The signal `until` closes the
+    question, as Esc does.
     """
-    return _run_box(window, question, answers, default or answers[-1])
+    return _run_box(window, question, answers, default or answers[-1], until=until)
 
 
 def _run_box(
@@ -37,6 +42,7 @@ def _run_box(
     answers: Sequence[str],
     default: str,
     title: str = "DeepLabStream",
+    until: pyqtBoundSignal | None = None,
 ) -> str:
     box = QMessageBox(window.window() if window is not None else None)
     box.setWindowTitle(title)
@@ -50,6 +56,8 @@ def _run_box(
     box.setDefaultButton(buttons[default])
     if len(answers) == 1:  # a message may be copied
         box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if until is not None:
+        until.connect(box.reject)
     run_dialog(box)
     clicked = box.clickedButton()
     answer = answers[-1] if clicked is None else clicked.text()

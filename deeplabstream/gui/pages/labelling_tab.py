@@ -58,6 +58,7 @@ class LabellingTab(QWidget):
         self.tools = LabelTools()
         self.list = QListWidget()
         self.message = QLabel()
+        self.load = QPushButton("Import labels …")
         self.check = QPushButton("Check labels")
         self.suspicious = QListWidget()
         self.checking = ProgramProcess(self, errors_apart=True)
@@ -174,6 +175,9 @@ class LabellingTab(QWidget):
             "in the same place (utils/CheckLabels.py)"
         )
         left.column.addWidget(self.suspicious)
+        self.load.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.load.setToolTip("labels of SLEAP (.slp), or a project of DeepLabCut")
+        left.column.addWidget(self.load)
         left.column.addWidget(self.check)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -40,6 +40,7 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
 from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.projects import DLC_CONFIG
 
 _LIST_WIDTH = 190  # px
 _CONTINUE, _CANCEL = "Continue without saving", "Cancel"
@@ -50,6 +51,7 @@ _STEPS = (
 )  # fmt: skip
 _OF_LABELS = ("Label", "Train", "Check")
 """Steps that need a folder of labels."""
+_LABELS = f"Labels (*.slp {DLC_CONFIG})"
 _NO_FRAMES = (
     "No frames yet. Start Recording on the page Live,\nthen Pick frames of that "
     "run or of any video"
@@ -167,7 +169,7 @@ class NetworkPage(QWidget):
         self._refresh()
         if name == "Make faster":
             self.training.gpus.start()
-        for widget in (self.folder, self.parts_line, self.animals_line, self.pick):
+        for widget in (*(self.folder, self.parts_line, self.animals_line, self.pick),):
             widget.setVisible(name in _OF_LABELS)
         self._stack.setCurrentWidget(tabs[name])
         self.tabs[name].setChecked(True)
@@ -223,6 +225,23 @@ class NetworkPage(QWidget):
     def _start_from(self, network: Path) -> None:
         if not members(network):
             self.training.options.show_values({"--start-from": [str(network)]})
+
+    def choose_labels(self) -> None:
+        """Import labels of SLEAP or a DeepLabCut project that the user chooses."""
+        self.show_step("Label")
+        title = "Labels of SLEAP (.slp) or project of DeepLabCut (config.yaml)"
+        if name := file_dialogs.open_file(self, title, "", _LABELS):
+            self.import_labels(Path(name))
+
+    def import_labels(self, labels: Path) -> None:
+        """Convert labels of SLEAP to a new folder, or open a DeepLabCut project."""
+        if labels.name == DLC_CONFIG:
+            self.show_step("Label")
+            self.open(labels.parent)
+            return
+        title = f"New folder for the labels of {labels.name}"
+        if folder := file_dialogs.new_folder(self, title, labels.parent):
+            self.convert_labels(labels, folder)
 
     def convert_labels(self, labels: Path, folder: Path) -> ProgramWindow:
         """Convert labels of another program to a new folder, and show it."""
@@ -377,6 +396,7 @@ class NetworkPage(QWidget):
 
     def _connect(self) -> None:
         self.folder.clicked.connect(self._choose_folder)
+        self.labelling.load.clicked.connect(self.choose_labels)
         self.pick.clicked.connect(lambda: self.choose_frames())
         for line in (self.parts_line, self.animals_line):
             line.editingFinished.connect(self._take_names)

@@ -20,7 +20,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.gui.dialogs import file_dialogs
-from deeplabstream.gui.dialogs.questions import input_text, place_to_write
+from deeplabstream.gui.dialogs.questions import input_text, place_to_write, show_message
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
     AnalyseRun,
@@ -50,6 +50,7 @@ from deeplabstream.gui.widgets.run_regions import RunRegions
 from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
 from deeplabstream.gui.widgets.study_view import GroupsView, StudyTableView
 from deeplabstream.gui.widgets.values_table import ValuesTable
+from deeplabstream.recording.run_catalogue import list_runs
 from deeplabstream.recording.run_summary import RunSummary, summarise
 
 _COLUMNS = (0, 1, 2, EXCLUDED)
@@ -60,6 +61,8 @@ _LISTING = "Listing the runs …"
 _OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions", "Correct"), ("Table", "Groups")
 _BY_HAND = ("Regions", "Correct")
 """Tabs without analysis options."""
+_MOST_RUNS = 1000
+"""Most runs that are listed of another folder."""
 _SOON_MS = 400
 """Time after which the progress of a request is shown."""
 
@@ -421,9 +424,22 @@ class ResultsPage(QWidget):
         self._offer()
 
     def _choose_folder(self) -> None:
-        name = file_dialogs.open_folder(self, "Choose a run folder")
+        name = file_dialogs.open_folder(self, "Choose a run, or a folder of runs")
         if name:
-            self.open(Path(name))
+            self.open_folder(Path(name))
+
+    def open_folder(self, folder: Path) -> None:
+        """Show a run, or list the runs of a folder."""
+        if (folder / "run.json").is_file():
+            self.open(folder)
+            return
+        runs = [run.path for run in list_runs(folder, _MOST_RUNS)]
+        for run in runs:
+            self.table.add(run)
+        if runs:
+            self.refresh()
+        else:
+            show_message(self, f"{folder} is no run, and contains none.")
 
     def choose_file(self, name: str, kinds: str, usual: str) -> Path | None:
         """Return a file to write, chosen by the user; `usual` is its default suffix."""

@@ -130,12 +130,23 @@ def models_of(document: Document) -> Path:
 
 def use_live(document: Document, folder: Path) -> list[str]:
     """Write a network to the settings; return a confirmation and its problems."""
+    settings = document.settings
+    if settings is not None and _is_model(settings.model, folder):
+        return [f"The settings use {folder.name} already."]
     beside = folder.parent.resolve() == models_of(document).resolve()
     word = folder.name if beside else str(folder)
     document.set_value("Pose Estimation", "MODEL", word)
     skeleton, settings = skeleton_of(folder), document.settings
     problems = check_against(settings, skeleton) if settings and skeleton else ()
     return [f"Now using {word}. Save to keep it.", *problems]
+
+
+def _is_model(word: str, folder: Path) -> bool:
+    """Return whether a value of MODEL is the network in a folder."""
+    try:
+        return find_model(word).resolve() == folder.resolve()
+    except DeepLabStreamError:
+        return False
 
 
 def skeleton_of(folder: Path) -> Skeleton | None:
