@@ -95,12 +95,12 @@ def _animals(
     if "instance_track_id" not in held or "instance_count" not in held:
         return np.zeros(shape, np.int64)
     counts = held["instance_count"].astype(np.int64)
-    there = np.arange(shape[1]) < counts[:, None]
+    present = np.arange(shape[1]) < counts[:, None]
     tracks = held["instance_track_id"].astype(np.int64)
-    known = np.unique(tracks[there])
+    known = np.unique(tracks[present])
     if len(known) > counts.max(initial=0):
         raise DeepLabStreamError(
             f"{file} has {len(known)} tracks of up to {counts.max()} animals: join them in "
             "JABS, which writes pose files of version 4 or later"
         )
-    return np.where(there, np.searchsorted(known, tracks), -1)
+    return np.where(present, np.searchsorted(known, tracks), -1)

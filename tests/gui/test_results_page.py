@@ -595,4 +595,4 @@ def test_other_folder_takes_a_folder_of_runs(
     assert {run.outcome for run in page.table.runs.all} != {"unknown"}
     (tmp_path / "empty").mkdir()
     page.open_folder(tmp_path / "empty")
-    assert shown == [f"{tmp_path / 'empty'} is no run, and contains none."]
+    assert shown == [f"{tmp_path / 'empty'} is not a run folder and contains no run."]

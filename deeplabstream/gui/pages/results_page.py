@@ -439,7 +439,7 @@ class ResultsPage(QWidget):
         if runs:
             self.refresh()
         else:
-            show_message(self, f"{folder} is no run, and contains none.")
+            show_message(self, f"{folder} is not a run folder and contains no run.")
 
     def choose_file(self, name: str, kinds: str, usual: str) -> Path | None:
         """Return a file to write, chosen by the user; `usual` is its default suffix."""
