@@ -1,11 +1,9 @@
 """The window's question whether the plug-ins of a rig folder may be run."""
 
-from collections.abc import Callable
-
 import pytest
 from PyQt5.QtWidgets import QMessageBox
 
-from deeplabstream.gui.dialogs.questions import confirm_plugins
+from deeplabstream.gui.dialogs import questions
 
 
 @pytest.mark.parametrize(("button", "trusted"), [(0, True), (1, False)])
@@ -19,8 +17,7 @@ def test_only_the_button_that_says_so_runs_plugins(
         shown.append(box.text())
         box.buttons()[button].click()
 
-    exec_: Callable[[QMessageBox], None] = click
-    monkeypatch.setattr(QMessageBox, "exec_", exec_)
+    monkeypatch.setattr(questions, "run_dialog", click)
     monkeypatch.setattr(QMessageBox, "clickedButton", lambda box: box.buttons()[button])
-    assert confirm_plugins("<b>evil.py</b> Run them?") is trusted
+    assert questions.confirm_plugins("<b>evil.py</b> Run them?") is trusted
     assert shown == ["<b>evil.py</b> Run them?"]
