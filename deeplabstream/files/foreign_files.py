@@ -56,9 +56,11 @@ def read_bytes(path: Path) -> bytes:
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file; OSError or ValueError: it can't be read."""
     with open_regular(path) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"it is longer than {MOST_BYTES >> 20} MiB")
+        # A read of the limit would allocate all of it; a file that grows meanwhile is cut.
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_BYTES:
+            raise ValueError(f"it is longer than {MOST_BYTES >> 20} MiB")
+        content = file.read(size)
     return parse_json(content)
 
 
