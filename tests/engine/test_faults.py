@@ -19,7 +19,7 @@ from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import PoseEstimation
 from tests.engine.faulty_camera import FaultyCamera
-from tests.engine.patient_guards import ENGINE_S
+from tests.engine.patient_guards import SESSION
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment
 from tests.engine.tolerant import Failures
 from tests.recording.written_rows import rows
@@ -218,7 +218,7 @@ def test_a_camera_that_fails_while_the_network_loads_is_all_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loading takes so long that the engine has to be killed; that is no second failure."""
-    monkeypatch.setattr(process_manager, "ENGINE_S", ENGINE_S)
+    monkeypatch.setattr(process_manager, "ENGINE_S", SESSION["ENGINE_S"])
     camera = Webcam(source=str(tmp_path / "nothing.avi"), backend="ffmpeg")
     with rig_with(camera, tmp_path) as session:
         loading = PoseEstimation(model="stand-in:10000")

@@ -65,7 +65,7 @@ class _Timeline(Heartbeat):
         self.events.append((what, self.clock.now_ns() / 1e9))
         self.clock.set(self.clock.now_ns() + round(lasts_s * 1e9))
 
-    def _send(self, signal: bytes) -> None:
+    def _send(self, signal: bytes, now_ns: int = 0) -> None:
         self.note("beat")
 
     def idle(self, now_ns: int = 0) -> None:

@@ -41,7 +41,7 @@ def test_the_form_names_output_and_board_and_asks_before_it_starts(
     (window,) = button.findChildren(FormWindow)
     assert not window.panel.begin.isEnabled()
     missing = window.panel.missing
-    assert missing.text().endswith("the output is harmless: not confirmed yet")
+    assert missing.text().endswith("output is harmless: not confirmed yet")
     window.show()
     needed = missing.heightForWidth(missing.width())
     assert missing.wordWrap() and missing.height() >= needed, "all of it is shown"

@@ -473,7 +473,9 @@ def test_students_start_from_a_network_in_sizes_alone(
 ) -> None:
     words = ["--teacher", "arena", "--videos", str(film), "--agree", "50", *QUICK]
     words += ["--within", "900", "--at-most-ms", "5000", "--output"]
-    assert main([*words, str(tmp_path / "a"), "--students", "64x64"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main([*words, str(tmp_path / "a"), "--students", "64x64"])
+    assert ended.value.code == 2
     assert "a size without a backbone needs --start-from" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
     words += [str(tmp_path / "b"), "--start-from", "arena"]

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import assert_never
@@ -358,7 +358,10 @@ class _Engine:
             return
         match message:
             case AttachRings(rings):
-                self.attach(rings)
+                # A camera that was opened again meanwhile has another ring, which the next
+                # message names. Until then its frames are missing, as of a silent camera.
+                with suppress(FileNotFoundError):
+                    self.attach(rings)
             case Analyse(active):
                 self.analyse(active)
             case RunExperiment(active, how):
@@ -382,7 +385,7 @@ class _Engine:
         """
         mapped = {reader.spec: reader for reader in self.readers}
         # if a ring can't be mapped, no reader may refer to one that was unmapped here
-        self.readers = ()
+        self.readers, self.scheduler = (), FrameScheduler(())
         for spec in mapped.keys() - {*specs}:
             mapped.pop(spec).close()
         for spec in specs:

@@ -29,6 +29,8 @@ FARTHEST = 16.0
 """Largest mean squared distance, in standard deviations, of the same animal."""
 MEDIAN = 2 * np.log(2)
 """Median squared distance in a plane, in variances of one axis."""
+_MARGIN = 1e-3
+"""By how much no assignment of a detection costs more than the worst within the gate."""
 NEVER = 1e6
 """Gate: cost of assigning a detection to an animal that cannot be at that place."""
 
@@ -136,7 +138,11 @@ class MotionModel:
         if without_parts.any():
             by_centre = weight * self._costs_by_centre(middles)
             costs = np.where(without_parts, by_centre, costs)
-        return costs, weight * mean, unassigned
+
+        # Any assignment within the gate is better than none: an animal that was not visible
+        # yet must get its detection, and not leave it to one that is beyond its gate
+        allowed = np.where(costs < NEVER, costs, -np.inf).max(axis=0, initial=-np.inf)
+        return costs, weight * mean, np.maximum(unassigned, allowed + _MARGIN)
 
     def _costs_by_centre(self, middles: Array) -> Array:
         """Return the costs by the centre only, for animals not visible for long."""
