@@ -100,7 +100,7 @@ def test_the_watchdog_is_proved_before_the_outputs_are_opened_and_that_is_record
     with rig(tmp_path, words) as it:
         lit(it, board)
         (proof,) = it.session.state.self_tests
-        assert proof.good, proof.text
+        assert proof.passed, proof.text
         it.until(lambda it: "light" in it.session.state.acknowledged)
         it.stop()
         folder = it.session.state.run_folder

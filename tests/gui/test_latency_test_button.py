@@ -48,8 +48,8 @@ def test_the_form_names_output_and_board_and_asks_before_it_starts(
     window.panel.form.show_values({"--yes": ["yes"], "--answer-pin": ["5"]})
     assert window.panel.begin.isEnabled()
     window.panel.begin.click()
-    words = ["MeasureLatency.py", "--yes", "--output", "laser", "--port", "COM3"]
-    words += ["--answer-pin", "5", "--settings", str(tmp_path / "mine.ini")]
+    words = ["MeasureLatency.py", "--yes", "--settings", str(tmp_path / "mine.ini")]
+    words += ["--output", "laser", "--port", "COM3", "--answer-pin", "5"]
     assert started == [words]
     window.close()
 
