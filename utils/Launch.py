@@ -214,11 +214,8 @@ def _test_gpu(extra: Sequence[str]) -> int:
 
 
 def _workers() -> int:
-    """Return how many processes run tests at once.
-
-    One more than there are cores: tests of rigs and programs wait for other processes.
-    """
-    return min(MOST_WORKERS, (os.cpu_count() or 1) + 1)
+    """Return how many processes run tests at once: the suite keeps each core busy."""
+    return max(1, min(MOST_WORKERS, os.cpu_count() or 1))
 
 
 def _pytest(arguments: Sequence[str]) -> int:
