@@ -249,7 +249,7 @@ def test_on_windows_the_launcher_py_finds_a_python_that_fits(
     ("codes", "check", "code", "told"),
     [
         ((0, 0), NICENESS, 0, "niceness"),
-        ((1, 0), NICENESS, 1, "FAILED: pytest, 3 at once;"),
+        ((1, 0), NICENESS, 1, "FAILED: pytest, 2 at once;"),
         ((0, 1), NICENESS, 1, "FAILED: pytest, real-time tests;"),
         ((0, 0), "exit(1)", 1, "FAILED: one -c exit(1);"),
     ],
@@ -276,7 +276,7 @@ def test_test_runs_all_tests_in_two_parts_and_names_what_failed(
     monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch.main(["test"]) == code
-    parallel = ["-n", "3", "--dist", "loadfile", "-m", "not realtime and not long"]
+    parallel = ["-n", "2", "--dist", "loadfile", "-m", "not realtime and not long"]
     assert ran == [
         ["-m", "pytest", *parallel],
         ["-m", "pytest", "-m", "realtime"],
