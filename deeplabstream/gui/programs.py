@@ -22,7 +22,6 @@ from deeplabstream.training.train_config import TrainConfig
 
 Values: TypeAlias = Mapping[str, Sequence[str]]
 """Arguments of each field, by `FormField.key`."""
-_TABLES = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
 _TABLE_ENDINGS = (".csv", ".h5", ".parquet")
 
 

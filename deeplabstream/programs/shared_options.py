@@ -49,11 +49,12 @@ def settings_file(title: str | None = None, **more: Any) -> Any:
 def model(editor: Literal["model", "ensemble"] = "model", **more: Any) -> Any:
     """Return the field of a network that is required; `editor`: or "ensemble"."""
     also = "; also an ensemble (trained with several seeds)"
-    return Field(
+    return option(
         title="Network",
         description="model folder, or its name in models/"
         + (also if editor == "ensemble" else ""),
-        json_schema_extra=extra(editor=editor, **more),
+        editor=editor,
+        **more,
     )
 
 
@@ -62,28 +63,29 @@ def runtime(
     default: str = "auto",
 ) -> Any:
     """Return the field of a runtime: `auto`, or one of RUNTIMES."""
-    return Field(
+    return option(
         default=default,
         title="Runtime",
         description=description,
-        json_schema_extra=extra(
-            choices=["auto", *RUNTIMES], metavar="NAME", advanced=True
-        ),
+        choices=["auto", *RUNTIMES],
+        metavar="NAME",
+        advanced=True,
     )
 
 
 def decoder() -> Any:
     """Return the field of a `Decoder` of videos."""
-    return Field(default="auto", description="decoder of the videos")
+    return option(default="auto", description="decoder of the videos")
 
 
 def mirrored() -> Any:
     """Return the field of the suffixes of body parts seen in mirrored views."""
-    return Field(
+    return option(
         default=(),
         title="Mirrored views",
         description="suffixes of body part names by view, for example _top _bot",
-        json_schema_extra=extra(metavar="SUFFIX", advanced=True),
+        metavar="SUFFIX",
+        advanced=True,
     )
 
 
@@ -91,31 +93,32 @@ def output_folder(
     description: str = "output folder; default: beside each video",
 ) -> Any:
     """Return the field of a folder to write into; None: the program's default."""
-    return Field(
+    return option(
         default=None,
         title="Output folder",
         description=description,
-        json_schema_extra=extra(metavar="FOLDER", editor="folder"),
+        metavar="FOLDER",
+        editor="folder",
     )
 
 
 def threads(default: int = 0) -> Any:
     """Return the field of a number of CPU threads."""
-    return Field(
+    return option(
         default=default,
         ge=0,
         le=256,
         title="CPU threads",
         description="CPU threads; 0: all cores",
-        json_schema_extra=extra(advanced=True),
+        advanced=True,
     )
 
 
 def second_tables() -> Any:
     """Return the field of the tables of other persons' labels."""
-    return Field(
+    return option(
         default=(),
         description="labels of the same images by other persons; default: those beside the "
         "labels",
-        json_schema_extra=extra(metavar="TABLE"),
+        metavar="TABLE",
     )
