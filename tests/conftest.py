@@ -89,6 +89,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.gpu)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute tests by files even after a worker has crashed."""
+    from tests.file_scheduling import CrashTolerantFileScheduling
+
+    if config.getoption("dist") != "loadfile":
+        return None
+    return CrashTolerantFileScheduling(config, log)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Print each failure at once in CI: a run that is ended early prints no summary."""
+    if report.failed and "CI" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+        sys.stdout.write(f"\n{report.nodeid} failed:\n{report.longreprtext}\n")
+        sys.stdout.flush()
+
+
 @pytest.fixture(autouse=True)
 def the_checkout_is_the_rig(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test choose the rig folder for the next one."""

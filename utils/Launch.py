@@ -192,6 +192,7 @@ def _test_long(extra: Sequence[str]) -> int:
     _look_for_libraries()
     _install(TO_TEST)
     patient = ["-n", str(_workers()), "--dist", "loadfile", "--timeout=7200"]
+    patient += ["-o", "faulthandler_timeout=7500"]
     search = ["-m", "hypothesis or long", "--hypothesis-profile=search"]
     properties = _pytest([*search, *patient])
     os.environ["DAMAGED_RUNS"] = "1000"
