@@ -11,6 +11,7 @@ from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication, QComboBox, QDialog, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs import file_dialogs
@@ -34,6 +35,7 @@ from tests.gui.main_windows import opened, rig_of, start
 
 LEFT = Qt.MouseButton.LeftButton
 ESCAPE = Qt.Key.Key_Escape
+PATIENCE_NS = 30_000_000_000
 MODAL = ("exec_", "exec", "setModal", "setWindowModality")
 _NO_RIG = "application.py"
 """Runs the event loop, and shows problems before there is a window."""
@@ -44,7 +46,7 @@ def window(qtbot: QtBot, file: Path) -> MainWindow:
     """A window whose fake rig runs an experiment."""
     made = opened(qtbot, file)
     made.activateWindow()
-    qtbot.waitUntil(lambda: QGuiApplication.focusWindow() is not None)
+    assert happens(lambda: QGuiApplication.focusWindow() is not None)
     start(made)
     return made
 
@@ -70,10 +72,18 @@ def click_stop(window: MainWindow) -> None:
 
 
 def press_escape(_window: MainWindow) -> None:
-    """Press Esc in the window that has the keyboard."""
-    focused = QGuiApplication.focusWindow()
-    assert focused is not None
-    QTest.keyClick(focused, ESCAPE)
+    """Press Esc in the window that has the keyboard, once one has it."""
+    assert happens(lambda: QGuiApplication.focusWindow() is not None)
+    QTest.keyClick(QGuiApplication.focusWindow(), ESCAPE)
+
+
+def happens(condition: Callable[[], bool]) -> bool:
+    """Handle events until the condition holds: a busy computer delivers them late."""
+    clock = SystemClock()
+    end = clock.now_ns() + PATIENCE_NS
+    while not condition() and clock.now_ns() < end:
+        QTest.qWait(10)
+    return condition()
 
 
 def close_dialogs(window: MainWindow) -> None:
@@ -130,7 +140,7 @@ def test_stop_acts_beside_each_dialog(
         try:
             QApplication.processEvents()
             press(window)
-            seen.append(bool(stops))
+            seen.append(happens(lambda: bool(stops)))
         finally:
             close_dialogs(window)
 
@@ -159,9 +169,9 @@ def test_stop_acts_beside_each_window(
     other = WINDOWS[name](window)
     other.show()
     other.activateWindow()
-    qtbot.waitUntil(lambda: QGuiApplication.focusWindow() is other.windowHandle())
+    assert happens(lambda: QGuiApplication.focusWindow() is other.windowHandle())
     press(window)
-    assert stops
+    assert happens(lambda: bool(stops))
     other.close()
 
 
@@ -197,8 +207,7 @@ def test_stop_acts_beside_each_menu_of_each_page(
                 continue
             count += 1
             press(window)
-            # a busy computer delivers events late
-            qtbot.waitUntil(lambda: bool(stops), timeout=5000)
+            assert happens(lambda: bool(stops)), f"{page}: {name}"
             assert QApplication.activePopupWidget() is None, f"{page}: {name}"
     assert count > 12
 
