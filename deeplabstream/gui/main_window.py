@@ -62,6 +62,7 @@ from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.panels import Log
 from deeplabstream.gui.widgets.program_view import ProgramView
 from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.sections import unusable_settings
 
 if TYPE_CHECKING:
     from deeplabstream.gui.pages.network_page import NetworkPage
@@ -74,7 +75,7 @@ from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.state_summary import StateSummary
 
 _NAVIGATION_WIDTH = 118
-_LIVE = "Live"
+_LIVE, _SETTINGS = "Live", "Settings"
 _FOLLOWING = ("Experiment", "Health")
 _END = "End and close"
 _FRAMED_MS = 300
@@ -156,7 +157,8 @@ class MainWindow(QMainWindow):
         self.painted.changed.connect(self._paint)
 
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
-        self._rig_values = self._values_of_rig()
+        self._rig_values: dict[str, dict[str, str]] | None = self._values_of_rig()
+        """Values of the settings that the live page shows; None: of another rig."""
         self._claim = RigClaim()
         self._was_maximised = False
         self._paint()
@@ -301,6 +303,7 @@ class MainWindow(QMainWindow):
         self._stop_input = StopInput(self, self._must_stop, self._stop_outputs)
         self.document.changed.connect(self._take_document)
         self.document.opened.connect(self._renew_pages)
+        self._connect_live()
         self.document.checked.connect(self._show_document)
         self.document.saved.connect(self._show_document)
         self.document.saved.connect(self._claim_rig)
@@ -315,6 +318,10 @@ class MainWindow(QMainWindow):
         self.bridge.ticked.connect(self.test.tick)
         self.bridge.ticked.connect(self._show_state)
         self.bridge.status_changed.connect(self._show_state)
+
+    def _connect_live(self) -> None:
+        """Connect a new live page."""
+        self.live.settings_requested.connect(partial(self.show_page, _SETTINGS))
 
     def _button(self, action: Action | None) -> QAbstractButton:
         """Return the button of an action; None: STOP."""
@@ -438,12 +445,10 @@ class MainWindow(QMainWindow):
         """Return why no stream can start: another program uses the rig, or problems."""
         for view in self._switching():
             return f"Can't start: {view.title} runs. Wait until it ends, or stop it."
-        count = len(self.document.problems)
-        if not count:
+        if not self.document.problems:
             return ""
-        problems = "1 problem" if count == 1 else f"{count} problems"
-        name = self.document.path.name
-        return f"Can't start: {name} has {problems}. Fix them on the page Settings."
+        count = self.document.problem_count
+        return f"Can't start: {count}. Fix them on the page Settings."
 
     def _renew(self) -> None:
         """Create the live page again for other settings of the rig.
@@ -458,6 +463,7 @@ class MainWindow(QMainWindow):
         old = self.live
         self.live = LivePage(self.bridge, self.document, self.log, self.test)
         self.live.show_images_only(self.full_screen.isChecked())
+        self._connect_live()
         self._paint()
         self._stack.addWidget(self.live)
         if shown:
@@ -476,9 +482,11 @@ class MainWindow(QMainWindow):
             page.deleteLater()
         self._pages.clear()
 
+        if self.document.settings is None:  # Start must not run the last rig
+            self.bridge.use(unusable_settings(self.document.path.parent))
         self.bridge.session.discard_run()
         self.log.clear()
-        self._rig_values = {}
+        self._rig_values = None
         self._renew()
         self.show_page(shown)
 

@@ -103,6 +103,12 @@ class Document(QObject):
         return self.path.name
 
     @property
+    def problem_count(self) -> str:
+        """The file's name and the number of its problems, as the start of a sentence."""
+        count = len(self.problems)
+        return f"{self.path.name} has {count} problem{'s' * (count != 1)}"
+
+    @property
     def is_example(self) -> bool:
         """Whether the file is the unchanged example of the program."""
         return is_example(self.path, self._on_disk)

@@ -219,10 +219,13 @@ class Tour(QObject):
 
 
 def is_simulated(settings: Settings) -> bool:
-    """Return whether all cameras and outputs of a rig are simulated."""
-    return all(
-        isinstance(camera, ArenaCamera) for camera in settings.cameras.values()
-    ) and all(isinstance(output, VirtualOutput) for output in settings.outputs.values())
+    """Return whether a rig has cameras, and they and its outputs are all simulated."""
+    cameras, outputs = settings.cameras.values(), settings.outputs.values()
+    return (
+        bool(cameras)
+        and all(isinstance(camera, ArenaCamera) for camera in cameras)
+        and all(isinstance(output, VirtualOutput) for output in outputs)
+    )
 
 
 class HighlightRing(QWidget):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field as plain_field
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
@@ -52,6 +52,7 @@ class Classification:
     )
 
 
+Section = TypeVar("Section")
 Pixels = Annotated[int, Field(gt=0)]
 
 
@@ -427,7 +428,7 @@ class Settings:
     video: Video
     recording: Recording
     cameras: Mapping[str, Camera]
-    """By NAME, in the order of the file; one at least."""
+    """By NAME, in the order of the file; one at least, except in `unusable_settings`."""
     outputs: Mapping[str, Output]
     inputs: Mapping[str, Input]
     triggers: Mapping[str, Maker[Trigger]]
@@ -496,15 +497,19 @@ class Settings:
 
     @property
     def deciding_camera(self) -> str:
-        """The camera on whose frames the experiment decides; by default the first."""
+        """The camera on whose frames the experiment decides; by default the first.
+
+        Empty: there is no camera.
+        """
         analysed = [name for name, camera in self.cameras.items() if camera.analyse]
-        return self.experiment.camera or (analysed or list(self.cameras))[0]
+        return self.experiment.camera or next(iter(analysed or self.cameras), "")
 
     @property
     def camera_order(self) -> tuple[str, ...]:
         """The cameras' names, the deciding one first."""
         first = self.deciding_camera
-        return (first, *(name for name in self.cameras if name != first))
+        others = (name for name in self.cameras if name != first)
+        return (first, *others) if self.cameras else ()
 
     def controls(
         self, starts: Literal["experiment", "recording"] | None = None
@@ -556,6 +561,34 @@ class Settings:
         """Return a network's name as `deeplabstream.pose.model.model_opening` takes it."""
         places = (self.folder / text, self.folder / "models" / text)
         return next((str(place) for place in places if text and is_folder(place)), text)
+
+
+def unusable_settings(folder: Path) -> Settings:
+    """Return settings without cameras and outputs, for a file that has problems.
+
+    A window that opens such a file can't use its rig, and must not use the last one.
+    """
+    return Settings(
+        _by_default(Streaming),
+        _by_default(PoseEstimation),
+        _by_default(ExperimentRun),
+        _by_default(Video),
+        _by_default(Recording),
+        cameras={},
+        outputs={},
+        inputs={},
+        triggers={},
+        experiments={},
+        folder=folder,
+        text="",
+        subject=_by_default(Subject),
+        animals=_by_default(Animals),
+    )
+
+
+def _by_default(section: type[Section]) -> Section:
+    """Return a section without keys; type checkers miss the defaults of pydantic fields."""
+    return section()
 
 
 _PLAIN = (bool, int, float, str, NoneType)

@@ -150,7 +150,6 @@ class FakeSession(RigSession):
     def __init__(self, *cameras: str, shape: tuple[int, ...] = (100, 160)) -> None:
         names = cameras or ("arena",)
         super().__init__(make_settings(*names))
-        self.names = names
         self.shape = shape
         facts = ModelFacts("fake", "", 0.5, provider="CPUExecutionProvider")
         self.state = SessionState(
@@ -165,10 +164,6 @@ class FakeSession(RigSession):
         self.asked: list[Action] = []
         self.closed = False
         self.grey = 40
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        return self.names
 
     def update(self, **changes: Any) -> None:
         """Change fields of the state; `skeleton` is that of the network."""

@@ -39,10 +39,10 @@ def test_the_status_names_outputs_that_failed(qtbot: QtBot) -> None:
     qtbot.addWidget(controls)
     tracking = SessionState(Phase.STREAMING, True, True)
     controls.show_status(tracking)
-    assert controls._message.text() == "Tracking; outputs idle."
+    assert controls.message.text() == "Tracking; outputs idle."
     gone = {"laser": "/dev/ttyUSB0 is gone"}
     controls.show_status(replace(tracking, failed_outputs=gone))
-    assert controls._message.text() == "Tracking; [Output laser] failed."
+    assert controls.message.text() == "Tracking; [Output laser] failed."
 
 
 def test_a_start_that_an_output_stops_names_the_reason(qtbot: QtBot) -> None:
@@ -52,8 +52,8 @@ def test_a_start_that_an_output_stops_names_the_reason(qtbot: QtBot) -> None:
     controls.show_status(
         SessionState(Phase.STREAMING, network_ready=True, failed_outputs=gone)
     )
-    assert controls._message.objectName() == "problem"
-    assert controls._message.text() == (
+    assert controls.message.objectName() == "problem"
+    assert controls.message.text() == (
         "Start stopped here: [Output laser] could not open port /dev/ttyUSB0"
     )
 
@@ -63,7 +63,7 @@ def test_the_status_names_the_last_error(qtbot: QtBot) -> None:
     qtbot.addWidget(controls)
     error = "[Trigger left] failed: KeyError: 'snout'"
     controls.show_status(SessionState(Phase.STREAMING, True, True, error=error))
-    assert controls._message.text() == f"Tracking; last error: {error}"
+    assert controls.message.text() == f"Tracking; last error: {error}"
 
 
 def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
@@ -75,7 +75,7 @@ def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
     )
     colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
     assert colours == [AMBER, AMBER]
-    assert "[Camera side]" in controls._message.text()
+    assert "[Camera side]" in controls.message.text()
     controls.show_status(replace(streaming, recording=True, experimenting=True))
     colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
     assert colours == [GREEN, GREEN]
@@ -98,12 +98,12 @@ def test_a_rig_that_remotes_start_says_that_it_is_armed_and_who_started(
     assert arm.isEnabled()
     assert controls._lamps["Remote"].colour == ""
     controls.show_status(replace(streams, armed=True))
-    assert controls._message.text() == "Armed: waits for the start by [Remote lab]."
+    assert controls.message.text() == "Armed: waits for the start by [Remote lab]."
     assert controls._lamps["Remote"].colour == AMBER
     assert controls.buttons[Action.DISARM].isEnabled()
     begun = replace(streams, experimenting=True, started_by="lab")
     controls.show_status(begun)
-    assert controls._message.text() == (
+    assert controls.message.text() == (
         "The experiment controls the outputs, started by [Remote lab]."
     )
     idle = Controls(remote=True)

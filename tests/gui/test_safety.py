@@ -265,7 +265,7 @@ def test_a_faulty_file_starts_nothing(
     controls = window.live.controls
     assert window.windowTitle().startswith("old.ini")
     assert "Fix this before you start" in window.banner.text()
-    assert "old.ini has" in controls._message.text()
+    assert "old.ini has" in controls.message.text()
     assert not controls.buttons[Action.START_STREAM].isEnabled()
     window.bridge.do(Action.START_STREAM)  # whoever else asks
     window.bridge.tick()

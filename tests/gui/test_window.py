@@ -350,7 +350,7 @@ def test_why_an_action_was_refused_is_shown_below_the_buttons_until_the_next_one
     window: MainWindow, rig: FakeSession
 ) -> None:
     """On a small screen the log has to be scrolled to."""
-    words = window.live.controls._message
+    words = window.live.controls.message
     press(window, Action.START_STREAM, Action.START_ANALYSIS)
     why = "Cannot start because the disk has 0 MB free"
     rig.news = [Failed(why)]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from PyQt5.QtCore import QSettings, Qt, QTimer
-from PyQt5.QtWidgets import QApplication, QMessageBox
+from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox, QTableWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Note
@@ -26,6 +26,7 @@ from deeplabstream.gui.dialogs.help_window import KeysWindow
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.page_stack import PAGES
 from deeplabstream.gui.pages.regions_page import RegionsPage
@@ -365,7 +366,7 @@ def test_a_refusal_is_not_shown_any_more_after_stop(qtbot: QtBot, file: Path) ->
     start(window, STARTS[:2])
     rig_of(window).news.append(Failed("Cannot start because the disk is full"))
     window.bridge.tick()
-    message = window.live.controls._message
+    message = window.live.controls.message
     assert message.text() == "Cannot start because the disk is full"
     window.live.end()
     window.bridge.tick()
@@ -401,6 +402,64 @@ def test_another_rig_shows_nothing_of_the_last_one(
     assert isinstance(runs, RunsPage)
     assert runs.chosen is None
     window.end()
+
+
+def test_a_rig_whose_settings_have_problems_is_not_the_last_rig(
+    qtbot: QtBot, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "settings.ini"
+    other.parent.mkdir()
+    other.write_text("[Camera]\nKIND = Webcam\n[Experiment]\nEXP_TIME_S = soon\n")
+    window = opened(qtbot, file)
+    rig = rig_of(window)
+    window.show_page("Health")
+    window.menu.open_file(other)
+    problems = len(window.document.problems)
+    assert problems > 1
+    assert rig.settings.folder == other.parent
+    assert rig.cameras == ()
+    assert not rig.settings.outputs
+    texts = [label.text() for label in window.live.findChildren(QLabel)]
+    assert f"settings.ini has {problems} problems: the rig can't be used." in texts
+    assert not window.live.display.grid.views
+    for name in window.navigation.pages:
+        window.show_page(name)
+        window.bridge.tick()
+        assert not [text for text in cells_of(window) if "arena" in text], name
+
+    controls = window.live.controls
+    assert not controls.start.isEnabled()
+    assert not controls.buttons[Action.START_STREAM].isEnabled()
+    why = f"settings.ini has {problems} problems. Fix them on the page Settings."
+    assert controls.message.text() == f"Can't start: {why}"
+    window.bridge.begin()
+    window.bridge.do(Action.START_STREAM)
+    window.bridge.tick()
+    assert rig.asked == []
+
+    window.show_page("Live")
+    window.live.settings_requested.emit()
+    assert window.navigation.page == "Settings"
+    window.document.edit(file.read_text(encoding="utf-8"))
+    assert rig.cameras == ("arena",)
+    assert [*window.live.display.grid.views] == ["arena"]
+    assert controls is not window.live.controls
+    assert window.live.controls.start.isEnabled()
+    health = window.page("Health")
+    assert isinstance(health, HealthPage)
+    assert health.cameras.rowCount() == 1
+    window.end()
+
+
+def cells_of(window: MainWindow) -> list[str]:
+    """Return the texts of the visible labels and of the headers of visible tables."""
+    labels = window.findChildren(QLabel)
+    texts = [label.text() for label in labels if label.isVisible()]
+    for table in window.findChildren(QTableWidget):
+        heads = [table.verticalHeaderItem(row) for row in range(table.rowCount())]
+        if table.isVisible():
+            texts += [head.text() for head in heads if head is not None]
+    return texts
 
 
 def test_no_other_rig_is_opened_while_a_training_runs(

@@ -158,7 +158,7 @@ class HealthPage(QWidget):
         self.checks = Log("Pre-flight")
         self.checks.page.setPlaceholderText("Runs when an experiment starts")
         self.animals = QLabel()
-        self._stages = StageTimes(bridge.session.cameras[0])
+        self._stages = StageTimes(bridge.session.settings.deciding_camera)
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
         self._counts: Mapping[str, Counts] = {}
         """Counts of the running stream, or of the last one."""
@@ -296,7 +296,7 @@ class HealthPage(QWidget):
     def _renew(self) -> None:
         """Show a row for each camera of the current settings."""
         cameras = self.bridge.session.cameras
-        self._stages = StageTimes(cameras[0])
+        self._stages = StageTimes(self.bridge.session.settings.deciding_camera)
         self.cameras.setRowCount(len(cameras))
         self.cameras.setVerticalHeaderLabels(list(cameras))
         for row, name in enumerate(cameras):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -38,6 +38,7 @@ from deeplabstream.gui.widgets.live_panels import (
     SubjectPanel,
 )
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
+from deeplabstream.gui.widgets.problem_notice import ProblemNotice
 from deeplabstream.gui.widgets.run_buttons import Controls
 from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.settings import ini_editing
@@ -48,7 +49,13 @@ _STOP, _KEEP = "Stop", "Keep running"
 
 
 class LivePage(QWidget):
-    """Shows and controls a running rig; replaced when other settings are in use."""
+    """Shows and controls a running rig; replaced when other settings are in use.
+
+    Without cameras, as in settings with problems, it shows the problems.
+    """
+
+    settings_requested = pyqtSignal()
+    """The page Settings is to be shown."""
 
     def __init__(
         self, bridge: Bridge, document: Document, log: Log, test: OutputTest
@@ -59,6 +66,10 @@ class LivePage(QWidget):
         self.document = document
         self.log = log
         self.display = Display(bridge)
+        if not settings.cameras:
+            notice = ProblemNotice(document)
+            notice.settings_requested.connect(self.settings_requested)
+            self.display.replace_images(notice)
         self.controls = Controls(remote=bool(settings.controls()))
         self.subject = SubjectPanel(document)
         self.outputs = OutputsPanel(list(settings.outputs))

@@ -109,7 +109,10 @@ class RunsPage(QWidget):
             self._complain(_LISTING)
 
     def _take_list(self) -> None:
-        if not self.table.runs.all:
+        if self.document.settings is None:
+            count = self.document.problem_count
+            self._complain(f"{count}: its output directory is not known.")
+        elif not self.table.runs.all:
             self._complain("No runs yet: Start Analysis or Start Recording.")
         elif self.about.text() == _LISTING:
             self._describe(())

@@ -199,10 +199,10 @@ class Display(QWidget):
             bridge.session.cameras, trigger_shapes_of(bridge.session.settings)
         )
         self.line = StatusLine()
-        self._figures = Figures(bridge.session.cameras[0])
+        self._figures = Figures(bridge.session.settings.deciding_camera)
         self._tiles = {camera: TileFigures() for camera in bridge.session.cameras}
         self._ticks = 0
-        column = QVBoxLayout(self)
+        self._column = column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.grid, 1)
@@ -212,6 +212,11 @@ class Display(QWidget):
         bridge.status_changed.connect(self._show_status)
         bridge.ticked.connect(self._tick)
         self._show_status(bridge.session.state)
+
+    def replace_images(self, notice: QWidget) -> None:
+        """Show a notice in place of the images, for a rig without cameras."""
+        self.grid.hide()
+        self._column.insertWidget(0, notice, 1)
 
     def paint_as(self, painted: Painted) -> None:
         """Use the optional overlays that are switched on."""

@@ -59,11 +59,11 @@ class Controls(QFrame):
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
         self.buttons[Action.ARM].setToolTip("waits for the start by a [Remote NAME]")
-        self._message = QLabel()
-        self._message.setObjectName("caption")
-        self._message.setAlignment(Qt.AlignmentFlag.AlignLeft)
-        self._message.setWordWrap(True)
-        grid.addWidget(self._message, len(_PAIRS) + 1, 0, 1, 3)
+        self.message = QLabel()
+        self.message.setObjectName("caption")
+        self.message.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.message.setWordWrap(True)
+        grid.addWidget(self.message, len(_PAIRS) + 1, 0, 1, 3)
         self.show_status(SessionState())
 
     def show_status(
@@ -108,14 +108,14 @@ class Controls(QFrame):
         )
         idle = status.phase is Phase.IDLE
         wrong = (blocked if idle else _unusable(status)) or refused
-        self._message.setText(wrong or _sentence(status))
-        if self._message.objectName() != (name := "problem" if wrong else "caption"):
-            self._message.setObjectName(name)
+        self.message.setText(wrong or _sentence(status))
+        if self.message.objectName() != (name := "problem" if wrong else "caption"):
+            self.message.setObjectName(name)
             if (
-                style := self._message.style()
+                style := self.message.style()
             ):  # a style sheet is not evaluated again by itself
-                style.unpolish(self._message)
-                style.polish(self._message)
+                style.unpolish(self.message)
+                style.polish(self.message)
 
     def _enable(self, button: QPushButton, able: bool) -> None:
         # otherwise Qt moves the focus to the next button
