@@ -62,8 +62,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        The folder can't be made, or a file can't be renamed.
+        `path` is a device or a pipe, the folder can't be made, or a file can't be renamed.
     """
+    # a renamed file would take the place of a device, as of /dev/null
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         drafts = Path(tempfile.mkdtemp(prefix=f".{path.stem[:40]}.", dir=path.parent))

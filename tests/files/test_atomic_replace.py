@@ -1,5 +1,6 @@
 """Files that somebody looks into while they are to be replaced, as on Windows."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -160,3 +161,16 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path, mode: int) -> Non
         draft.write_text("new")
     assert file.read_text() == "new"
     assert file.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with (
+        pytest.raises(OSError, match="not a regular file") as refused,
+        atomic_file(pipe),
+    ):
+        pass
+    assert refused.value.filename == str(pipe)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
