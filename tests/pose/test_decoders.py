@@ -30,6 +30,7 @@ from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.decoders.offsets import Offsets
 from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.decoders.registry import decoder_from_json
+from deeplabstream.pose.decoders.sleap_grouping import SleapGrouper
 from deeplabstream.pose.image_fitting import Fitting, whole
 from deeplabstream.pose.importers.network_description import read_description
 from deeplabstream.pose.importers.onnx_import import import_onnx
@@ -73,12 +74,14 @@ def several(draw: st.DrawFn) -> MultiAnimalDecoder:
     maps = draw(
         st.sampled_from([Heatmaps(stride, 1.0), Offsets(stride, stride / 2, 7.28)])
     )
-    grouping = PafGrouper(
+    common = (
         3, EDGES, draw(st.integers(2, 5)), stride, maps.first_px,
         draw(st.floats(0.05, 0.3)), draw(st.floats(0.1, 0.25)),
         draw(st.integers(1, 4)), draw(st.sampled_from([(), (300.0, 400.5)])),
     )  # fmt: skip
-    return MultiAnimalDecoder(maps, grouping)
+    if draw(st.booleans()):
+        return MultiAnimalDecoder(maps, SleapGrouper(*common, fields_stride=stride))
+    return MultiAnimalDecoder(maps, PafGrouper(*common))
 
 
 @st.composite

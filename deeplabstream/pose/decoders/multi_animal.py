@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from deeplabstream.pose.decoders.part_affinity_fields import (
     WORST,
     encode_fields,
 )
+from deeplabstream.pose.decoders.sleap_grouping import SleapGrouper
 
 MAP_DECODERS: list[type[MapDecoder]] = [Heatmaps, Offsets]
 """Decoders whose maps may have several peaks."""
@@ -40,6 +41,10 @@ class _Animals(BaseModel):
     link: float = Field(0.25, ge=0, le=1)
     worst: int = Field(WORST, ge=1, le=SAMPLES)
     longest: list[float] = []
+    grouping: Literal["sleap"] | None = None
+    """`sleap`: as SLEAP-NN does."""
+    fields_stride: int = Field(0, ge=0, le=64)
+    """For `sleap`: input pixels per cell of the fields before they were resized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class MultiAnimalDecoder:
             "worst": how.worst,
             "longest": [*how.longest],
         }
+        if isinstance(how, SleapGrouper):
+            animals |= {"grouping": "sleap", "fields_stride": how.fields_stride}
         return {**self.maps.to_json(bodyparts), self.section: animals}
 
     @classmethod
@@ -149,13 +156,18 @@ class MultiAnimalDecoder:
         edges = edge_indices(bodyparts, options.edges)
         if len(options.longest) not in (0, len(edges)):
             raise ValueError("animals → longest: expected one length per edge, or none")
-        return cls(
-            maps,
-            PafGrouper(
-                len(bodyparts), edges, options.most, maps.stride, maps.first_px,
-                options.floor, options.link, options.worst, tuple(options.longest),
-            ),
+        common = (
+            len(bodyparts), edges, options.most, maps.stride, maps.first_px,
+            options.floor, options.link, options.worst, tuple(options.longest),
         )  # fmt: skip
+        if options.grouping == "sleap":
+            if options.fields_stride % maps.stride:
+                raise ValueError(
+                    f"animals → fields_stride: {options.fields_stride} must be a multiple of "
+                    f"the maps' stride, {maps.stride}"
+                )
+            return cls(maps, SleapGrouper(*common, options.fields_stride))
+        return cls(maps, PafGrouper(*common))
 
 
 def edge_indices(

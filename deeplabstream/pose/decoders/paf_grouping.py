@@ -120,17 +120,26 @@ class PafGrouper:
         if not len(peaks):
             return found, sure
 
-        groups = _joined(self._evidence(peaks, points, fields), peaks.maps)
+        evidence = self.evidence(peaks, points, fields)
+        groups = _joined(evidence, peaks.maps)
         if parts > 1:
             groups = [group for group in groups if len(group) > 1]
+        groups.sort(key=lambda group: -self.strength(peaks, group, evidence))
 
-        groups.sort(key=lambda group: -float(peaks.heights[group].sum()))
-        for place, group in enumerate(groups[: self.most]):
+        kept = groups[: self.most]
+        kept.sort(key=lambda group: -float(peaks.heights[group].sum()))
+        for place, group in enumerate(kept):
             found[place, peaks.maps[group]] = points[group]
             sure[place, peaks.maps[group]] = peaks.heights[group]
         return found, sure
 
-    def _evidence(
+    def strength(
+        self, peaks: Peaks, group: Places, evidence: NDArray[np.float32]
+    ) -> float:
+        """Return by what the strongest animals are kept: the sum of its peaks' heights."""
+        return float(peaks.heights[group].sum())
+
+    def evidence(
         self, peaks: Peaks, points: Points, fields: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return (m, m): evidence that two peaks are of one animal; below 0: against it."""

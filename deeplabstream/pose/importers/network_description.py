@@ -169,10 +169,15 @@ class AnimalSection(Outputs):
     """Largest number of animals in one image."""
     floor: float = 0.1
     """Lowest peak."""
+    grouping: Literal["sleap"] | None = None
+    """`sleap`: peaks are joined as SLEAP-NN does; default: as of our own networks."""
 
     def decoder_values(self) -> dict[str, pydantic.JsonValue]:
         """Return the decoder's own keys."""
-        return self._without("outputs", "fields", "stride", "layout")
+        own = self._without("outputs", "fields", "stride", "layout")
+        if self.grouping and self.stride:
+            own["fields_stride"] = self.stride
+        return own
 
 
 class NetworkDescription(pydantic.BaseModel):

@@ -255,6 +255,7 @@ def _bottom_up(
         edges=metadata.edges,
         most=most,
         floor=metadata.peak_threshold or FLOOR,
+        grouping="sleap",
     )
     return {"heatmaps": maps, "animals": grouped}
 

@@ -13,6 +13,7 @@ import pytest
 
 from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps, confidence_of
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
+from deeplabstream.pose.decoders.sleap_grouping import SleapGrouper
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import SLEAP_NN_SIZE, estimated, frames_of, poses
@@ -130,6 +131,7 @@ def test_sleap_nns_animals_are_ours(
     model = load_model_folder(out)
     assert isinstance(model.decoder, MultiAnimalDecoder)
     assert model.decoder.grouping.edges == ((0, 1), (1, 2))
+    assert isinstance(model.decoder.grouping, SleapGrouper)
     kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
     assert not kinds & {"TopK", "GridSample"}  # neither peaks nor lines are theirs
     with np.load(source / "reference.npz") as theirs:

@@ -6,8 +6,9 @@ folders of the models that it was made of:
     sleap-nn export models/mine --output exported
     python from_sleap_nn.py exported models/mine --video video.mp4
 
-Without `--video`, frames are drawn, of `--size` and of two others. Copy this folder of
-scripts to that computer; nothing else of DeepLabStream is needed.
+Without `--video`, frames are drawn, of `--size` and of two others; a bottom-up network
+needs a video. Copy this folder of scripts to that computer; nothing else of DeepLabStream
+is needed.
 """
 
 import argparse
@@ -42,6 +43,11 @@ def main():
         sys.exit(
             "a network of cropped windows can't analyse whole frames: export it with a "
             "centroid network"
+        )
+    if exported["model_type"] == "bottomup" and options.video is None:
+        sys.exit(
+            "a bottom-up network finds hundreds of peaks in synthetic frames, which decide "
+            "nothing: add --video with a video that the network was made for"
         )
     most = options.animals or exported.get("max_instances") or 1
     most = 1 if exported["model_type"] == "single_instance" else most
