@@ -53,6 +53,8 @@ class Bridge(QObject):
     """Path of a run folder, to show on the page Results."""
     queue_requested = pyqtSignal(object)
     """Path of a run folder whose uncertain frames are to be labelled."""
+    stop_requested = pyqtSignal()
+    """STOP was pressed in the stop window, while this process did not respond."""
     ticked = pyqtSignal()
     """All events since the last tick have been emitted."""
 
@@ -156,6 +158,10 @@ class Bridge(QObject):
 
     def tick(self) -> None:
         """Emit all events since the last tick in order, then the images."""
+        # First: nothing may start that was still to be requested when STOP was pressed.
+        if self.session.stop_requested():
+            self.stop_requested.emit()
+
         steps: list[Step] = []
         for event in self.session.poll():
             # Consecutive steps share one signal: several cameras deliver many per tick.

@@ -50,6 +50,7 @@ from deeplabstream.gui.pages.page_stack import (
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.rig_claim import RigClaim
 from deeplabstream.gui.settings_document import SESSION, Document
+from deeplabstream.gui.stop_window_client import StopWindowClient
 from deeplabstream.gui.tour import Tour
 from deeplabstream.gui.widgets.banners import (
     AlarmBanner,
@@ -71,8 +72,8 @@ from collections.abc import Mapping, Sequence
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
 
-from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.state_summary import StateSummary
+from deeplabstream.gui.widgets.stop_button import StopButton
 
 _NAVIGATION_WIDTH = 118
 _LIVE, _SETTINGS = "Live", "Settings"
@@ -172,6 +173,12 @@ class MainWindow(QMainWindow):
         self.banner: SettingsBanner = SettingsBanner()
         self.alarms: AlarmBanner = AlarmBanner(bridge)
         self.sound = AlarmSound(lambda: self.alarms.sounding, memory)
+        self.stop_window = StopWindowClient(
+            bridge.session,
+            self.navigation.stop,
+            self._must_stop,
+            self.log.complain,
+        )
 
         self.tour: Tour = Tour(
             self, bridge, self._button, partial(self.show_page, _LIVE), memory
@@ -311,6 +318,8 @@ class MainWindow(QMainWindow):
         self.bridge.blockers_changed.connect(self._show_document)
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.status_changed.connect(self._follow)
+        self.bridge.status_changed.connect(self.stop_window.follow)
+        self.bridge.stop_requested.connect(self._stopped_without_window)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.run_requested.connect(self.open_run)
         self.bridge.results_requested.connect(partial(self.open_run, page="Results"))
@@ -364,6 +373,13 @@ class MainWindow(QMainWindow):
     def _tests(self) -> list[OutputTest]:
         """Return the output test of the window, and that of the wizard."""
         return [self.test, *self.findChildren(OutputTest)]
+
+    def _stopped_without_window(self) -> None:
+        """Take over what the stop window has stopped: nothing is armed or starts any more."""
+        self._stop_outputs()
+        self.log.complain(
+            "STOP was pressed in the stop window, while this window did not respond"
+        )
 
     def _stop_outputs(self) -> None:
         for test in self._tests():
@@ -619,6 +635,7 @@ class MainWindow(QMainWindow):
             self.log.add_line(
                 "Paused by Ctrl-Z or sleep: the experiment has ended", tone="red"
             )
+            self.stop_window.pause()
         return off
 
     def _claim_rig(self) -> None:
@@ -677,6 +694,8 @@ class MainWindow(QMainWindow):
         self.live.controls.setEnabled(False)
         self.hide()
         self.bridge.stop()
+        # The session ends the outputs first; saving the record may then take a minute.
+        self.stop_window.finish()
         self.test.finish()
         self.document.delete_copy()
         self._claim.release()

@@ -137,6 +137,8 @@ QFrame#tour {{
     background: {of.raised}; border: 2px solid {of.amber}; border-radius: 10px;
 }}
 QFrame#tour QLabel {{ background: transparent; }}
+QFrame#stopWindow {{ background: {of.raised}; border: 2px solid {of.amber}; }}
+QFrame#stopWindow QLabel {{ background: transparent; }}
 QLabel#banner, QLabel#notice {{
     background: {of.raised}; border: 1px solid {of.amber}; border-radius: 6px;
     padding: 5px 10px;

@@ -36,7 +36,16 @@ _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
 _RESERVED = 8
 """Share of slots reserved for notes and edges (1 / 8), half of it for edges only."""
-_WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED, _HEARTBEAT = range(6)
+(
+    _WRITTEN,
+    _RECORDED,
+    _ENTRIES,
+    _LOST,
+    _ENTRIES_RECORDED,
+    _HEARTBEAT,
+    _STOPS,
+    _STOPS_DONE,
+) = range(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,8 @@ class Journal:
         """The header and the slots, each with its own header."""
         self.fields = self.bytes.cast("q")
         """The same memory as int64. The header: slots written; slots recorded (-1: no recorder
-        is attached); entries written; entries lost; entries recorded; last heartbeat."""
+        is attached); entries written; entries lost; entries recorded; last heartbeat; stop
+        requests; stop requests that were carried out."""
 
     @property
     def waiting(self) -> int:
@@ -78,6 +88,24 @@ class Journal:
     @heartbeat_ns.setter
     def heartbeat_ns(self, now_ns: int) -> None:
         self.fields[_HEARTBEAT] = now_ns
+
+    @property
+    def stops(self) -> int:
+        """Number of stop requests that did not pass through the main process."""
+        return self.fields[_STOPS]
+
+    def request_stop(self) -> None:
+        """Request the end of the experiment; only the stop window's process calls it."""
+        self.fields[_STOPS] += 1
+
+    @property
+    def stops_done(self) -> int:
+        """Number of stop requests after which the engine has ended the experiment."""
+        return self.fields[_STOPS_DONE]
+
+    @stops_done.setter
+    def stops_done(self, number: int) -> None:
+        self.fields[_STOPS_DONE] = number
 
     def place(self, sequence: int) -> int:
         """Return the byte offset of a slot; sequences count from 1."""

@@ -29,6 +29,7 @@ class FakeProcesses:
         self.rings: dict[str, object] = {}
         self.left_on: tuple[str, ...] = ()
         self.cut_short = self.taken_over = False
+        self.known_stops = 0
         self.outputs: dict[str, object] = {}
         self.journal = SimpleNamespace(waiting=0)
         self.journal_reader: Any = SimpleNamespace(read=self._read)

@@ -162,7 +162,7 @@ def test_an_experiment_does_not_run_after_the_analysis_was_stopped(
         engine.loop = loop
         engine.analyse(True)
         engine.analyse(False)
-        engine.start_experiment()
+        engine.start_experiment(0)
         assert not loop.experimenting and not engine.experiment_running
     problem, answer = told[-2:]
     assert "start the analysis first" in str(problem)

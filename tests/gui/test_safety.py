@@ -25,8 +25,8 @@ from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.field_editors import TextEditor
+from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.settings import example_rig
 from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load

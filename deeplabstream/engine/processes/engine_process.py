@@ -76,6 +76,10 @@ LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
 HEARTBEAT_S = 0.2
 """Longest time to wait for a frame between two heartbeats to the guards."""
+STOP_WITHOUT_MAIN = (
+    "STOP was pressed in the stop window, the program's window did not respond"
+)
+"""Why an experiment was stopped without the main process: the end of a sentence."""
 OTHERS_EVERY = 4
 """At least one in this many analysed frames comes from another camera than the deciding one."""
 FEED_S = 0.02
@@ -155,11 +159,13 @@ class _Engine:
     """Number of guards that are not yet ready."""
     lost: int = 0
     """Lost journal entries at the last check."""
+    stops: int = 0
+    """Stop requests at the last check."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
         self.unguarded = len(self.links.guards)
-        journal = Journal(self.links.journal)
+        self.shared = journal = Journal(self.links.journal)
         self.heart = Heartbeat(*self.links.guards, journal=journal)
         self.journal = JournalWriter(journal)
         self.device_manager = DeviceManager(
@@ -282,6 +288,8 @@ class _Engine:
         """
         listened_ns, took_ns = 0, inf
         while not self.stopped:
+            # before each frame, not only with the messages: it reads one number in memory
+            self.check_stops()
             ready = self.newest()
             # a heartbeat wakes both guards: before a fast frame it would only add latency
             slow = took_ns > self.wait_s * 1e9
@@ -364,8 +372,8 @@ class _Engine:
                     self.attach(rings)
             case Analyse(active):
                 self.analyse(active)
-            case RunExperiment(active, how):
-                self.start_experiment() if active else self.loop.end(how)
+            case RunExperiment(active, how, stops):
+                self.start_experiment(stops) if active else self.loop.end(how)
             case OpenDevices():
                 self.send(DevicesOpened(self.open_devices()))
             case TestOutput(name):
@@ -414,13 +422,20 @@ class _Engine:
         self.analysing = active
         self.send(Analysing(active))
 
-    def start_experiment(self) -> None:
-        """Start the experiment with new triggers and a new plan, if frames are analysed."""
+    def start_experiment(self, stops: int) -> None:
+        """Start the experiment with new triggers and a new plan, if frames are analysed.
+
+        It is not started after a stop request that is not among the `stops` first ones.
+        """
         # the analysis may have been stopped between the session's request and now
         if not self.analysing:
             self.report_problem("Cannot start the experiment: start the analysis first")
         bank = self.device_manager.bank if self.analysing and self.ready() else None
-        if bank is not None and not self.loop.experimenting:
+        # last: opening the outputs may take seconds
+        if self.shared.stops != stops:
+            text = f"not started: {STOP_WITHOUT_MAIN}"
+            self.write(Note("experiment", text, self.clock.now_ns()))
+        elif bank is not None and not self.loop.experimenting:
             experiment = self.settings.new_experiment()
             self.loop.begin(experiment, self.settings.new_triggers(), bank)
             self.experiment_running = True
@@ -451,6 +466,14 @@ class _Engine:
         """Switch an output on for a moment; ignored while an experiment runs."""
         if not self.experiment_running and self.ready():
             self.device_manager.test(name)
+
+    def check_stops(self) -> None:
+        """End the experiment if a stop was requested without the main process."""
+        if (stops := self.shared.stops) == self.stops:
+            return
+        self.stops = stops
+        self.loop.end(f"stopped: {STOP_WITHOUT_MAIN}")
+        self.shared.stops_done = stops
 
     def check_record(self) -> None:
         """End the experiment when entries of the record are lost: outputs go off."""

@@ -145,6 +145,9 @@ class RunExperiment:
     active: bool
     how: str = "stopped"
     """Why it is stopped."""
+    stops: int = 0
+    """Stop requests of `Journal.stops` that the sender knew. It is not started after another
+    one: the sender may have been blocked between the user's request and this message."""
 
 
 @dataclass(frozen=True, slots=True)

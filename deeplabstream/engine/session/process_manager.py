@@ -38,6 +38,7 @@ from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe, receive
 from deeplabstream.ipc.ring import FrameRing, RingSpec, create_ring
 from deeplabstream.ipc.semaphore import opened_semaphore
 from deeplabstream.ipc.shared_memory_cleanup import remove_abandoned
+from deeplabstream.ipc.stop_link import StopLink
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
 
@@ -129,6 +130,8 @@ class ProcessManager:
         """Whether the engine was killed at the end because it was busy, for example loading."""
         self.taken_over = False
         """Whether a guard has reported that it acts."""
+        self.known_stops = 0
+        """Stop requests that the session knows: see `RunExperiment.stops`."""
         self._polled_ns = self._watched_ns = 0
         self.saved_s = 0.0
         """Time of the recorder's last report of progress."""
@@ -239,6 +242,16 @@ class ProcessManager:
         """Send the engine a message and wake it."""
         self.engine.send(message)
         self._engine_wake.release()
+
+    @property
+    def stop_link(self) -> StopLink:
+        """Link by which another process ends the experiment."""
+        return StopLink(self.journal.spec, self._engine_wake)
+
+    def stop_requested(self) -> bool:
+        """Return whether the experiment was ended by `stop_link` since the last call."""
+        known, self.known_stops = self.known_stops, self.journal.stops
+        return self.known_stops != known
 
     def send_recorder(self, message: messages.ToRecorder) -> None:
         """Send the recorder a message and wake it."""

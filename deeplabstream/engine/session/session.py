@@ -44,6 +44,7 @@ from deeplabstream.engine.session.session_state import (
     StateChanged,
 )
 from deeplabstream.ipc.ring import RingReader, RingSpec
+from deeplabstream.ipc.stop_link import StopLink
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds, with_subject
@@ -133,6 +134,18 @@ class RigSession:
         if action in self.state.allowed:
             self._remotes.user_action(action)
         self.perform_if_allowed(action)
+
+    @property
+    def stop_link(self) -> StopLink | None:
+        """Link by which another process ends the experiment; None: there is no stream."""
+        return self._processes.stop_link if self._processes is not None else None
+
+    def stop_requested(self) -> bool:
+        """Return whether the experiment was ended by `stop_link` since the last call.
+
+        Until this is called, the engine starts no other experiment.
+        """
+        return self._processes is not None and self._processes.stop_requested()
 
     def take_over(self) -> None:
         """Disable automatic re-arming: the user has switched the outputs off."""
@@ -431,7 +444,8 @@ class RigSession:
             case StartAction.INSPECT:
                 self._inspect_and_record(processes)
             case StartAction.RUN:
-                processes.send_engine(messages.RunExperiment(True))
+                known = processes.known_stops
+                processes.send_engine(messages.RunExperiment(True, stops=known))
             case StartAction.REFUSE | StartAction.NOTHING:
                 pass  # the caller reports the refusal
             case _:

@@ -43,11 +43,11 @@ from deeplabstream.gui.results_process import (
 from deeplabstream.gui.run_listing import EXCLUDED
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.analysis_bar import AnalysisBar
-from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.run_plots import RunPlots
 from deeplabstream.gui.widgets.run_regions import RunRegions
 from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
+from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.gui.widgets.study_view import GroupsView, StudyTableView
 from deeplabstream.gui.widgets.values_table import ValuesTable
 from deeplabstream.recording.run_catalogue import list_runs

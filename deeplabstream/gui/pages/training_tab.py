@@ -39,11 +39,11 @@ from deeplabstream.gui.training_progress import (
     TrainingProgress,
     read_record,
 )
-from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_form import FieldsForm
 from deeplabstream.gui.widgets.program_view import CommandLine
+from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.image_files import image_size
 from deeplabstream.pose.model.model_folder import DESCRIPTION

@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.gui.widgets.stop_button import StopButton
 
 _GAP = 8  # px
 _PADDING = 10  # px, as in the style sheet

@@ -1,4 +1,4 @@
-"""Small widgets: stop button, play button and indicator lamp."""
+"""Small widgets: play button and indicator lamp; clicks that keep the focus."""
 
 from functools import partial
 
@@ -8,15 +8,6 @@ from PyQt5.QtWidgets import QAbstractButton, QPushButton, QWidget
 
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.field_editors import commit_field
-
-
-class StopButton(QPushButton):
-    """Button that never takes the focus, so that Space and Enter can't press it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setAutoDefault(False)  # in a dialog, Enter would press it
 
 
 def keep_focus_on_clicks(root: QWidget) -> None:

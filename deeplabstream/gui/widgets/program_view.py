@@ -20,7 +20,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, show_question
 from deeplabstream.gui.program_process import ProgramProcess, command_line
-from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.startup.program import CANT
 from deeplabstream.startup.progress import (
     MARK,

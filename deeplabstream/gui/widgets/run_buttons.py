@@ -7,7 +7,8 @@ from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
 
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.theme import AMBER, GREEN
-from deeplabstream.gui.widgets.buttons import Lamp, StopButton
+from deeplabstream.gui.widgets.buttons import Lamp
+from deeplabstream.gui.widgets.stop_button import StopButton
 
 _PAIRS = {
     "Stream": (Action.START_STREAM, Action.STOP_STREAM),

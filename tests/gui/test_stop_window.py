@@ -1,0 +1,165 @@
+"""STOP and Esc act while the main thread of the window is blocked or its process suspended."""
+
+import os
+import signal
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import QRect, Qt
+from PyQt5.QtGui import QGuiApplication
+from PyQt5.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.engine.session.session_state import Action
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.stop_window import SilenceWatch, StopWindow, WindowHeartbeat
+from deeplabstream.settings.loading import load
+from tests.gui import x_input
+from tests.gui.fake_session import FakeSession
+from tests.gui.main_windows import start
+from tests.gui.window_rig import WindowRig, window_with_laser_on
+
+LEFT = Qt.MouseButton.LeftButton
+PLACE = 200, 300, 98, 70
+real = pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="needs pseudo-terminals and pidfds: Linux"
+)
+STALLS = [
+    pytest.param(WindowRig.block, id="blocked"),
+    pytest.param(WindowRig.suspend, id="suspended"),
+]
+
+
+@real
+@pytest.mark.parametrize("stall", STALLS)
+@pytest.mark.parametrize("key", ["STOP", "Esc"])
+def test_the_laser_goes_off_while_the_window_does_not_respond(
+    tmp_path: Path, stall: Callable[[WindowRig], None], key: str
+) -> None:
+    if reason := x_input.why_not():
+        pytest.skip(reason)
+    with window_with_laser_on(tmp_path) as rig, x_input.x_input() as user:
+        stall(rig)
+        rig.act_until_off(
+            user.press_escape if key == "Esc" else lambda: user.click(rig.stop)
+        )
+        rig.resume()
+        rig.close()
+        rows = rig.events()
+    (ended,) = [row for row in rows if row["text"].startswith("stopped: STOP was")]
+    assert (ended["name"], ended["level"]) == ("experiment", "")
+    off = [row for row in rows if row["kind"] == "edge" and row["name"] == "laser"][2]
+    assert (float(off["level"]), off["cause"]) == (0.0, "stop")
+
+
+@real
+def test_the_stop_window_ends_when_the_window_is_killed(tmp_path: Path) -> None:
+    with window_with_laser_on(tmp_path) as rig:
+        os.kill(rig.pids["main"], signal.SIGKILL)
+        rig.wait_for_end()
+
+
+def beat(watch: SilenceWatch, silent_s: float, at_s: float) -> None:
+    watch.beat(WindowHeartbeat(PLACE, silent_s), round(at_s * 1e9))
+
+
+def silent_at(watch: SilenceWatch, *at_s: float) -> list[bool]:
+    return [watch.is_silent(round(each * 1e9)) for each in at_s]
+
+
+def test_silence_is_measured_from_the_last_heartbeat() -> None:
+    watch = SilenceWatch(0)
+    assert silent_at(watch, 0.9, 1.8) == [False, False], "before the first heartbeat"
+    beat(watch, 0.5, 2.0)
+    assert silent_at(watch, 2.4, 2.6) == [False, True]
+    beat(watch, 3.0, 2.7)
+    assert silent_at(watch, 3.2, 4.0, 4.8, 5.6, 5.8) == [False] * 4 + [True]
+    beat(watch, inf, 6.0)
+    assert silent_at(watch, 6.9, 7.8) == [False, False]
+
+
+def test_a_computer_that_slept_shows_no_stop_window() -> None:
+    watch = SilenceWatch(0)
+    beat(watch, 0.5, 0.1)
+    assert silent_at(watch, 0.2, 100.0, 100.4) == [False, False, False]
+    assert silent_at(watch, 100.6) == [True]
+
+
+@pytest.fixture
+def requests() -> list[bool]:
+    """Return a list that grows with each stop request; an element is set when it is done."""
+    return []
+
+
+@pytest.fixture
+def stop_window(qtbot: QtBot, requests: list[bool]) -> StopWindow:
+    window = StopWindow(lambda: requests.append(False), lambda: all(requests))
+    qtbot.addWidget(window)
+    window.show_at(PLACE)
+    qtbot.waitUntil(lambda: QGuiApplication.focusWindow() is window.windowHandle())
+    return window
+
+
+def test_its_stop_lies_over_the_stop_of_the_window(stop_window: StopWindow) -> None:
+    stop = stop_window.stop
+    shown = QRect(stop.mapToGlobal(stop.rect().topLeft()), stop.size())
+    assert shown.contains(QRect(*PLACE))
+
+
+def test_only_stop_and_escape_request_a_stop(
+    stop_window: StopWindow, requests: list[bool]
+) -> None:
+    for key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_S):
+        QTest.keyClick(stop_window, key)
+    assert not requests
+    QTest.mouseClick(stop_window.stop, LEFT)
+    QTest.keyClick(stop_window, Qt.Key.Key_Escape)
+    assert len(requests) == 2
+
+
+def test_it_reports_only_what_the_engine_has_done(
+    stop_window: StopWindow, requests: list[bool]
+) -> None:
+    QTest.mouseClick(stop_window.stop, LEFT)
+    assert "has not answered" in stop_window.text.text()
+    requests[0] = True
+    stop_window.show_result()
+    assert "has ended the experiment" in stop_window.text.text()
+    stop_window.show_at(PLACE)
+    assert "has ended" not in stop_window.text.text(), "another silence"
+
+
+def test_a_close_by_the_window_system_does_not_hide_it(stop_window: StopWindow) -> None:
+    stop_window.close()
+    assert stop_window.isVisible()
+
+
+class StoppedSession(FakeSession):
+    """A fake session whose experiment the stop window has ended, once."""
+
+    stops = 0
+
+    def stop_requested(self) -> bool:
+        requested, self.stops = bool(self.stops), 0
+        return requested
+
+
+def test_the_window_takes_over_what_was_stopped(qtbot: QtBot, file: Path) -> None:
+    rig = StoppedSession()
+    rig.settings = load(file)
+    window = MainWindow(Bridge(rig), Document(file))
+    qtbot.addWidget(window)
+    window.show()
+    start(window, (Action.START_STREAM, Action.START_ANALYSIS))
+    window.bridge.begin()
+    rig.update(armed=True)
+    rig.stops = 1
+    window.bridge.tick()
+    assert rig.asked[-1] is Action.DISARM
+    assert not window.bridge.starting
+    assert not rig.state.experimenting
+    assert "STOP was pressed in the stop window" in window.log.page.toPlainText()
