@@ -17,7 +17,7 @@ from tests.documented import PAGES, ROOT, blocks, commands, main_of
 from tools.count_doc_words import count_words
 from utils.Launch import DOCS_ENVIRONMENT
 
-MKDOCS = DOCS_ENVIRONMENT / "bin" / "mkdocs"
+MKDOCS = ROOT / DOCS_ENVIRONMENT / "bin" / "mkdocs"
 FILE = re.compile(r"[Ww]rite\s+`(\w+)/(\w+)\.py`.*?```python\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 PACKAGE_LINE = re.compile(r"apt-get install -y ([\w. +\-\\\n]+)")

@@ -1,23 +1,61 @@
 """The script behind `make run`, tried on a copy that needs no package."""
 
+import contextlib
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from deeplabstream.doctor import windows as doctor_of_windows
 from utils import Launch
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = tuple(f"requirements{part}.txt" for part in ("", "-unit", "-dev", "-alone"))
 NICENESS = "import os; print('niceness', getattr(os, 'nice', lambda _: 15)(0))"
 APP = "import sys\nprint('app.py got', *sys.argv[1:])\nsys.exit(7)\n"
+
+
+class Runs:
+    """Stands for `subprocess.run`: it keeps the words, and programs end as they are told."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = codes
+        self.words: list[list[str]] = []
+        self.environments: list[dict[str, str]] = []
+
+    def __call__(
+        self, words: list[str], env: Mapping[str, str] = os.environ, **_: object
+    ) -> subprocess.CompletedProcess[Any]:
+        self.words.append([str(word) for word in words[1:]])
+        self.environments.append(dict(env))
+        place = min(len(self.words), len(self.codes)) - 1
+        return subprocess.CompletedProcess(words, self.codes[place])
+
+
+class Launcher(Launch.Launcher):
+    """A launcher whose environment has this Python under each name."""
+
+    def program(self, name: str) -> str:
+        """Return the Python of the tests."""
+        return sys.executable
+
+
+def in_line(root: Path, **fields: Any) -> Launcher:
+    """Return a launcher of a checkout whose environment has all that tests need."""
+    for name in LISTS:
+        (root / name).write_text(f"# {name}\n", "utf-8")
+    (root / ".venv").mkdir()
+    stamps = [hashlib.sha256((root / name).read_bytes()).hexdigest() for name in LISTS]
+    lines = [f"{stamp} {name}\n" for stamp, name in zip(stamps, LISTS, strict=True)]
+    (root / ".venv" / "requirements.sha256").write_text("".join(lines), "utf-8")
+    return Launcher(root=root, missing_libraries=list, **fields)
 
 
 def launch(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -72,32 +110,35 @@ def test_run_makes_the_environment_once_and_passes_on_words_and_exit_code(
 
 
 def test_run_installs_what_a_rig_needs_and_test_what_tests_need(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Path,
 ) -> None:
-    given: list[str] = []
+    pip, opened = Runs(0), list[list[str]]()
+    (checkout / ".venv").mkdir()
 
-    def pip(words: list[str], **_: object) -> SimpleNamespace:
-        given.append(" ".join(words[words.index("-r") :]))
-        return SimpleNamespace(returncode=0)
+    def become(command: list[str]) -> int:
+        opened.append(command[1:])
+        return 0
 
-    python = checkout / "python"
-    python.touch()
-    monkeypatch.setattr(Launch, "_program", lambda _: str(python))
-    monkeypatch.setattr(Launch, "STAMP", checkout / "stamp")
-    monkeypatch.setattr(subprocess, "run", pip)
-    assert Launch.main(["update"]) == 0
-    assert [Path(words[3:]).name for words in given] == ["requirements.txt"]
-    Launch._install(Launch.TO_RUN)
-    assert len(given) == 1
-    Launch._install(Launch.TO_TEST)
-    assert [Path(words.split()[1]).name for words in given[1:]] == list(LISTS)
-    assert given[-1].endswith("--no-deps")
-    Launch._install(Launch.TO_TEST)
-    Launch._install(Launch.TO_RUN)
-    Launch._install(Launch.TO_UNIT)
-    assert len(given) == 1 + len(LISTS)
-    assert Launch.main(["update"]) == 0, "what tests need stays in line too"
-    assert len(given) == 1 + 2 * len(LISTS)
+    launcher = Launcher(
+        root=checkout, run=pip, missing_libraries=list, become=become, checks=()
+    )
+
+    def given() -> list[str]:
+        lists = [words[words.index("-r") :] for words in pip.words if "-r" in words]
+        return [" ".join([Path(words[1]).name, *words[2:]]) for words in lists]
+
+    assert launcher.main(["update"]) == 0
+    assert given() == ["requirements.txt"]
+    assert launcher.main(["run"]) == 0
+    assert opened == [[str(checkout / "app.py"), "--start", "experiment"]]
+    assert len(given()) == 1
+    assert launcher.main(["check"]) == 0
+    assert given()[1:] == [*LISTS[:-1], f"{LISTS[-1]} --no-deps"]
+    for task in ("check", "run", "format"):
+        assert launcher.main([task]) == 0
+    assert len(given()) == 1 + len(LISTS)
+    assert launcher.main(["update"]) == 0, "what tests need stays in line too"
+    assert len(given()) == 1 + 2 * len(LISTS)
 
 
 def test_a_rig_does_without_what_tests_need() -> None:
@@ -200,16 +241,15 @@ def test_unknown_words_get_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unfit_python_is_told_so(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+    checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Launch, "OLDEST", (99, 0))
-    monkeypatch.setattr(Launch, "FIRST_TOO_NEW", (99, 1))
-    monkeypatch.setattr(Launch, "ENVIRONMENT", tmp_path / ".venv")
-    monkeypatch.setattr(Launch, "STAMP", tmp_path / "stamp")
-    assert Launch.main(["update"]) == 1
-    assert "needs Python 3.11" in capsys.readouterr().err
+    launcher = Launch.Launcher(
+        root=checkout, python=(3, 10), find=lambda name: None, run=Runs(1)
+    )
+    assert launcher.main(["update"]) == 1
+    told = capsys.readouterr().err
+    assert "needs Python 3.11" in told
+    assert "this is 3.10." in told
 
 
 def test_types_are_checked_for_every_system() -> None:
@@ -219,30 +259,36 @@ def test_types_are_checked_for_every_system() -> None:
 
 
 def test_all_checks_are_told_in_order_and_those_that_failed_are_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checks = (("one", "-c", "exit('§ broken')"), ("two", "-c", "print('fine')"))
-    monkeypatch.setattr(Launch, "CHECKS", checks)
-    monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
-    assert Launch._failed_checks(Launch._start_checks()) == ["one -c exit('§ broken')"]
+    assert in_line(tmp_path, checks=checks).main(["check"]) == 1
     told = capsys.readouterr().out
     assert told.index("§ broken\n") < told.index("--- two") < told.index("fine")
+    assert told.endswith("FAILED: one -c exit('§ broken')\n")
 
 
-def test_on_windows_the_launcher_py_finds_a_python_that_fits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        python = r"C:\Users\Łukasz\python.exe" if words[:2] == ["py", "-3.98"] else ""
-        return SimpleNamespace(returncode=int(not python), stdout=ascii(python))
+def test_on_windows_the_launcher_py_finds_a_python_that_fits(checkout: Path) -> None:
+    """The environment is made with it."""
+    python, made = r"C:\Users\Łukasz\python.exe", list[list[str]]()
 
-    windows = SimpleNamespace(name="nt")
-    monkeypatch.setattr(Launch, "os", windows)
-    monkeypatch.setattr(Launch, "OLDEST", (3, 97))
-    monkeypatch.setattr(Launch, "FIRST_TOO_NEW", (3, 100))
-    monkeypatch.setattr(shutil, "which", lambda name: name if name == "py" else None)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch._fitting_python() == r"C:\Users\Łukasz\python.exe"
+    def run(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if words[0] != "py":
+            made.append(words)
+            return subprocess.CompletedProcess(words, 3)
+        fits = words[1] == "-3.12"
+        return subprocess.CompletedProcess(words, int(not fits), stdout=ascii(python))
+
+    launcher = Launch.Launcher(
+        root=checkout,
+        run=run,
+        find=lambda name: name if name == "py" else None,
+        windows=True,
+        allows_long_paths=lambda: True,
+        python=(3, 10),
+    )
+    assert launcher.main(["update"]) == 1, "the environment could not be made"
+    assert made == [[python, "-m", "venv", "--clear", str(checkout / ".venv")]]
 
 
 @pytest.mark.parametrize(
@@ -259,25 +305,15 @@ def test_test_runs_all_tests_in_two_parts_and_names_what_failed(
     check: str,
     code: int,
     told: str,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The checks run beside the first part, with low priority."""
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words[1:])
-        return SimpleNamespace(returncode=codes[len(ran) - 1])
-
-    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch, "CHECKS", (("one", "-c", check),))
-    monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
-    monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["test"]) == code
+    run = Runs(*codes)
+    launcher = in_line(tmp_path, run=run, checks=(("one", "-c", check),), cores=2)
+    assert launcher.main(["test"]) == code
     parallel = ["-n", "2", "--dist", "loadfile", "-m", "not realtime and not long"]
-    assert ran == [
+    assert run.words == [
         ["-m", "pytest", *parallel],
         ["-m", "pytest", "-m", "realtime"],
     ]
@@ -286,220 +322,148 @@ def test_test_runs_all_tests_in_two_parts_and_names_what_failed(
     assert all(int(n) >= 15 for n in re.findall(r"^niceness (\d+)", printed, re.M))
 
 
-def test_words_after_test_go_to_one_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words[1:])
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch, "CHECKS", (("one", "-c", "exit(1)"),))
-    monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["test", "-k", "ring"]) == 1
-    assert ran == [["-m", "pytest", "-k", "ring"]]
+def test_words_after_test_go_to_one_pytest(tmp_path: Path) -> None:
+    run = Runs(0)
+    launcher = in_line(tmp_path, run=run, checks=(("one", "-c", "exit(1)"),))
+    assert launcher.main(["test", "-k", "ring"]) == 1
+    assert run.words == [["-m", "pytest", "-k", "ring"]]
 
 
-def test_format_repairs_first_and_formats_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words[1:])
-        return SimpleNamespace(returncode=len(ran) % 2)
-
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["format"]) == 1, "what ruff cannot repair is an error"
-    assert ran == [["check", "--fix", "."], ["format", "."]]
+def test_format_repairs_first_and_formats_then(tmp_path: Path) -> None:
+    run = Runs(1, 0)
+    launcher = in_line(tmp_path, run=run)
+    assert launcher.main(["format"]) == 1, "what ruff cannot repair is an error"
+    assert run.words == [["check", "--fix", "."], ["format", "."]]
 
 
-@pytest.mark.parametrize(("failed", "code"), [([], 0), (["ruff check ."], 1)])
+@pytest.mark.parametrize(("end", "code"), [("exit(0)", 0), ("exit(1)", 1)])
 def test_check_runs_no_test(
-    failed: list[str],
-    code: int,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    end: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch, "_start_checks", dict)
-    monkeypatch.setattr(Launch, "_failed_checks", lambda checks: failed)
-    monkeypatch.setattr(Launch, "_pytest", lambda words: pytest.fail("a test ran"))
-    assert Launch.main(["check"]) == code
-    assert ("All checks passed." in capsys.readouterr().out) == (not failed)
-    assert Launch.main(["check", "tests"]) == 1
+    run = Runs(0)
+    launcher = in_line(tmp_path, run=run, checks=(("one", "-c", end),))
+    assert launcher.main(["check"]) == code
+    assert ("All checks passed." in capsys.readouterr().out) == (not code)
+    assert launcher.main(["check", "tests"]) == 1
+    assert run.words == []
 
 
-def test_test_long_searches_examples_and_injects_faults(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words[1:])
-        return SimpleNamespace(returncode=int(len(ran) == 1))
-
-    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
-    monkeypatch.setenv("DAMAGED_RUNS", "20")
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["test-long"]) == 1, "the failure of the first part counts"
-    search, runs, faults = ran
+def test_test_long_searches_examples_and_injects_faults(tmp_path: Path) -> None:
+    run = Runs(1, 0)
+    launcher = in_line(tmp_path, run=run, cores=2)
+    assert launcher.main(["test-long"]) == 1, "the failure of the first part counts"
+    search, runs, faults = run.words
     assert search[2:5] == ["-m", "hypothesis or long", "--hypothesis-profile=search"]
     assert runs[2] == str(Launch.DAMAGED_RUNS)
-    assert int(os.environ["DAMAGED_RUNS"]) == 1000
+    assert run.environments[1]["DAMAGED_RUNS"] == "1000"
     assert "DAMAGED_RUNS" in Launch.DAMAGED_RUNS.read_text(encoding="utf-8")
     assert faults == [str(Launch.FAULTS), "--long"]
     assert Launch.FAULTS.is_file()
 
 
-def test_docs_installs_its_list_once_and_builds_strictly(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append([Path(words[0]).stem, *words[1:]])
-        Launch.DOCS_ENVIRONMENT.mkdir(exist_ok=True)
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(Launch, "DOCS_ENVIRONMENT", tmp_path / "environment")
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["docs"]) == 0
-    assert [words[1:3] for words in ran[:2]] == [["-m", "venv"], ["-m", "pip"]]
-    assert ran[1][-1] == str(Launch.DOCS_REQUIREMENTS)
-    assert ran[2:] == [["mkdocs", "build", "--strict"]]
-    assert Launch.main(["docs"]) == 0
-    assert ran[3:] == [["mkdocs", "build", "--strict"]]
+def test_docs_installs_its_list_once_and_builds_strictly(tmp_path: Path) -> None:
+    (tmp_path / ".venv-docs").mkdir()
+    run = Runs(0)
+    launcher = in_line(tmp_path, run=run)
+    assert launcher.main(["docs"]) == 0
+    assert [words[:2] for words in run.words[:2]] == [["-m", "venv"], ["-m", "pip"]]
+    assert run.words[1][-1] == str(Launch.DOCS_REQUIREMENTS)
+    assert run.words[2:] == [["build", "--strict"]]
+    assert launcher.main(["docs"]) == 0
+    assert run.words[3:] == [["build", "--strict"]]
 
 
-def test_test_unit_runs_folders_that_exist_and_no_check(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words[1:])
-        return SimpleNamespace(returncode=3)
-
-    installed: list[object] = []
-    monkeypatch.setattr(Launch, "_install", installed.append)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["test-unit", "-x"]) == 3
-    assert ran == [["-m", "pytest", "-m", "not slow", "-x", *Launch.UNIT_FOLDERS]]
-    assert installed == [Launch.TO_UNIT]
+def test_test_unit_runs_folders_that_exist_and_no_check(checkout: Path) -> None:
+    run = Runs(0, 3)
+    (checkout / ".venv").mkdir()
+    launcher = Launcher(root=checkout, run=run, checks=(("one", "-c", "exit(1)"),))
+    assert launcher.main(["test-unit", "-x"]) == 3
+    installed, tests = run.words
+    assert Path(installed[-1]).name == "requirements-unit.txt"
+    assert tests == ["-m", "pytest", "-m", "not slow", "-x", *Launch.UNIT_FOLDERS]
     assert all((ROOT / folder).is_dir() for folder in Launch.UNIT_FOLDERS)
 
 
-def test_test_fast_leaves_slow_tests_out_and_runs_no_check(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words)
-        return SimpleNamespace(returncode=3)
-
-    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["test-fast", "-x"]) == 3
-    (words,) = ran
-    assert words[1:] == ["-m", "pytest", "-m", "not slow", "-x"]
+def test_test_fast_leaves_slow_tests_out_and_runs_no_check(tmp_path: Path) -> None:
+    run = Runs(3)
+    launcher = in_line(tmp_path, run=run, checks=(("one", "-c", "exit(1)"),))
+    assert launcher.main(["test-fast", "-x"]) == 3
+    assert run.words == [["-m", "pytest", "-m", "not slow", "-x"]]
 
 
 @pytest.mark.parametrize(("codes", "code"), [((0, 0, 0), 0), ((0, 1, 0), 1), ((2,), 1)])
 def test_test_gpu_runs_gpu_tests_then_figures_where_there_is_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], code: int
+    tmp_path: Path, codes: tuple[int, ...], code: int
 ) -> None:
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append([Path(words[1]).name, *words[2:]])
-        return SimpleNamespace(returncode=codes[len(ran) - 1])
-
-    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
-    monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(subprocess, "run", run)
-    assert Launch.main(["test-gpu", "-x"]) == code
-    table = ["gpu_table.py"]
+    run = Runs(*codes)
+    assert in_line(tmp_path, run=run).main(["test-gpu", "-x"]) == code
+    table = [str(Launch.GPU_TABLE)]
     tests = ["-m", "pytest", "-m", "gpu", "-x"]
-    assert ran == [[*table, "--probe"], tests, table][: len(codes)]
+    assert run.words == [[*table, "--probe"], tests, table][: len(codes)]
     assert Launch.GPU_TABLE.is_file()
 
 
-def windows(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
-    system = SimpleNamespace(name="nt", environ={"PATH": "x"})
-    monkeypatch.setattr(Launch, "os", system)
-    monkeypatch.setattr(Launch, "ROOT", Path(folder))
-
-
 @pytest.mark.parametrize(
-    ("folder", "allowed", "refused"),
-    [
-        ("/" + "a" * 64, False, False),
-        ("/" + "a" * 65, False, True),
-        ("/" + "a" * 65, True, False),
-    ],
+    ("letters", "allowed", "refused"),
+    [(65, False, False), (66, False, True), (66, True, False)],
 )
 def test_on_windows_a_long_folder_is_refused_before_anything_is_installed(
-    folder: str,
+    letters: int,
     allowed: bool,
     refused: bool,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    windows(monkeypatch, folder)
-    monkeypatch.setattr(Launch, "STAMP", tmp_path / "stamp")
-    monkeypatch.setattr(Launch, "_program", lambda _: str(tmp_path / "python"))
-    monkeypatch.setattr(doctor_of_windows, "long_paths", lambda: allowed)
-    monkeypatch.setattr(Launch, "_fitting_python", lambda: sys.executable)
-    ran: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> SimpleNamespace:
-        ran.append(words)
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    if refused:
-        with pytest.raises(Launch._NotReadyError, match="66 letters; at most 65"):
-            Launch._install(Launch.TO_RUN)
-    else:
-        assert Launch._install(Launch.TO_RUN)
-    assert bool(ran) != refused
+    folder, run = Path("x" * letters), Runs(0)
+    launcher = Launcher(
+        root=folder, run=run, windows=True, allows_long_paths=lambda: allowed
+    )
+    with contextlib.chdir(tmp_path):
+        (folder / ".venv").mkdir(parents=True)
+        (folder / "requirements.txt").touch()
+        assert launcher.main(["update"]) == int(refused)
+    told = capsys.readouterr().err
+    assert ("66 letters; at most 65" in told) == refused
+    assert bool(run.words) != refused
 
 
 @pytest.mark.parametrize(("answer", "made"), [("y", 1), ("", 0), ("n", 0)])
 def test_on_windows_the_first_start_offers_a_shortcut_on_the_desktop(
     answer: str,
     made: int,
-    monkeypatch: pytest.MonkeyPatch,
+    checkout: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    windows(monkeypatch, "/DeepLabStream")
-    installed = iter((True, False))
     given: list[dict[str, str]] = []
 
-    def run(words: list[str], env: dict[str, str]) -> SimpleNamespace:
-        assert words[0] == "powershell"
-        given.append(env)
-        return SimpleNamespace(returncode=len(given) - 1)
+    def run(
+        words: list[str], env: Mapping[str, str] = os.environ
+    ) -> subprocess.CompletedProcess[Any]:
+        if words[0] != "powershell":
+            python = checkout / ".venv" / "Scripts" / "python.exe"
+            python.parent.mkdir(parents=True, exist_ok=True)
+            python.touch()
+            return subprocess.CompletedProcess(words, 0)
+        given.append(dict(env))
+        return subprocess.CompletedProcess(words, len(given) - 1)
 
-    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
-    monkeypatch.setattr(Launch, "_install", lambda lists: next(installed))
-    monkeypatch.setattr(Launch, "_become", lambda command: 5)
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr("builtins.input", lambda question: answer)
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
-    assert Launch.main(["run"]) == 5
-    assert Launch.main(["run"]) == 5, "it is offered once"
+    launcher = Launch.Launcher(
+        root=checkout,
+        run=run,
+        windows=True,
+        ask=lambda question: answer,
+        is_at_terminal=lambda: True,
+        missing_libraries=list,
+        allows_long_paths=lambda: True,
+        become=lambda command: 5,
+    )
+    assert launcher.main(["run"]) == 5
+    assert launcher.main(["run"]) == 5, "it is offered once"
     assert len(given) == made
     if made:
         assert given[0]["DLS_TARGET"].endswith("run.bat")
         assert "shortcut DeepLabStream" in capsys.readouterr().out
-        assert Launch.main(["shortcut"]) == 1
+        assert launcher.main(["shortcut"]) == 1
         assert "Send to" in capsys.readouterr().err
 
 
