@@ -10,6 +10,7 @@ the position and class embeddings of transformers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,28 +52,17 @@ class GraphBackbone(Backbone):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        model = load_model_folder(folder)
         self.folder = folder
-        graph = onnx.load(str(model.network)).graph
-        size = model.fitting.height, model.fitting.width
-        whole = Graph(model.network, graph, _ADVICE)
-        plan = whole.planned((1, *size, 3), torch.float32)
-        self.taps, channels = _features(model, plan, whole.result, size)
-        self.last = _last_layer(plan, whole.result, self.taps.get(STRIDE, ""))
-        _cut(graph, [*self.taps.values()])
-        self._graph = Graph(model.network, graph, _ADVICE)
-        plan = self._graph.planned((1, *size, 3), torch.float32)
-        self.strides, self.channels = tuple(self.taps), channels
+        self._layers = _layers_of(load_model_folder(folder))
+        self.taps, self.channels = self._layers.taps, self._layers.channels
+        self.last = self._layers.last
+        self.strides = tuple(self.taps)
         self.multiple = max(self.strides)
-        two = self._graph.planned((2, *size, 3), torch.float32)
-        names = _fixed(_taught(plan), plan, [two, self._larger(size)])
-        self._places = {name: place for place, name in enumerate(names)}
+        self._places = {name: place for place, name in enumerate(self._layers.weights)}
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.from_numpy(plan.constants[name].copy()))
-            for name in names
+            nn.Parameter(torch.from_numpy(it.copy()))
+            for it in self._layers.weights.values()
         )
-        self._plans: dict[tuple[int, int], _Planned] = {}
-        self._plan(*size)  # not stored, because another process may receive this object
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return the images as they are: the graph itself normalises them."""
@@ -80,7 +70,8 @@ class GraphBackbone(Backbone):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return features of images (n, height, width, 3), uint8 BGR."""
-        planned, count = self._planned(int(x.shape[1]), int(x.shape[2])), x.shape[0]
+        planned = self._layers.planned(int(x.shape[1]), int(x.shape[2]))
+        count = x.shape[0]
         held = {name: value.to(x.device) for name, value in planned.constants.items()}
         for name in planned.repeated:
             held[name] = held[name].expand(count, *held[name].shape[1:])
@@ -104,21 +95,72 @@ class GraphBackbone(Backbone):
                 f"{width}x{height}: train with --size {own.width}x{own.height}"
             )
 
-    def _planned(self, height: int, width: int) -> "_Planned":
+
+def _layers_of(model: ModelFolder) -> "_Layers":
+    """Return the layers of a network; a training opens the same one several times."""
+    size = model.fitting.height, model.fitting.width
+    bodyparts = len(model.skeleton.bodyparts)
+    return _found(model.path, model.network, model.sha256, size, bodyparts)
+
+
+@lru_cache(maxsize=2)
+def _found(
+    folder: Path, network: Path, sha256: str, size: tuple[int, int], bodyparts: int
+) -> "_Layers":
+    del sha256  # a changed network is another one
+    # Tensors made in inference mode can't be used by a later training.
+    with torch.inference_mode(False), torch.no_grad():
+        return _Layers(folder, network, size, bodyparts)
+
+
+class _Layers:
+    """The layers of a network up to its features, and what is found from its graph."""
+
+    def __init__(
+        self, folder: Path, network: Path, size: tuple[int, int], bodyparts: int
+    ) -> None:
+        self._folder = folder
+        graph = onnx.load(str(network)).graph
+        whole = Graph(network, graph, _ADVICE)
+        plan = whole.planned((1, *size, 3), torch.float32)
+        self.taps, self.channels = _features(
+            folder, plan, whole.result, size, bodyparts
+        )
+        self.last = _last_layer(plan, whole.result, self.taps.get(STRIDE, ""))
+
+        _cut(graph, [*self.taps.values()])
+        self._graph = Graph(network, graph, _ADVICE)
+        one, two = self._for_one_and_two(*size)
+        names = _fixed(_taught(one), one, [two, self._larger(size)])
+        self.weights = {name: one.constants[name] for name in names}
+        """Constants that are learned, by name."""
+        self._plans = {size: self._of_any_number(one, two)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: it finds the operations itself."""
+        return {**self.__dict__, "_plans": {}}
+
+    def planned(self, height: int, width: int) -> "_Planned":
         """Return the operations for images of a size, found once."""
         if (height, width) not in self._plans:
-            self._plans[height, width] = self._plan(height, width)
+            with torch.inference_mode(False), torch.no_grad():
+                plans = self._for_one_and_two(height, width)
+                self._plans[height, width] = self._of_any_number(*plans)
         return self._plans[height, width]
 
-    def _plan(self, height: int, width: int) -> "_Planned":
-        """Return the operations for images of a size, and the constants that are no weights.
-
-        ModelError when they can't be done for any number of images.
-        """
+    def _for_one_and_two(self, height: int, width: int) -> tuple[GraphPlan, GraphPlan]:
+        """Return the operations for one image of a size, and for two."""
         one, two = (
             self._graph.planned((count, height, width, 3), torch.float32)
             for count in (1, 2)
         )
+        return one, two
+
+    def _of_any_number(self, one: GraphPlan, two: GraphPlan) -> "_Planned":
+        """Return the operations for any number of images, and the constants.
+
+        ModelError when they can't be done for any number of images.
+        """
         try:
             steps = [
                 replace(a, given=tuple(map(_per_image, a.given, b.given)))
@@ -127,10 +169,10 @@ class GraphBackbone(Backbone):
             repeated = _repeated_by_image(one.constants, two.constants)
         except ValueError as error:
             raise ModelError(
-                f"{self.folder} can't be started from: its layers depend on the number of "
-                f"images in a way that can't be exported again; {_ADVICE}"
+                f"{self._folder} can't be started from: its layers depend on the number "
+                f"of images in a way that can't be exported again; {_ADVICE}"
             ) from error
-        held = {k: it for k, it in _tensors(one).items() if k not in self._places}
+        held = {k: it for k, it in _tensors(one).items() if k not in self.weights}
         return _Planned(steps, held, repeated)
 
     def _larger(self, size: tuple[int, int]) -> GraphPlan | None:
@@ -209,7 +251,7 @@ def _fixed(
 
 
 def _features(
-    model: ModelFolder, plan: GraphPlan, result: str, size: tuple[int, int]
+    folder: Path, plan: GraphPlan, result: str, size: tuple[int, int], bodyparts: int
 ) -> tuple[dict[int, str], tuple[int, ...]]:
     """Return names of features by stride, and their channels; see the module."""
     with torch.inference_mode():
@@ -226,12 +268,12 @@ def _features(
             continue
         stride = size[0] // max(1, value.shape[2])
         fits = (stride * value.shape[2], stride * value.shape[3]) == size
-        maps = value.shape[1] == len(model.skeleton.bodyparts)
+        maps = value.shape[1] == bodyparts
         if stride in STRIDES and fits and not maps and value.is_floating_point():
             found[stride] = name
     if not found:
         raise ModelError(
-            f"{model.path} can't be started from: it has no features of 4, 8, 16 or 32 "
+            f"{folder} can't be started from: it has no features of 4, 8, 16 or 32 "
             "pixels per cell"
         )
     found = dict(sorted(found.items()))
