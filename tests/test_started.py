@@ -114,10 +114,11 @@ AIM_MISSED = (
 """End with 1 when this computer was too slow for an aim, or a network learned two steps only:
 no fault of the program."""
 COSTLY = (
-    *("active_learning", "cropzoom_animals", "distillation", "identity"),
-    *("most_poses", "record_load"),
+    *("active_learning", "cropzoom_animals", "distillation", "first_pose", "identity"),
+    *("latency_test", "loop_latency", "most_poses", "offline", "record_load"),
+    *("start_from", "two_cameras", "window_cost"),
 )
-"""Compute for more than 10 s of processor time: `make test-long` runs them."""
+"""Compute for more than 5 s of processor time: `make test-long` runs them."""
 NEEDS = {
     "board_latency.py": "avr-gcc",
     "latency_test.py": "avr-gcc",
