@@ -51,28 +51,23 @@ def test_a_run_is_exported_in_every_format(recorded: Path, tmp_path: Path) -> No
     assert {".csv", ".h5", ".slp", ".parquet", ".nwb"} <= written
 
 
-@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet"])
-def test_results_are_written_in_every_format(
-    recorded: Path, tmp_path: Path, ending: str
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        ("a.csv", ["--plots", "figures", "--report", "report.html"]),
+        ("a.xlsx", ["--report", "report.pdf"]),
+        ("a.parquet", []),
+    ],
+)
+def test_results_are_written_in_every_format_and_plots_and_reports_are_drawn(
+    recorded: Path, tmp_path: Path, table: str, more: list[str]
 ) -> None:
-    run("utils/AnalyseRuns.py", recorded, "--table", f"a.{ending}", cwd=tmp_path)
-    assert (tmp_path / f"a.{ending}").is_file()
-
-
-def test_plots_and_reports_are_drawn(recorded: Path, tmp_path: Path) -> None:
-    run(
-        "utils/AnalyseRuns.py",
-        recorded,
-        "--plots",
-        "figures",
-        "--table",
-        "a.csv",
-        cwd=tmp_path,
-    )
-    assert list((tmp_path / "figures").glob("*.svg"))
-    for name in ("report.html", "report.pdf"):
-        run("utils/AnalyseRuns.py", recorded, "--report", name, cwd=tmp_path)
-        assert (tmp_path / name).stat().st_size > 10_000
+    run("utils/AnalyseRuns.py", recorded, "--table", table, *more, cwd=tmp_path)
+    assert (tmp_path / table).is_file()
+    if "--plots" in more:
+        assert list((tmp_path / "figures").glob("*.svg"))
+    if "--report" in more:
+        assert (tmp_path / more[-1]).stat().st_size > 10_000
 
 
 def test_poses_of_a_video_are_written_in_every_format(tmp_path: Path) -> None:
