@@ -375,7 +375,7 @@ def test_a_temporary_file_that_stays_open_loses_no_result() -> None:
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for file in product_files()
         if not file.is_relative_to(scripts)  # run by the Python of another program
-        for node in ast.walk(ast.parse(text_of(file)))
+        for node in nodes_of(file)
         if isinstance(node, ast.Call)
         and words_of(node.func).endswith("TemporaryDirectory")
         and "ignore_cleanup_errors" not in {each.arg for each in node.keywords}
@@ -444,7 +444,7 @@ def test_every_test_can_fail() -> None:
 def public_classes() -> Iterator[tuple[str, str]]:
     """Yield name and file of each public class of the library."""
     for file in sorted(ROOT.glob("deeplabstream/**/*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in nodes_of(file):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 yield node.name, file.relative_to(ROOT).as_posix()
 

@@ -60,9 +60,7 @@ def made(tree: Path) -> list[Path]:
     return sessions
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "kills"), [(DASK, False), (SLURM, False), (SLURM, True)]
-)
+@pytest.mark.parametrize(("scheduler", "kills"), [(DASK, False), (SLURM, True)])
 def test_a_scheduler_does_each_session_once(
     tmp_path: Path, scheduler: str, kills: bool
 ) -> None:

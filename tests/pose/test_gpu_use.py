@@ -13,10 +13,11 @@ from deeplabstream.files import user_cache
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.network_estimator import Network
-from deeplabstream.pose.runtimes import gpu_use, runtime_list, runtime_selection
+from deeplabstream.pose.runtimes import gpu_use, runtime_selection
 from deeplabstream.pose.runtimes.gpu_use import (
+    gpu_remark,
     gpu_remarks,
-    installed_nvidia_gpu,
+    gpu_without_driver,
     note_gpu_use,
 )
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
@@ -32,6 +33,7 @@ from deeplabstream.pose.runtimes.runtime_selection import (
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = "CPUExecutionProvider"
+GPU = "NVIDIA GeForce RTX 4070"
 HOW = 1, 0.02
 RIGHT = Difference(10, 10, 0.0, 0.0, 0.0, 0.0, 0.0)
 CPU_ROW = RuntimeMeasurement("cpu", CPU, 9.0, 8.5, 0.1, RIGHT, accepted=True)
@@ -40,19 +42,28 @@ MISSING = "its libraries are missing or do not fit"
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFolder:
-    """A network on a computer with a GPU, where nothing was measured yet."""
+    """A network on a computer where nothing was measured yet."""
     monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(gpu_use, "nvidia_gpu_name", lambda: "NVIDIA GeForce RTX 4070")
-    monkeypatch.setattr(gpu_use, "_remarks", {})
     return load_model_folder(ROOT / "models/arena")
 
 
-def remark(
-    model: ModelFolder, provider: str = CPU, on_gpu: bool = False, failure: str = ""
-) -> str:
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have networks that are opened find a GPU; what was said of others is left out."""
+    monkeypatch.setattr(gpu_use, "nvidia_gpu_name", lambda: GPU)
+    monkeypatch.setattr(gpu_use, "_remarks", {})
+
+
+def fastest(provider: str = CPU, on_gpu: bool = False) -> FastestNetwork:
     network = SimpleNamespace(provider=provider, on_gpu=on_gpu)
-    note_gpu_use(model, FastestNetwork(network, failure), *HOW)  # type: ignore[arg-type]
-    return " ".join(gpu_remarks())
+    return FastestNetwork(network, "")  # type: ignore[arg-type]
+
+
+def remark(
+    model: ModelFolder, chosen: FastestNetwork | None = None, gpu: str = GPU
+) -> str:
+    """Return what is said of a network on a computer with a GPU, the CPU's by default."""
+    return gpu_remark(model, chosen or fastest(), *HOW, gpu, driver=True)
 
 
 def test_libraries_that_are_missing_are_told(model: ModelFolder) -> None:
@@ -87,6 +98,7 @@ def test_a_measurement_that_did_not_end_is_told(model: ModelFolder) -> None:
     assert "the runtimes could not be measured" in remark(model)
 
 
+@pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("fails", ["loading", "running"])
 def test_a_gpu_that_fails_now_is_tried_once_and_its_error_is_told(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch, fails: str
@@ -127,21 +139,22 @@ def test_a_gpu_that_fails_now_is_tried_once_and_its_error_is_told(
 def test_a_gpu_that_computes_needs_no_sentence(
     model: ModelFolder, provider: str
 ) -> None:
-    remark(model)
-    assert remark(model, provider, on_gpu=True) == ""
+    assert remark(model, fastest(provider, on_gpu=True)) == ""
 
 
-def test_a_computer_without_a_gpu_needs_no_sentence(
-    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gpu_use, "installed_nvidia_gpu", lambda: "")
-    assert remark(model) == ""
+@pytest.mark.usefixtures("gpu")
+def test_a_remark_ends_when_the_network_is_on_the_gpu(model: ModelFolder) -> None:
+    note_gpu_use(model, fastest(), *HOW)
+    assert gpu_remarks() == (remark(model),)
+    note_gpu_use(model, fastest("CUDAExecutionProvider", on_gpu=True), *HOW)
+    assert gpu_remarks() == ()
 
 
-def test_a_gpu_without_a_driver_is_told(
-    model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gpu_use, "nvidia_gpu_name", lambda: "")
+def test_a_computer_without_a_gpu_needs_no_sentence(model: ModelFolder) -> None:
+    assert remark(model, gpu="") == ""
+
+
+def test_a_gpu_without_a_driver_is_told(model: ModelFolder, tmp_path: Path) -> None:
     devices = tmp_path / "devices"
     for name, vendor, kind in (
         ("0000:00:02.0", "0x8086", "0x030000"),
@@ -151,17 +164,17 @@ def test_a_gpu_without_a_driver_is_told(
         (devices / name).mkdir(parents=True)
         (devices / name / "vendor").write_text(f"{vendor}\n", "utf-8")
         (devices / name / "class").write_text(f"{kind}\n", "utf-8")
-    found = installed_nvidia_gpu(devices)
+    found = gpu_without_driver(devices)
     assert found == "an NVIDIA GPU without a working driver"
-    assert installed_nvidia_gpu(tmp_path / "none") == ""
-    monkeypatch.setattr(gpu_use, "installed_nvidia_gpu", lambda: found)
-    assert "no NVIDIA driver answers" in remark(model)
+    assert gpu_without_driver(tmp_path / "none") == ""
+    told = gpu_remark(model, fastest(), *HOW, found, driver=False)
+    assert "no NVIDIA driver answers" in told
 
 
+@pytest.mark.usefixtures("gpu")
 def test_auto_keeps_the_remark_when_it_loads_a_network(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime_list, "cuda_driver", lambda: False)
     remember(model, *HOW, [CPU_ROW])
     open_estimator("arena", "auto", *HOW)
     assert len(gpu_remarks()) == 1
@@ -188,7 +201,7 @@ def test_an_error_while_a_network_runs_is_a_sentence(model: ModelFolder) -> None
 
 
 def test_a_runtime_that_fails_while_it_runs_is_measured_as_a_problem(
-    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+    model: ModelFolder,
 ) -> None:
     def failing(model: ModelFolder, name: Runtime, threads: int) -> Network:
         network = load_network(model, "cpu", threads)
@@ -196,8 +209,7 @@ def test_a_runtime_that_fails_while_it_runs_is_measured_as_a_problem(
             network.session = SimpleNamespace(run=1 / np.ones(1))  # type: ignore[attr-defined]
         return network
 
-    monkeypatch.setattr(runtime_selection, "load_network", failing)
-    rows = measure(model, ["cpu", "cuda"], *HOW, seconds=0.01)
+    rows = measure(model, ["cpu", "cuda"], *HOW, seconds=0.01, load=failing)
     remember(model, *HOW, rows)
     assert "can't be run" in rows[1].problem
     assert "cuda: " in remark(model)
@@ -226,17 +238,15 @@ def test_directml_where_there_is_none(model: ModelFolder) -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_auto_measures_intel_graphics_where_openvino_finds_them(
-    model: ModelFolder, monkeypatch: pytest.MonkeyPatch, there: bool
+    model: ModelFolder, there: bool
 ) -> None:
-    monkeypatch.setattr(runtime_list, "cuda_driver", lambda: False)
-    monkeypatch.setattr(runtime_list, "has_gpu", lambda: there)
-    assert ("openvino-gpu" in present(model)) is there
+    runtimes = present(model, cuda=lambda: False, intel=lambda: there)
+    assert ("openvino-gpu" in runtimes) is there
 
 
 def test_beside_an_nvidia_gpu_intel_graphics_are_not_measured(
-    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+    model: ModelFolder,
 ) -> None:
-    monkeypatch.setattr(runtime_list, "cuda_driver", lambda: True)
-    monkeypatch.setattr(runtime_list, "has_gpu", lambda: True)
-    assert "openvino-gpu" not in present(model)
-    assert "cuda" in present(model)
+    runtimes = present(model, cuda=lambda: True, intel=lambda: True)
+    assert "openvino-gpu" not in runtimes
+    assert "cuda" in runtimes

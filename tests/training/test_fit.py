@@ -157,7 +157,7 @@ def test_nothing_is_chosen_on_test_images_where_others_are_enough(
     for name, away in (("right", 0), ("wrong", 40)):
         own = replace(labels, points=labels.points.copy())
         own.points[list(parts.test)] += away
-        data = load_dataset(own, Fitting(96, 128))
+        data = load_dataset(own, Fitting(48, 64))
         run = training_run.Run(own, data, parts, SETTINGS)
         (tmp_path / name).mkdir()
         results.append(
@@ -178,8 +178,8 @@ def test_figures_of_a_context_network_are_those_of_the_network_beside_them(
 ) -> None:
     labels, parts = read_labels(labelled), Parts((0, 1, 2, 3), (4, 5, 6, 7))
     how = Architecture(kind="context", stages=4, channels=8)
-    settings = replace(SETTINGS, steps=8, network=how, learning_rate=2e-2)
-    data = load_dataset(labels, Fitting(96, 128), context=True)
+    settings = replace(SETTINGS, steps=8, batch=4, network=how, learning_rate=2e-2)
+    data = load_dataset(labels, Fitting(48, 64), context=True)
     run = training_run.Run(labels, data, parts, settings)
     training_run.run_training(run, tmp_path, lambda epoch: None)
     network = build_network(2, how).eval()

@@ -39,24 +39,39 @@ def note_gpu_use(
 ) -> None:
     """Store the reason why `auto` computes a network on the CPU, where there is a GPU."""
     _remarks.pop(model.sha256, None)
-    network, gpu = fastest.network, installed_nvidia_gpu()
+    gpu, driver = nvidia_gpu_name(), True
+    if not gpu:
+        gpu, driver = gpu_without_driver(), False
+    if remark := gpu_remark(model, fastest, threads, tolerance_px, gpu, driver):
+        _remarks[model.sha256] = remark
+
+
+def gpu_remark(
+    model: ModelFolder,
+    fastest: FastestNetwork,
+    threads: int,
+    tolerance_px: float,
+    gpu: str,
+    driver: bool,
+) -> str:
+    """Return why `auto` computes a network on the CPU, although there is a GPU.
+
+    "": it computes on the GPU, or there is none. `driver`: whether one answers.
+    """
+    network = fastest.network
     if not gpu or network.on_gpu:
-        return
-    why = "; ".join(_reasons(model, fastest.failure, threads, tolerance_px))
-    _remarks[model.sha256] = (
+        return ""
+    reasons = [f"no NVIDIA driver answers; {_HINT}"]
+    if driver:
+        reasons = list(_reasons(model, fastest.failure, threads, tolerance_px))
+    return (
         f"RUNTIME = auto computes {model.path.name} on the CPU ({network.provider}), "
-        f"although this computer has {gpu}: {why}"
+        f"although this computer has {gpu}: {'; '.join(reasons)}"
     )
 
 
-def installed_nvidia_gpu(devices: Path = Path("/sys/bus/pci/devices")) -> str:
-    """Return the NVIDIA GPU of this computer; one without a driver is found on Linux.
-
-    Unlike `nvidia_gpu_name`, which needs a working driver. "": none.
-    """
-    if name := nvidia_gpu_name():
-        return name
-
+def gpu_without_driver(devices: Path = Path("/sys/bus/pci/devices")) -> str:
+    """Return an NVIDIA GPU without a working driver, which only Linux lists; "": none."""
     # Linux lists PCI devices without a driver: 0x10de is NVIDIA; these classes are
     # display and 3D controllers.
     for vendor in devices.glob("*/vendor"):
@@ -74,9 +89,6 @@ def _reasons(
     model: ModelFolder, failure: str, threads: int, tolerance_px: float
 ) -> Iterator[str]:
     """Yield why each runtime of the GPU was not chosen."""
-    if not nvidia_gpu_name():
-        yield f"no NVIDIA driver answers; {_HINT}"
-        return
     known = remembered(model, threads, tolerance_px)
     if known in GPU_RUNTIMES:
         yield f"{known} was the fastest here and cannot be used now: {failure}"

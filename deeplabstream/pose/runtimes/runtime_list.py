@@ -39,17 +39,24 @@ def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Netw
     return _LOADERS[runtime](model, threads)
 
 
-def present(model: ModelFolder) -> tuple[Runtime, ...]:
-    """Return the installed runtimes that can run this network here."""
+def present(
+    model: ModelFolder,
+    cuda: Callable[[], bool] = cuda_driver,
+    intel: Callable[[], bool] = has_gpu,
+) -> tuple[Runtime, ...]:
+    """Return the installed runtimes that can run this network here.
+
+    `cuda` and `intel` say whether this computer has an NVIDIA GPU, Intel graphics.
+    """
     names = []
     for name in RUNTIMES:
         # OpenVINO's GPU runtime is for Intel graphics: not beside an NVIDIA GPU.
         on_gpu = name in ("cuda", "tensorrt")
         if name.startswith("openvino") and find_spec("openvino") is None:
             continue
-        if on_gpu != cuda_driver() and (on_gpu or name == "openvino-gpu"):
+        if on_gpu != cuda() and (on_gpu or name == "openvino-gpu"):
             continue
-        if name == "openvino-gpu" and not has_gpu():
+        if name == "openvino-gpu" and not intel():
             continue
         if name == "directml" and not (sys.platform == "win32" and directml()):
             continue

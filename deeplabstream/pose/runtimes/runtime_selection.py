@@ -223,6 +223,7 @@ def measure(
     patient: bool = False,
     seconds: float = SECONDS,
     watch: Callable[[int, int], object] = lambda done, total: None,
+    load: Callable[[ModelFolder, Runtime, int], Network] = load_network,
 ) -> list[RuntimeMeasurement]:
     """Return one row per runtime, the reference's first.
 
@@ -243,7 +244,7 @@ def measure(
         watch(done, steps)
         began = time.perf_counter()
         try:
-            network = load_network(model, name, threads)
+            network = load(model, name, threads)
             given = outputs(network, images)
         except ModelError as error:
             if name == REFERENCE:
