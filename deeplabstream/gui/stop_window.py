@@ -9,17 +9,20 @@
 It ends with the program's process, however that ends.
 """
 
+import multiprocessing
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from PyQt5.QtCore import QRect, Qt, QTimer
+from PyQt5.QtCore import QPoint, QRect, Qt, QTimer
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent
 from PyQt5.QtWidgets import QFrame, QLabel, QVBoxLayout
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.gui.application import application, use_palette
+from deeplabstream.gui.system_input import SystemInput, open_system_input
 from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.ipc.pipe import Connection, has_message, receive
@@ -28,6 +31,8 @@ from deeplabstream.startup.standard_streams import outlive_readers
 
 CHECK_MS = 50
 """Interval of the checks for heartbeats."""
+INPUT_MS = 10
+"""Interval of the checks for keys and clicks that do not arrive as events."""
 LATE_S = 1.0
 """A longer pause between two checks: this process was suspended, too, or got no CPU."""
 _SIZE = 360, 190
@@ -82,7 +87,7 @@ class StopWindow(QFrame):
         self.setObjectName("stopWindow")
         self.setWindowTitle("STOP – DeepLabStream")
         self._request, self._is_done = request, is_done
-        self._requested = False
+        self._requested = self._was_pressed = False
 
         self._column = column = QVBoxLayout(self)
         column.setContentsMargins(12, 12, 12, 12)
@@ -105,6 +110,21 @@ class StopWindow(QFrame):
         self._request()
         self.show_result()
 
+    def take_state(self, escape: bool, pressed: tuple[int, int] | None) -> None:
+        """Take Esc and clicks that do not arrive as events: see `system_input`.
+
+        `pressed` is where in this window the button is pressed, in pixels of the screen.
+        """
+        over_stop = False
+        if pressed is not None:
+            place = QPoint(*pressed) / self.devicePixelRatioF()
+            over_stop = self.stop.geometry().contains(place)
+
+        # Also those that arrive as events, too: a second request does no harm.
+        was_pressed, self._was_pressed = self._was_pressed, escape or over_stop
+        if self._was_pressed and not was_pressed:
+            self.request()
+
     def show_result(self) -> None:
         """Show whether the engine has carried out the request."""
         if self._requested:
@@ -115,7 +135,7 @@ class StopWindow(QFrame):
 
         When the window vanishes at the moment of a click, the button below gets it.
         """
-        self._requested = False
+        self._requested = self._was_pressed = False
         self.text.setText(_HINT)
         below = QRect(*stop)
         # the style has a border, which the layout knows only now
@@ -152,12 +172,27 @@ class StopWindow(QFrame):
 class StopWindowProcess:
     """Receives the heartbeats; shows the stop window while they are missing."""
 
-    def __init__(self, pipe: Connection, requester: StopRequester) -> None:
+    def __init__(
+        self,
+        pipe: Connection,
+        requester: StopRequester,
+        system_input: SystemInput,
+        programs: tuple[int, ...],
+    ) -> None:
+        """`programs`: processes of the program, in whose windows Esc is STOP."""
         self._pipe = pipe
+        self._input, self._programs = system_input, programs
         self._clock = SystemClock()
         self._watch = SilenceWatch(self._clock.now_ns())
         self._stop = (0, 0, 0, 0)
         self.window = StopWindow(requester.request, lambda: requester.done)
+        self._checks, self._input_checks = QTimer(), QTimer()
+        self._checks.timeout.connect(self.check)
+        self._input_checks.timeout.connect(self._check_input)
+
+    def start(self) -> None:
+        """Start the checks."""
+        self._checks.start(CHECK_MS)
 
     def check(self) -> None:
         """Receive all heartbeats that have arrived, then show or hide the window."""
@@ -172,9 +207,16 @@ class StopWindowProcess:
         silent = self._watch.is_silent(self._clock.now_ns())
         if silent and not self.window.isVisible():
             self.window.show_at(self._stop)
+            self._input_checks.start(INPUT_MS)
         elif not silent and self.window.isVisible():
             self.window.hide()
+            self._input_checks.stop()
         self.window.show_result()
+
+    def _check_input(self) -> None:
+        escape = self._input.escape_is_down(self._programs)
+        pressed = self._input.pressed_at(int(self.window.winId()))
+        self.window.take_state(escape, pressed)
 
 
 def stop_window_main(pipe: Connection, link: StopLink, style: str) -> None:
@@ -190,8 +232,9 @@ def stop_window_main(pipe: Connection, link: StopLink, style: str) -> None:
         requester = StopRequester(link)
     except FileNotFoundError:
         return  # the stream has ended meanwhile
-    process = StopWindowProcess(pipe, requester)
-    timer = QTimer()
-    timer.timeout.connect(process.check)
-    timer.start(CHECK_MS)
+    parent = multiprocessing.parent_process()
+    programs = os.getpid(), (parent.pid if parent is not None else None) or 0
+    system_input = open_system_input(app.platformName())
+    process = StopWindowProcess(pipe, requester, system_input, programs)
+    process.start()
     app.exec_()

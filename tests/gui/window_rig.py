@@ -5,12 +5,13 @@ import os
 import select
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PyQt5.QtCore import QPoint, QTimer
 
 from deeplabstream.core.journal_entries import Note
@@ -23,15 +24,17 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import load
 from tests.engine.killable import heard, settings_of
+from tests.engine.patient_guards import use_patient_guards
 from tests.engine.tolerant import GIVE_UP_S
 
-BLOCK, CLOSE = "block", "close"
-"""Orders: block the main thread until the next order; close the window."""
+BLOCK, MENU, CLOSE = "block", "menu", "close"
+"""Orders: block the main thread until the next order; open a menu; close the window."""
 
 
 def run_a_window(file: Path, orders: Connection, said: Connection) -> None:
     """Show the window, start the experiment; tell when the laser is on, then all notes."""
     os.setpgid(0, 0)
+    use_patient_guards(pytest.MonkeyPatch())  # a busy computer must not end the engine
     application()
     with RigSession(load(file)) as session:
         bridge = Bridge(session, RequestQueue(AGENDAS["experiment"]))
@@ -53,11 +56,15 @@ def run_a_window(file: Path, orders: Connection, said: Connection) -> None:
         def obey() -> None:
             if not orders.poll():
                 return
-            if orders.recv() == BLOCK:
-                said.send(BLOCK)
-                orders.recv()  # as a driver that does not return
-            else:
-                window.end()
+            match orders.recv():
+                case "block":
+                    said.send(BLOCK)
+                    orders.recv()  # as a driver that does not return
+                case "menu":
+                    window.run_menu.popup(window.mapToGlobal(QPoint(300, 100)))
+                    QTimer.singleShot(0, lambda: said.send(MENU))
+                case "close":
+                    window.end()
 
         bridge.ticked.connect(tell_start)
         bridge.noted.connect(said.send)
@@ -91,6 +98,12 @@ class WindowRig:
         self.orders.send(BLOCK)
         self._receive_until(BLOCK)
 
+    def block_with_menu(self) -> None:
+        """Block it with an open menu, which keeps keyboard and mouse."""
+        self.orders.send(MENU)
+        self._receive_until(MENU)
+        self.block()
+
     def suspend(self) -> None:
         """Suspend the process of the window."""
         os.kill(self.pids["main"], signal.SIGSTOP)
@@ -112,11 +125,15 @@ class WindowRig:
             ended = select.select([self.pidfds[name]], [], [], GIVE_UP_S)[0]
             assert ended, f"{name} is left"
 
-    def act_until_off(self, act: Callable[[], object]) -> None:
-        """Repeat an action of a user until the laser is switched off."""
+    def hold_until_off(
+        self, pressing: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Press and release a key or button until the laser is switched off."""
+        off = False
         for _ in range(int(GIVE_UP_S / 0.2)):
-            act()
-            if select.select([self.board], [], [], 0.2)[0]:
+            with pressing():
+                off = off or bool(select.select([self.board], [], [], 0.1)[0])
+            if off or select.select([self.board], [], [], 0.1)[0]:
                 break
         assert heard(self.board) == b"L"
 

@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _ESCAPE = 0xFF1B  # XK_Escape
@@ -27,19 +27,29 @@ class XInput:
         self._display = ctypes.c_void_p(display)
         self._x11, self._test = x11, test
 
-    def click(self, place: tuple[int, int]) -> None:
-        """Click at a place of the screen."""
+    @contextmanager
+    def clicking(self, place: tuple[int, int]) -> Iterator[None]:
+        """Hold the left button at a place of the screen."""
         self._test.XTestFakeMotionEvent(self._display, -1, *place, 0)
-        for pressed in (1, 0):
-            self._test.XTestFakeButtonEvent(self._display, 1, pressed, 0)
-        self._x11.XFlush(self._display)
+        with self._holding(self._test.XTestFakeButtonEvent, 1):
+            yield
 
-    def press_escape(self) -> None:
-        """Press Esc in the window that has the keyboard."""
+    @contextmanager
+    def pressing_escape(self) -> Iterator[None]:
+        """Hold Esc, in the window that has the keyboard."""
         code = self._x11.XKeysymToKeycode(self._display, ctypes.c_ulong(_ESCAPE))
-        for pressed in (1, 0):
-            self._test.XTestFakeKeyEvent(self._display, code, pressed, 0)
+        with self._holding(self._test.XTestFakeKeyEvent, code):
+            yield
+
+    @contextmanager
+    def _holding(self, fake: Callable[..., object], code: int) -> Iterator[None]:
+        fake(self._display, code, 1, 0)
         self._x11.XFlush(self._display)
+        try:
+            yield
+        finally:
+            fake(self._display, code, 0, 0)
+            self._x11.XFlush(self._display)
 
 
 @contextmanager
