@@ -5,13 +5,11 @@ from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.engine.processes.termination import termination
-from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.request_queue import (
     AGENDAS,
     RequestQueue,
     armed_instead,
 )
-from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.files.plugin_trust import TRUST
 from deeplabstream.programs.program import Program
@@ -76,13 +74,17 @@ def run_window(path: Path, experiment: str | None, actions: Sequence[Action]) ->
     from PyQt5.QtCore import QSettings, QTimer
 
     from deeplabstream.gui.application import application, run_until_closed
-    from deeplabstream.gui.bridge import Bridge
-    from deeplabstream.gui.dialogs.questions import confirm_plugins
-    from deeplabstream.gui.dialogs.settings_repair import repair_settings
-    from deeplabstream.gui.main_window import MainWindow
-    from deeplabstream.gui.settings_document import Document
+    from deeplabstream.gui.widgets.busy_sign import starting
 
     application()
+    with starting("DeepLabStream starts …"):
+        from deeplabstream.engine.session.session import RigSession
+        from deeplabstream.gui.bridge import Bridge
+        from deeplabstream.gui.dialogs.questions import confirm_plugins
+        from deeplabstream.gui.dialogs.settings_repair import repair_settings
+        from deeplabstream.gui.main_window import MainWindow
+        from deeplabstream.gui.settings_document import Document
+
     TRUST.show = confirm_plugins
     document = Document(path)
     TRUST.answered = False  # --trust applies to this rig only
@@ -98,7 +100,7 @@ def run_window(path: Path, experiment: str | None, actions: Sequence[Action]) ->
         window = MainWindow(bridge, document, memory)
         window.show()
         QTimer.singleShot(0, window.offer_draft)  # after the window is shown
-        QTimer.singleShot(_SHOWN_MS, window.make_following_pages)
+        QTimer.singleShot(_SHOWN_MS, window.load_pages)
         window.tour.offer()
         bridge.start()
         return run_until_closed(
@@ -107,6 +109,9 @@ def run_window(path: Path, experiment: str | None, actions: Sequence[Action]) ->
 
 
 def _run_headless(settings: Settings, agenda: RequestQueue, seconds: float) -> int:
+    from deeplabstream.engine.session.headless import run_headless
+    from deeplabstream.engine.session.session import RigSession
+
     with termination() as requests, RigSession(settings) as session:
         summary = run_headless(session, agenda, seconds, _print, termination=requests)
     print("\n".join(summary.lines()))

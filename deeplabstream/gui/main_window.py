@@ -1,5 +1,6 @@
 """Main window: navigation bar on the left, the chosen page beside it."""
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ from deeplabstream.gui.pages.page_stack import (
     Finishing,
     Leaving,
     Opening,
+    PageLoader,
 )
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.rig_claim import RigClaim
@@ -57,6 +59,7 @@ from deeplabstream.gui.widgets.banners import (
     BannerOverlay,
     SettingsBanner,
 )
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import keep_focus_on_clicks
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
@@ -168,6 +171,7 @@ class MainWindow(QMainWindow):
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
         self._pages: dict[str, QWidget] = {}
+        self._loader = PageLoader(self)
         names = (_LIVE, *PAGES)
         self.navigation: NavigationBar = NavigationBar(names)
         self.banner: SettingsBanner = SettingsBanner()
@@ -256,25 +260,32 @@ class MainWindow(QMainWindow):
     def show_page(self, name: str) -> None:
         """Show a page; the first call creates it."""
         commit_field(self)
-        if name == _LIVE:
-            page: QWidget = self.live
-        else:
-            self._make_page(name)
-            page = self._pages[name]
-        self._stack.setCurrentWidget(page)
         self.navigation.show_page(name)
+        known = name == _LIVE or name in self._pages
+        with nullcontext() if known else busy(self, f"Opening the page {name} …"):
+            if name != _LIVE:
+                self._make_page(name)
+            page = self.live if name == _LIVE else self._pages[name]
+            self._stack.setCurrentWidget(page)
         self.menu.show_state()
 
     def _make_page(self, name: str) -> None:
-        if name not in self._pages:
-            self._pages[name] = PAGES[name](self.bridge, self.document, self.recent)
-            self._stack.addWidget(self._pages[name])
-            keep_focus_on_clicks(self._pages[name])
+        if name in self._pages:
+            return
+        self._loader.wait()  # two threads must not import the same modules at once
+        self._pages[name] = PAGES[name](self.bridge, self.document, self.recent)
+        self._stack.addWidget(self._pages[name])
+        keep_focus_on_clicks(self._pages[name])
+
+    def load_pages(self) -> None:
+        """Import the modules of all pages in a thread, then create the following pages."""
+        self._loader.finished.connect(self.make_following_pages)
+        self._loader.start()
 
     def make_following_pages(self) -> None:
         """Create the pages that record events from the start of the stream.
 
-        Their modules take longest to import. Imported before Start, they do not delay it.
+        Created before Start, they do not delay it.
         """
         for name in _FOLLOWING:
             self._make_page(name)
@@ -703,6 +714,7 @@ class MainWindow(QMainWindow):
             self.document.delete_draft()
         self.bridge.session.close()
 
+        self._loader.wait()
         for page in self._pages.values():
             if isinstance(page, Finishing):
                 page.finish()

@@ -35,6 +35,7 @@ from deeplabstream.gui.dialogs.questions import (
 from deeplabstream.gui.pages.page_stack import Undoing
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.field_editors import commit_field, field_with_undo
 from deeplabstream.gui.widgets.frame_overlay import CHOICES, Painted
 from deeplabstream.settings.example_rig import example_text
@@ -193,7 +194,8 @@ class Menu:
 
     def _open(self, path: Path) -> None:
         try:
-            self.document.open(path)
+            with busy(self.window, f"Opening {path.name} …"):
+                self.document.open(path)
         except SettingsError as error:
             self._complain("\n".join(error.problems))
         else:

@@ -144,6 +144,10 @@ QLabel#banner, QLabel#notice {{
     padding: 5px 10px;
 }}
 QLabel#notice {{ padding: 1px 10px; }}
+QLabel#busy {{
+    background: {of.raised}; border: 1px solid {of.blue}; border-radius: 8px;
+    padding: 14px 26px; font-size: 14px;
+}}
 QLabel#alarm {{
     background: #c2261d; color: white; border: none; border-radius: 6px;
     padding: 1px 10px; font-weight: 600;

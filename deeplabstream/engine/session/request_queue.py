@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     News,
@@ -14,6 +13,9 @@ from deeplabstream.engine.session.session_state import (
     SessionState,
 )
 from deeplabstream.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from deeplabstream.engine.session.session import RigSession
 
 AGENDAS = MappingProxyType(
     {
@@ -60,7 +62,7 @@ class RequestQueue:
         self.done = not self._left
         """Whether everything was requested and has taken effect."""
 
-    def advance(self, session: RigSession) -> None:
+    def advance(self, session: "RigSession") -> None:
         """Request the next action if it is its turn; call it after each poll."""
         if self.done or not _in_effect(self._last, session.state):
             return
@@ -88,7 +90,7 @@ class RequestQueue:
 
 def carried_out(
     queue: RequestQueue,
-    session: RigSession,
+    session: "RigSession",
     timeout_s: float,
     *,
     clock: Clock | None = None,

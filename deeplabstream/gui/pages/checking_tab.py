@@ -36,6 +36,7 @@ from deeplabstream.gui.pages.using_tab import models_of, use_live
 from deeplabstream.gui.programs import REPORT
 from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import PlayButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.elided_text import Elided
@@ -263,7 +264,8 @@ class CheckingTab(QWidget):
             return
         window.close()
         try:
-            poses = read_poses(into / f"{video.stem}.{FORMAT}")
+            with busy(self, f"Reading the poses of {video.name} …"):
+                poses = read_poses(into / f"{video.stem}.{FORMAT}")
         except DeepLabStreamError as error:
             self.message.setText(str(error))
             return

@@ -1,8 +1,8 @@
 """Network page: import, label, train, check, predict with, speed up and use a network."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from functools import cached_property, partial
 from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
@@ -33,6 +33,7 @@ from deeplabstream.gui.pages.using_tab import UsingTab, models_of
 from deeplabstream.gui.programs import FASTER, IMPORT, PREDICT, PREDICTING, ProgramForm
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.ensemble import members
@@ -46,9 +47,16 @@ _LIST_WIDTH = 190  # px
 _CONTINUE, _CANCEL = "Continue without saving", "Cancel"
 MOST_ANIMALS = 100
 """Largest number of animals in a frame."""
-_STEPS = (
-    "Import", "Label", "Train", "Check", "Predict videos", "Make faster", "Use live",
-)  # fmt: skip
+_STEPS = {
+    "Import": "importing",
+    "Label": "labelling",
+    "Train": "training",
+    "Check": "checking",
+    "Predict videos": "predicting",
+    "Make faster": "faster",
+    "Use live": "using",
+}
+"""Attribute with the tab of each step."""
 _OF_LABELS = ("Label", "Train", "Check")
 """Steps that need a folder of labels."""
 _LABELS = f"Labels (*.slp {DLC_CONFIG})"
@@ -127,10 +135,8 @@ class NetworkPage(QWidget):
         self.labelling = LabellingTab()
         self.training = TrainingTab(document)
         self.checking = CheckingTab(document)
-        models = models_of(document)
-        self.importing = ProgramsTab([IMPORT], models)
-        self.predicting = ProgramsTab(PREDICTING, models)
-        self.faster = ProgramsTab(FASTER, models)
+        self._forms: list[ProgramsTab] = []
+        """Tabs of programs that were shown: each takes long to create."""
         self.using = UsingTab(document)
         self._stack = QStackedWidget()
         self._group = QButtonGroup(self)
@@ -142,6 +148,39 @@ class NetworkPage(QWidget):
             with suppress(LabelsError, OSError):  # it is no longer a folder of labels
                 self._show(open_book(last))
 
+    @cached_property
+    def importing(self) -> ProgramsTab:
+        """The tab Import."""
+        tab = self._create([IMPORT])
+        tab.ended.connect(self._take_network)
+        return tab
+
+    @cached_property
+    def predicting(self) -> ProgramsTab:
+        """The tab Predict videos."""
+        return self._create(PREDICTING)
+
+    @cached_property
+    def faster(self) -> ProgramsTab:
+        """The tab Make faster."""
+        tab = self._create(FASTER)
+        tab.ended.connect(self._take_network)
+        gpus = self.training.gpus
+        for panel in tab.panels:
+            gpus.found.connect(panel.form.offer_gpus)
+            if gpus.gpus is not None:
+                panel.form.offer_gpus(gpus.gpus)
+        return tab
+
+    def _create(self, programs: Sequence[ProgramForm]) -> ProgramsTab:
+        """Create a tab of programs, with the newest network preselected."""
+        tab = ProgramsTab(programs, models_of(self.document))
+        self._stack.addWidget(tab)
+        self._forms.append(tab)
+        if self._newest is not None:
+            _preselect(tab.panels, self._newest)
+        return tab
+
     def open(self, folder: Path) -> None:
         """Show the frames of a folder; a new one gets the body parts and animals entered.
 
@@ -151,28 +190,31 @@ class NetworkPage(QWidget):
             return
         parts = separated(self.parts_line.text())
         animals = named_animals(self.animals_line.text())
-        try:
-            book = open_book(folder, parts, individuals=animals)
-        except (LabelsError, OSError) as error:
-            self.book = None
-            self.problem.setText(str(error))
-            self.labelling.show_book(None, "Choose a folder for your labels")
-            self._show_state()
-        else:
-            self._show(book)
+        with busy(self, f"Reading the labels of {folder.name} …"):
+            try:
+                book = open_book(folder, parts, individuals=animals)
+            except (LabelsError, OSError) as error:
+                self.book = None
+                self.problem.setText(str(error))
+                self.labelling.show_book(None, "Choose a folder for your labels")
+                self._show_state()
+            else:
+                self._show(book)
 
     def show_step(self, name: str) -> None:
         """Show the tab of a step."""
-        tabs = dict(zip(_STEPS, self._steps(), strict=True))
-        if name == "Check":
-            self.checking.open(self.training.model, self.book)
-        self._refresh()
-        if name == "Make faster":
-            self.training.gpus.start()
-        for widget in (*(self.folder, self.parts_line, self.animals_line, self.pick),):
-            widget.setVisible(name in _OF_LABELS)
-        self._stack.setCurrentWidget(tabs[name])
         self.tabs[name].setChecked(True)
+        slow = name == "Check" or _STEPS[name] not in vars(self)
+        with busy(self, f"Opening the tab {name} …") if slow else nullcontext():
+            tab: QWidget = getattr(self, _STEPS[name])
+            if name == "Check":
+                self.checking.open(self.training.model, self.book)
+            self._refresh()
+            if name == "Make faster":
+                self.training.gpus.start()
+            for widget in (self.folder, self.parts_line, self.animals_line, self.pick):
+                widget.setVisible(name in _OF_LABELS)
+            self._stack.setCurrentWidget(tab)
 
     def import_network(self, source: Path) -> None:
         """Show the form that imports a network of another program."""
@@ -310,15 +352,9 @@ class NetworkPage(QWidget):
         self.recent.note("labels", book.folder.resolve())
         self._show_state()
 
-    def _steps(self) -> tuple[QWidget, ...]:
-        return (
-            *(self.importing, self.labelling, self.training, self.checking),
-            *(self.predicting, self.faster, self.using),
-        )
-
     def _refresh(self) -> None:
         """Update the lists of networks in all forms."""
-        for tab in (self.importing, self.predicting, self.faster, self.using):
+        for tab in (*self._forms, self.using):
             tab.refresh()
         self.training.options.refresh()
 
@@ -337,15 +373,11 @@ class NetworkPage(QWidget):
     def _offer(self, network: Path, maker: ProgramPanel | None = None) -> None:
         """Preselect a network in all forms except that of its `maker`.
 
-        An ensemble is selected only where the program accepts one.
+        A tab that is created later does it then.
         """
         self._newest = network
-        single = not members(network)
-        forms = {*self.predicting.panels, *self.faster.panels} - {maker}
-        for panel in forms:
-            for key in {"--model", "--teacher"} & panel.form.editors.keys():
-                if single or panel.form.editors[key].field.kind == "ensemble":
-                    panel.form.show_values({key: [str(network)]})
+        panels = {panel for tab in self._forms for panel in tab.panels}
+        _preselect(panels - {maker}, network)
         self.using.choose(network)
 
     def _arrange(self) -> None:
@@ -383,7 +415,7 @@ class NetworkPage(QWidget):
         top.addWidget(self.animals_line)
         top.addWidget(self.pick)
         top.addStretch()
-        for tab in self._steps():
+        for tab in (self.labelling, self.training, self.checking, self.using):
             self._stack.addWidget(tab)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 10, 10, 10)
@@ -402,10 +434,6 @@ class NetworkPage(QWidget):
             line.editingFinished.connect(self._take_names)
         self.labelling.changed.connect(self._take_labels)
         self.training.trained.connect(self._take_trained)
-        for tab in (self.importing, self.faster):
-            tab.ended.connect(self._take_network)
-        for panel in self.faster.panels:
-            self.training.gpus.found.connect(panel.form.offer_gpus)
 
     def _choose(self, name: str, _checked: bool = False) -> None:
         self.show_step(name)
@@ -476,6 +504,15 @@ class NetworkPage(QWidget):
 
     def _reopen(self, folder: Path, _code: int) -> None:
         self.open(folder)
+
+
+def _preselect(panels: Iterable[ProgramPanel], network: Path) -> None:
+    """Select a network; an ensemble only where the program accepts one."""
+    single = not members(network)
+    for panel in panels:
+        for key in {"--model", "--teacher"} & panel.form.editors.keys():
+            if single or panel.form.editors[key].field.kind == "ensemble":
+                panel.form.show_values({key: [str(network)]})
 
 
 def separated(text: str) -> list[str]:

@@ -1,9 +1,12 @@
 """Page stack: functions that create the pages of the window when first shown."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from PyQt5.QtCore import QThread
 from PyQt5.QtWidgets import QWidget
 
 from deeplabstream.engine.session.session_state import Phase
@@ -123,3 +126,13 @@ PAGES: Mapping[str, Maker] = {
     "Network": _network,
 }
 """Functions that create a page, by its name in the navigation bar; without `Live`."""
+
+
+class PageLoader(QThread):
+    """Imports the modules of all pages in a thread: the window answers meanwhile."""
+
+    def run(self) -> None:
+        """Import the modules."""
+        for name in PAGES:
+            with suppress(Exception):  # the creation of the page reports the error
+                import_module(f"deeplabstream.gui.pages.{name.lower()}_page")

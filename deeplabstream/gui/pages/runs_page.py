@@ -7,7 +7,6 @@ from pathlib import Path
 from PyQt5.QtCore import QFile, QPoint, Qt, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices, QHideEvent, QShowEvent
 from PyQt5.QtWidgets import (
-    QApplication,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -28,6 +27,7 @@ from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, show_question
 from deeplabstream.gui.pages.using_tab import models_of
 from deeplabstream.gui.programs import ALIGN
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.run_table import RunTable, WordSearch
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
@@ -243,18 +243,20 @@ class RunsPage(QWidget):
     def _delete(self) -> None:
         """Move the selected runs to the trash, after a confirmation."""
         runs = self.table.selected or ([self.chosen] if self.chosen else [])
-        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
-        busy = [run.name for run in runs if not ended(run) and goes_on(run)]
-        QApplication.restoreOverrideCursor()
-        if busy:
-            self._complain(f"{', '.join(busy)} is still being written. Stop it first.")
+        with busy(self, "Looking whether a run is still being written …"):
+            written = [run.name for run in runs if not ended(run) and goes_on(run)]
+        if written:
+            self._complain(
+                f"{', '.join(written)} is still being written. Stop it first."
+            )
             return
         names = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
         question = f"Move {names} to the trash, with videos, poses and events?"
         if show_question(self, question, _DELETE, CANCEL) != _DELETE:
             return
         self.view.release()
-        kept = [run for run in runs if not move_to_trash(run)]
+        with busy(self, f"Moving {names} to the trash …"):
+            kept = [run for run in runs if not move_to_trash(run)]
         if self.chosen in runs and self.chosen not in kept:
             self.chosen = None
             self.view.clear("Choose a run")

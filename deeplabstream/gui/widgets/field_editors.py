@@ -24,6 +24,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.suggestions import Suggest
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
 
@@ -164,11 +165,8 @@ class TextEditor(Editor):
     def _fill_menu(self) -> None:
         """Fill the menu, with a new search each time."""
         self.menu.clear()
-        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
-        try:
+        with busy(self, "Searching …"):
             found = self._suggest() if self._suggest else {}
-        finally:
-            QApplication.restoreOverrideCursor()
         parts = self._parts()
         for value, remark in found.items():
             action = QAction(f"{value}   {remark}" if remark else value, self.menu)

@@ -25,6 +25,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.run_frames import RunFrames
+from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -238,6 +239,10 @@ class RunView(QWidget):
     def _show(self, run: Review) -> None:
         if run.folder.path != self._requested:
             return
+        with busy(self, "Showing the run …"):
+            self._show_review(run)
+
+    def _show_review(self, run: Review) -> None:
         self.review = run
         self.timeline.show_run(run.lanes, run.marks, run.end_s)
         self.camera.blockSignals(True)
