@@ -9,11 +9,10 @@ import pytest
 from onnx import numpy_helper
 from onnxruntime.quantization.calibrate import HistogramCalibrater
 
-import deeplabstream.pose.runtimes.quantisation as quantising
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS
-from deeplabstream.pose.runtimes.quantisation import quantise
+from deeplabstream.pose.runtimes.quantisation import Trial, check_trial
 from deeplabstream.pose.runtimes.runtime_comparison import (
     Difference,
     compare,
@@ -111,18 +110,11 @@ def test_what_moves_points_too_far_is_not_written(
     ],
 )
 def test_the_reason_of_a_refusal_is_the_one_that_counted(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    points: int,
-    p95: float,
-    otherwise: float,
-    says: str,
+    points: int, p95: float, otherwise: float, says: str
 ) -> None:
     far = Difference(200, points, p95 / 2, p95, p95, otherwise, 1.0)
-    monkeypatch.setattr(quantising, "compare", lambda *given: far)
-    model = load_model_folder(folder)
     with pytest.raises(ModelError, match=says):
-        quantise(model, images_of(model)[0], 1.0)
+        check_trial(Trial("MinMax", far), 1.0)
 
 
 @pytest.mark.parametrize(

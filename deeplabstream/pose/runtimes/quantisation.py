@@ -75,8 +75,7 @@ def quantise(
 
         found.sort(key=lambda measured: _cost(measured[0].difference))
         best, file = found[0]
-        if not best.difference.within(tolerance_px, own_images=True):
-            raise ModelError(_why_not(best, tolerance_px))
+        check_trial(best, tolerance_px)
         replace(file, model.path / INT8)
         far = best.difference
         save_quantised(
@@ -106,9 +105,12 @@ def describe_trial(trial: Trial) -> str:
     )
 
 
-def _why_not(best: Trial, tolerance_px: float) -> str:
+def check_trial(best: Trial, tolerance_px: float) -> None:
+    """Raise ModelError with the reason why a trial exceeds the tolerance."""
+    if best.difference.within(tolerance_px, own_images=True):
+        return
     if not best.difference.points:
-        return (
+        raise ModelError(
             "the network finds no body part in these images, so nothing can be compared: "
             "use images or a video of the animal that it was trained on"
         )
@@ -122,7 +124,7 @@ def _why_not(best: Trial, tolerance_px: float) -> str:
             "more and more varied images may help, and a network that is surer of its "
             "points: longer training, another threshold in model.json"
         )
-    return f"with 8 bits {why}: {describe_trial(best)}; {allowed}; {helps}"
+    raise ModelError(f"with 8 bits {why}: {describe_trial(best)}; {allowed}; {helps}")
 
 
 def _cost(far: Difference) -> tuple[float, float]:
