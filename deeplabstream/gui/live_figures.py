@@ -17,8 +17,8 @@ _SPAN_NS = 1_000_000_000
 class Reading:
     """Rates and latencies at one moment; NaN: unknown."""
 
-    index: int | None
-    """Number of the newest analysed frame; without analysis, of delivered frames."""
+    frame: int | None
+    """Number of the camera's newest frame, as in the tables of a run."""
     camera_rate: float
     """Frames per second."""
     analysed_rate: float
@@ -58,9 +58,7 @@ class Figures:
         written = [s.written_ns - s.exposed_ns for s in self._steps if s.written_ns]
         analysed = (counts.analysed - then.analysed) / seconds
         return Reading(
-            self._steps[-1].index
-            if analysed and self._steps
-            else counts.delivered or None,
+            counts.newest,
             (counts.delivered - then.delivered) / seconds,
             analysed,
             _median_ms(decided if analysed else []),

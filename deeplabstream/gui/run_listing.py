@@ -23,13 +23,18 @@ COLUMNS = (
     "Excluded",
     "Folder",
 )
-START, DURATION, NOTES, TAGS, EXCLUDED, FOLDER = 0, 4, 6, 7, 8, 9
+START, DURATION, OUTCOME, NOTES, TAGS, EXCLUDED, FOLDER = 0, 4, 5, 6, 7, 8, 9
 TIPS = {
     NOTES: "double-click a cell to edit; saved in notes.json of the run folder",
     TAGS: "separated by commas; double-click a cell to edit",
     EXCLUDED: "why results of several runs leave it out; empty: it counts",
 }
 """Tooltips of the editable columns."""
+_MEANINGS = {
+    DURATION: "of the experiment; without one, of the run",
+    OUTCOME: "how the experiment ended; without one, how the run ended",
+}
+"""Tooltips of other headers."""
 _AT_ONCE_MS = 200
 """Reading time up to which no message is shown."""
 _ROOT = QModelIndex()
@@ -137,7 +142,7 @@ class RunListModel(QAbstractTableModel):
             if role == Qt.ItemDataRole.DisplayRole:
                 return COLUMNS[section]
             if role == Qt.ItemDataRole.ToolTipRole:
-                return TIPS.get(section)
+                return TIPS.get(section) or _MEANINGS.get(section)
             if role == Qt.ItemDataRole.TextAlignmentRole:
                 return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         return None

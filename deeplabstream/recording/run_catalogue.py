@@ -26,7 +26,7 @@ from deeplabstream.recording.run_summary import (
 )
 
 INDEX = "runs.sqlite"
-_VERSION = 2
+_VERSION = 3
 """Version of the table below; an index of another version is rebuilt."""
 _BUSY_S = 5.0
 """Longest wait for another program that writes the index."""

@@ -25,6 +25,8 @@ CORRECTIONS = "corrections.json"
 """File of the corrections of a run's poses."""
 IMPORTED = "imported"
 """Entry in `run.json` of a run that was imported, and how such a run ended."""
+VIDEO_ENDED = "the video has ended"
+"""How an experiment ended that was still running at the end of a video."""
 
 _INT = r"-?[0-8]?\d{1,18}"
 _FINITE = r"-?\d{1,12}(?:\.\d{0,20})?(?:e[-+]?\d\d?)?"

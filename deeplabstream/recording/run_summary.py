@@ -16,10 +16,17 @@ from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.files.foreign_files import open_regular, read_json
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
+from deeplabstream.recording.run_schema import VIDEO_ENDED
+from deeplabstream.recording.table_reader import experiment_boundaries
 
 NOTES = "notes.json"
 UNREADABLE = "run.json can't be read"
 NOT_ENDED = "not ended"
+_REGULAR = ("stopped", "ended", "finished", "end of the video")
+"""Ends of a run that was not broken off."""
+_WITH_RUN = ("stopped", VIDEO_ENDED, "the video is over")
+"""Ends of an experiment that ended with its run; the last one is of earlier versions."""
+_STARTED = "started"
 _TAIL = 20_000
 """Bytes that hold the last row of a table."""
 
@@ -46,9 +53,12 @@ class RunSummary:
     group: str
     experiment: str
     duration_s: float | None
-    """None: not known, or the run has not ended."""
+    """Duration of the experiment; without one, of the run.
+
+    None: not known, or the run has not ended.
+    """
     outcome: str
-    """How the run ended."""
+    """How the experiment ended; without one, how the run ended."""
     notes: str
     tags: tuple[str, ...]
     cameras: tuple[str, ...]
@@ -69,7 +79,9 @@ def summarise(path: Path) -> RunSummary:
     facts = validate_facts(read)[0]
     session, experiment = _table(facts, "session"), _table(facts, "experiment")
     written = read_notes(path)
-    outcome = facts["how"] or NOT_ENDED
+    ended = facts["how"] is not None
+    boundaries = experiment_boundaries(RunFolder(path).events_path) if ended else []
+    outcome = _outcome(facts["how"] or NOT_ENDED, boundaries)
     if facts.get("rehearsal"):
         outcome = f"simulation, {outcome}"
     return RunSummary(
@@ -78,7 +90,7 @@ def summarise(path: Path) -> RunSummary:
         str(session.get("animal", "")),
         str(session.get("group", "")),
         str(experiment.get("NAME") or ""),
-        _duration(path, facts),
+        _experiment_duration(boundaries) or _duration(path, facts),
         outcome if read else UNREADABLE,
         str(session.get("notes", "")) if written.notes is None else written.notes,
         written.tags,
@@ -158,6 +170,22 @@ def _time(word: str | None) -> datetime | None:
         return datetime.fromisoformat(word).astimezone() if word else None
     except (ValueError, OverflowError, OSError):  # for example a date in year 1
         return None
+
+
+def _outcome(how: str, boundaries: Sequence[tuple[float, str]]) -> str:
+    """Return how the last experiment ended, and how the run did if it was broken off."""
+    text = boundaries[-1][1] if boundaries else _STARTED
+    if text in (_STARTED, *_WITH_RUN):
+        return how
+    return text if how in _REGULAR else f"{text}; recording {how}"
+
+
+def _experiment_duration(boundaries: Sequence[tuple[float, str]]) -> float | None:
+    """Return the seconds from the first start to the last end; None: there is no such end."""
+    starts = [time_s for time_s, text in boundaries if text == _STARTED]
+    if not starts or boundaries[-1][1] == _STARTED:
+        return None
+    return boundaries[-1][0] - min(starts)
 
 
 def _duration(path: Path, facts: dict[str, Any]) -> float | None:

@@ -109,6 +109,14 @@ class RecordedTable:
         for _, cells in self.numbered(*names):
             yield cells
 
+    def rows_with(self, word: bytes) -> Iterator[dict[str, str]]:
+        """Yield the valid rows whose line contains a word; other lines are not parsed."""
+        empty = dict.fromkeys(self.schema.fixed, "")
+        for _, raw in self._numbered():
+            line = _decoded(raw) if word in raw else None
+            if line is not None and self._is_valid(line):
+                yield {**empty, **dict(zip(self.columns, cells_of(line), strict=True))}
+
     def rows(self) -> Iterator[dict[str, str]]:
         """Yield the cells of each valid line by column; columns it lacks are empty."""
         empty = dict.fromkeys(self.schema.fixed, "")
@@ -339,6 +347,22 @@ def is_experiment_boundary(kind: str, name: str, text: str) -> bool:
     The text is `started`, or how it ended; a start that was refused is not a boundary.
     """
     return (kind, name) == ("note", "experiment") and not text.startswith("not started")
+
+
+def experiment_boundaries(path: Path) -> list[tuple[float, str]]:
+    """Return time (s since Start Stream) and text of each experiment boundary, in order.
+
+    A file that can't be read has none.
+    """
+    try:
+        rows = list(events_table(path).rows_with(b"experiment"))
+    except OSError:
+        return []
+    return [
+        (float(row["time_s"]), row["text"])
+        for row in rows
+        if is_experiment_boundary(row["kind"], row["name"], row["text"])
+    ]
 
 
 def triggers_table(path: Path) -> RecordedTable:

@@ -60,7 +60,7 @@ def test_a_state_is_not_changed_but_replaced() -> None:
 
 def test_frames_are_counted_by_outcome() -> None:
     state = after(OPENED, read(10, 11))
-    assert state.counts["top"] == Counts(10, lost=2)
+    assert state.counts["top"] == Counts(10, lost=2, newest=11)
     state = after(
         messages.Analysing(True), step(12), step(14), read(16, 17), state=state
     )

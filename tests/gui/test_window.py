@@ -137,12 +137,13 @@ def test_figures_are_those_of_the_rig(window: MainWindow, rig: FakeSession) -> N
     rig.update(run_folder=Path("runs/monday"))
     for tick in range(46):
         rig.news = [make_step(tick, commands=(on("stimulus"),))]
-        rig.update(counts={"arena": Counts(tick + 3, 2, tick, 1, tick, 4)})
+        counts = Counts(tick + 3, 2, tick, 1, tick, 4, newest=tick + 4)
+        rig.update(counts={"arena": counts})
         window.bridge.tick()
     texts = {
         name: label.text() for name, label in window.live.display.line.values.items()
     }
-    assert texts["Frame"] == "45"
+    assert texts["Frame"] == "49"
     assert texts["To decision"] == "5.0 ms"
     assert texts["To output"] == "6.0 ms"
     assert texts["Lost"] == "2 / 4"

@@ -3,13 +3,15 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import Note
 from deeplabstream.files import exclusive_writing
-from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_summary import (
     NOTES,
     RunNotes,
@@ -17,7 +19,15 @@ from deeplabstream.recording.run_summary import (
     read_notes,
     summarise,
 )
-from tests.recording.recorded import record
+from deeplabstream.recording.run_writer import RunWriter
+from tests.recording.recorded import (
+    FORM,
+    SETTINGS,
+    SKELETON,
+    START_NS,
+    STARTED,
+    record,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +56,34 @@ def test_the_length_of_a_simulation_is_that_of_its_frames(tmp_path: Path) -> Non
     run.update(rehearsal=True)
     assert summarise(run.path).duration_s == pytest.approx(3.9)
     assert summarise(run.path).outcome.startswith("simulation, ")
+
+
+@pytest.mark.parametrize(
+    ("notes", "how", "outcome", "duration_s"),
+    [
+        ((), "stopped", "stopped", 600.0),
+        (("started", "finished after 2 s (EXP_TIME_S)"), "stopped",
+         "finished after 2 s (EXP_TIME_S)", 2.0),
+        (("started", "finished", "not started: no camera"), "stopped", "finished", 2.0),
+        (("started", "finished", "started", "failed: no board"), "stopped",
+         "failed: no board", 6.0),
+        (("started", "stopped"), "stopped", "stopped", 2.0),
+        (("started", "finished"), "killed", "finished; recording killed", 2.0),
+        (("started",), "killed", "killed", 600.0),
+    ],
+)  # fmt: skip
+def test_outcome_and_duration_are_those_of_the_experiment(
+    tmp_path: Path, notes: tuple[str, ...], how: str, outcome: str, duration_s: float
+) -> None:
+    facts = RunFacts(START_NS, {"top": FORM}, SKELETON, None)
+    run = RunFolder.create_at(tmp_path / "run", STARTED, SETTINGS, facts)
+    with RunWriter(run, START_NS) as writer:
+        for place, text in enumerate(notes):
+            at = START_NS + (1 + 2 * place) * 1_000_000_000
+            writer.entry(Note("experiment", text, at))
+    run.finish(STARTED + timedelta(minutes=10), how, [])
+    found = summarise(run.path)
+    assert (found.outcome, found.duration_s) == (outcome, duration_s)
 
 
 def test_notes_are_written_whole_or_not_at_all(

@@ -17,6 +17,7 @@ from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
+from deeplabstream.recording.run_schema import VIDEO_ENDED
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.sections import effective
@@ -71,7 +72,7 @@ def replay(
         try:
             yield from _steps(frames, loop, bank, clock)
         finally:
-            loop.end("the video has ended")
+            loop.end(VIDEO_ENDED)
 
 
 def new_folder(

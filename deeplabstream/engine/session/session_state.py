@@ -97,6 +97,8 @@ class Counts:
     recording_losses: int = 0
     waiting: int = 0
     """Delivered and not yet in the video, as last reported by the recorder."""
+    newest: int | None = None
+    """Number of the newest frame, as in the tables of a run; None: there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -611,4 +613,7 @@ def _counted(state: SessionState, camera: str, reading: CameraReading) -> Counts
         undecided = 2
         since = delivered - state.analysed_from[camera]
         skipped = max(counts.skipped, since - counts.analysed - undecided)
-    return replace(counts, delivered=delivered, lost=lost, skipped=skipped)
+    newest = reading.last_index if delivered else None
+    return replace(
+        counts, delivered=delivered, lost=lost, skipped=skipped, newest=newest
+    )

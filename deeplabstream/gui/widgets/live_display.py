@@ -43,6 +43,10 @@ _SOME_SKIPPED, _MANY_SKIPPED = 0.01, 0.2
 """Shares of skipped frames above which the figure is amber, and red."""
 _HELP = {
     "Time": "since Start Stream; also in the log and the run",
+    "Frame": (
+        "number of the camera's newest frame, from 0; lost frames count, as in the"
+        " tables of the run"
+    ),
     "Camera": "frames from the camera",
     "Analysed": "frames with a pose",
     "To decision": "from exposure to decision, median of the last second",
@@ -93,8 +97,7 @@ class StatusLine(QFrame):
 
     def show_reading(self, reading: Reading, provider: str) -> None:
         """Show rates and latencies."""
-        index = "–" if reading.index is None else str(reading.index)
-        self._set("Frame", index)
+        self._set("Frame", "–" if reading.frame is None else str(reading.frame))
         self._set("Camera", f"{reading.camera_rate:.1f} /s")
         self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
         self._set("To decision", _ms(reading.decided_ms))

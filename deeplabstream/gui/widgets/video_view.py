@@ -253,7 +253,7 @@ class VideoView(QWidget):
         draw_state(painter, area, step, self.levels)
 
         corner = QPointF(place.left + 10, place.top + 30)
-        text = f"{self.camera}  {self._index}  {self.figures}".rstrip()
+        text = f"{self.camera}  frame {self._index}  {self.figures}".rstrip()
         draw_tag(painter, corner, text, QColor(TEXT))
 
 
