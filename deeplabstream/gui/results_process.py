@@ -1,14 +1,14 @@
 """Results process: analyses recorded runs and draws plots, so that the window stays responsive.
 
-The window sends requests through a pipe; the process handles them one after the other, at
-low priority. It keeps the last results, so that another plot of a run needs no new
-analysis. It does not import Qt.
+The window sends requests through a pipe; the process handles them one after the other. It
+keeps the last results, so that another plot of a run needs no new analysis. It does not
+import Qt. Its priority is the usual one, as the user waits for it; while a rig runs, the
+window lowers it.
 """
 
 import io
 import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from deeplabstream.analysis.spans import TimeSpan
     from deeplabstream.analysis.study import Study
 
-_STEPS = 10
-"""Lower priority, in steps of `nice`."""
 _MOST_ROWS = 500
 """Largest number of rows of a study that is shown."""
 
@@ -274,18 +272,9 @@ def serve(pipe: Connection) -> None:
 
 
 def _set_up() -> None:
-    """Ignore Ctrl-C, lower the priority, and end when the window's process ends."""
+    """Ignore Ctrl-C, and end when the window's process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[VARIABLE] = "1"
-    with suppress(OSError, ImportError, AttributeError):
-        if sys.platform == "win32":
-            import psutil
-
-            own = psutil.Process()
-            if own.nice() == psutil.NORMAL_PRIORITY_CLASS:  # lower while a rig runs
-                own.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            os.nice(_STEPS)
     end_with_parent()
 
 

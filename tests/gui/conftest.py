@@ -14,12 +14,10 @@ from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.files.paths import ROOT
-from deeplabstream.gui import results_client
 from deeplabstream.gui.application import application
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.startup.qt_environment import why_no_window
 from tests.gui.fake_session import FakeSession
-from tests.gui.usual_priority import serve_at_usual_priority
 
 
 @pytest.fixture(scope="session")
@@ -99,12 +97,6 @@ def _windows() -> list[QWidget]:
         return QApplication.topLevelWidgets()
     finally:
         gc.enable()
-
-
-@pytest.fixture(autouse=True)
-def results_do_not_wait_for_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the results process the priority of the tests beside it."""
-    monkeypatch.setattr(results_client, "serve", serve_at_usual_priority)
 
 
 @pytest.fixture

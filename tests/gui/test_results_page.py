@@ -323,6 +323,21 @@ def test_several_runs_are_one_table_without_excluded_ones_and_are_compared(
     assert page.studied is None, "other options: analyse again"
 
 
+def test_the_selection_and_its_results_stay_while_another_page_is_shown(
+    page: ResultsPage, qtbot: QtBot
+) -> None:
+    page.table.selectAll()
+    page.analyse.click()
+    qtbot.waitUntil(lambda: page.studied is not None, timeout=SOON)
+    selected, studied = page.table.selected, page.studied
+    page.hide()
+    with qtbot.waitSignal(page.table.listed, timeout=SOON):
+        page.show()
+    assert page.table.selected == selected and len(selected) == 3
+    assert page.studied is studied
+    assert page.title.text() == "3 runs"
+
+
 def test_runs_are_analysed_one_after_the_other_while_the_rig_runs(
     tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +372,7 @@ def test_work_has_the_lowest_priority_while_the_rig_runs(
         return psutil.Process(client._process.pid)
 
     first = answered_by()
+    assert first.nice() == psutil.Process().nice(), "the user waits for it"
     assert first.ionice().ioclass != psutil.IOPRIO_CLASS_IDLE
     is_running = True
     client.give_way()

@@ -96,7 +96,7 @@ class RunTable(QTableView):
         self.doubleClicked.connect(self._open)
 
     def refresh(self, folder: Path | None, shown: Path | None) -> None:
-        """List the runs of a folder; `shown` is selected."""
+        """List the runs of a folder; `shown` is selected, None: what was selected before."""
         self._folder, self._shown = folder, shown
         if folder is None:
             self._list([])
@@ -115,7 +115,8 @@ class RunTable(QTableView):
         others = [path for path in self._elsewhere - listed if path.is_dir()]
         with self._same_selection():
             self.runs.show_runs([*map(summarise, others), *found])
-        self.select(self._shown)
+        if self._shown is not None:
+            self.select(self._shown)
         self.listed.emit()
 
     def closeEditor(  # noqa: N802
