@@ -72,6 +72,11 @@ def has_problem(findings: Sequence[Finding]) -> bool:
     return any(finding.severity is PROBLEM for finding in findings)
 
 
+def not_examined(findings: Sequence[Finding]) -> list[str]:
+    """Return the areas that could not be examined."""
+    return [finding.area for finding in findings if finding.key == "not-seen"]
+
+
 class FindingTexts(NamedTuple):
     """The texts of a finding; `{name}` stands for a value of this computer."""
 

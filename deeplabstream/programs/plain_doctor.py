@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deeplabstream.doctor.collection import collect
 from deeplabstream.doctor.diagnosis import diagnose
-from deeplabstream.doctor.findings import has_problem
+from deeplabstream.doctor.findings import Finding, has_problem, not_examined
 from deeplabstream.doctor.summary import summary
 from deeplabstream.files import rig_folder
 from deeplabstream.files.overwriting import check_free
@@ -48,7 +48,7 @@ def examine(output: Path | None, report: Path | None, overwrite: bool) -> int:
         print()
         print("\n".join(finding.lines()))
     print()
-    print(_verdict(len(findings), has_problem(findings)))
+    print(_verdict(findings))
 
     if report:
         content = {
@@ -59,10 +59,12 @@ def examine(output: Path | None, report: Path | None, overwrite: bool) -> int:
     return 1 if has_problem(findings) else 0
 
 
-def _verdict(count: int, problem: bool) -> str:
-    if problem:
+def _verdict(findings: Sequence[Finding]) -> str:
+    if has_problem(findings):
         return "Problems were found. docs/gpu.md has the way to a working GPU, step by step."
-    return "No problems." if count else "No problems, nothing to improve."
+    if areas := not_examined(findings):
+        return f"No problems in what was examined. Not examined: {', '.join(areas)}."
+    return "No problems." if findings else "No problems, nothing to improve."
 
 
 def _output_folder() -> Path:

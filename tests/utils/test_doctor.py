@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from deeplabstream.doctor.environment import Environment
+from deeplabstream.doctor.environment import Environment, ProbeFailure
 from deeplabstream.programs import plain_doctor
 from tests.doctor.computers import LINUX, LINUX_GPU, change
 from utils import Doctor
@@ -61,6 +62,16 @@ def test_a_warning_alone_is_exit_code_0(
     told = capsys.readouterr().out
     assert "WARNING  memory: Only 0.2 GB" in told
     assert told.endswith("No problems.\n")
+
+
+def test_what_could_not_be_examined_is_named_in_the_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failures = (ProbeFailure("GPU", "timed out"), ProbeFailure("power", "no sysfs"))
+    on(replace(LINUX, failures=failures), monkeypatch)
+    assert Doctor.main([]) == 0
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert verdict == "No problems in what was examined. Not examined: GPU, power."
 
 
 def test_a_report_is_not_overwritten(
