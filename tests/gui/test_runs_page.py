@@ -18,9 +18,11 @@ from deeplabstream.files import exclusive_writing
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
+from deeplabstream.gui.run_events import listed_events
 from deeplabstream.gui.run_listing import COLUMNS, RunListModel
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
+from deeplabstream.gui.widgets.event_list import EventList
 from deeplabstream.recording import run_opening, run_summary
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
@@ -314,18 +316,18 @@ def test_events_are_filtered_follow_the_time_and_have_three_clocks(
 ) -> None:
     view = page.view
     view.go_to(1.5)
-    assert [item.text() for item in view.events.selectedItems()][
+    assert [item.text() for item in view.events.table.selectedItems()][
         -1
     ] == "light on (plan)"
     view.go_to(0.2)
-    assert [item.text() for item in view.events.selectedItems()][
+    assert [item.text() for item in view.events.table.selectedItems()][
         -1
     ] == "light off (open)"
-    view.search.setText("output off")
+    view.events.search.setText("output off")
     shown = [
-        view.events.item(row, 2).text()  # type: ignore[union-attr]
-        for row in range(view.events.rowCount())
-        if not view.events.isRowHidden(row)
+        view.events.table.item(row, 2).text()  # type: ignore[union-attr]
+        for row in range(view.events.table.rowCount())
+        if not view.events.table.isRowHidden(row)
     ]
     assert shown == ["light off (open)", "light off (lost)"]
     clocks = [view.clock.itemText(row) for row in range(view.clock.count())]
@@ -335,14 +337,78 @@ def test_events_are_filtered_follow_the_time_and_have_three_clocks(
     assert view.review is not None
     assert view.review.stream_start is not None
     zero = view.review.stream_start
-    assert view.events.item(2, 0).text() == (  # type: ignore[union-attr]
+    assert view.events.table.item(2, 0).text() == (  # type: ignore[union-attr]
         f"{zero + timedelta(seconds=1.05):%H:%M:%S}.050"
     )
 
 
+def shown_events(events: EventList) -> list[str]:
+    table = events.table
+    return [
+        item.text()
+        for row in range(table.rowCount())
+        if not table.isRowHidden(row) and (item := table.item(row, 2)) is not None
+    ]
+
+
+def note(time_s: float, name: str, text: str) -> dict[str, str]:
+    return {"time_s": f"{time_s}", "kind": "note", "name": name, "text": text}
+
+
+LOAD = f"cores: {', '.join(f'process {number} 3%' for number in range(20))}"
+NOTES = (
+    note(2.0, "health", LOAD),
+    note(1.0, "preflight", "the network finds nose"),
+    note(1.0, "preflight", "warning: the disk is nearly full"),
+    note(1.1, "preflight", "2 regions lie in the frame"),
+    note(3.0, "experiment", "started"),
+)
+
+
+def test_checks_are_one_event_unless_all_are_chosen(qtbot: QtBot) -> None:
+    events = EventList()
+    qtbot.addWidget(events)
+    events.show_events(listed_events(NOTES), str)
+    assert shown_events(events) == [
+        "preflight: 2 checks passed",
+        "preflight: warning: the disk is nearly full",
+        "experiment: started",
+    ]
+    events.shown.setCurrentIndex(1)
+    events.shown.activated.emit(1)
+    everything = [f"{row['name']}: {row['text']}" for row in (*NOTES[1:4], NOTES[0])]
+    assert shown_events(events) == [*everything, "experiment: started"]
+    events.shown.setCurrentIndex(0)
+    events.search.setText("regions")
+    assert shown_events(events) == ["preflight: 2 regions lie in the frame"]
+
+
+def test_texts_of_events_are_shown_whole(qtbot: QtBot) -> None:
+    events = EventList()
+    qtbot.addWidget(events)
+    events.resize(320, 400)
+    events.show()
+    events.search.setText("cores")
+    events.show_events(listed_events(NOTES), str)
+    item = events.table.item(4, 2)
+    assert item is not None and item.text() == f"health: {LOAD}"
+
+    def whole() -> bool:
+        room = events.table.visualItemRect(item).adjusted(3, 0, -3, 0)
+        flags = int(Qt.TextFlag.TextWordWrap)
+        needed = events.table.fontMetrics().boundingRect(
+            0, 0, room.width(), 9999, flags, item.text()
+        )
+        return needed.height() <= room.height()
+
+    assert whole()
+    events.resize(300, 400)
+    qtbot.waitUntil(whole, timeout=SOON)
+
+
 def test_a_click_on_an_event_moves_no_column(page: RunsPage, qtbot: QtBot) -> None:
     page.resize(700, 600)
-    events = page.view.events
+    events = page.view.events.table
     item = events.item(2, 2)
     assert item is not None
     at = events.visualItemRect(item).center()
@@ -380,11 +446,11 @@ def test_a_click_in_the_timeline_or_on_an_event_goes_there(
     qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=middle)
     assert 0.5 < page.view.time_s < 3
     texts = [
-        (item.text() if (item := page.view.events.item(row, 2)) else "")
-        for row in range(page.view.events.rowCount())
+        (item.text() if (item := page.view.events.table.item(row, 2)) else "")
+        for row in range(page.view.events.table.rowCount())
     ]
     assert texts == ["light off (open)", "entry", "light on (plan)", "light off (lost)"]
-    page.view.events.cellClicked.emit(2, 0)
+    page.view.events.table.cellClicked.emit(2, 0)
     assert page.view.time_s == 1.05
 
 

@@ -13,6 +13,7 @@ from PyQt5.QtCore import (
     Qt,
     pyqtSignal,
 )
+from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import (
     QAbstractItemDelegate,
     QAbstractItemView,
@@ -36,7 +37,11 @@ from deeplabstream.gui.run_listing import (
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_summary import RunSummary, summarise
 
-_WIDTHS = (150, 80, 80, 120, 75, 110, 180, 100, 100, 150)
+_WIDTHS = (150, 80, 80, 120, 75, 110, 180, 80, 80, 150)
+_MOST_WIDTH = 230  # px
+"""Most width of a column that is as wide as its longest text."""
+_LEAST_NOTES, _FRAME = 60, 24  # px; the frame includes the scroll bar
+_INDICATOR = 16  # px: Qt adds the room of the sort indicator to all headings
 
 
 class RunTable(QTableView):
@@ -64,6 +69,9 @@ class RunTable(QTableView):
         self._elsewhere: set[Path] = set()
         """Opened runs of other folders."""
         self._quiet = False
+        self._fits_columns = True
+        """Whether columns follow their texts: until the user has resized one."""
+        self._is_fitting = False
         self.setModel(self.runs)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -88,6 +96,7 @@ class RunTable(QTableView):
                 header.setSectionResizeMode(NOTES, QHeaderView.ResizeMode.Stretch)
             header.setSortIndicator(START, Qt.SortOrder.DescendingOrder)
             header.sortIndicatorChanged.connect(self._sort)
+            header.sectionResized.connect(self._keep_widths)
         self.setSortingEnabled(True)
         self.lister.listed.connect(self._list)
         self.runs.failed.connect(self.failed)
@@ -115,9 +124,40 @@ class RunTable(QTableView):
         others = [path for path in self._elsewhere - listed if path.is_dir()]
         with self._same_selection():
             self.runs.show_runs([*map(summarise, others), *found])
+        self._fit_columns()
         if self._shown is not None:
             self.select(self._shown)
         self.listed.emit()
+
+    def _fit_columns(self) -> None:
+        """Make columns as wide as their texts, if all columns fit into the table."""
+        header = self.horizontalHeader()
+        if header is None or header.isSectionHidden(NOTES) or not self._fits_columns:
+            return
+        self._is_fitting = True
+        widths = list(_WIDTHS)
+        for column in range(len(COLUMNS)):
+            if column != NOTES:
+                heading = header.sectionSizeHint(column)
+                if column != header.sortIndicatorSection():
+                    heading -= _INDICATOR
+                needed = max(self.sizeHintForColumn(column), heading)
+                widths[column] = min(needed, _MOST_WIDTH)
+        widths[NOTES] = _LEAST_NOTES
+        fits = sum(widths) <= self.width() - _FRAME
+        for column, width in enumerate(widths if fits else _WIDTHS):
+            if column != NOTES:
+                header.resizeSection(column, width)
+        self._is_fitting = False
+
+    def _keep_widths(self, column: int) -> None:
+        if column != NOTES and self.isVisible() and not self._is_fitting:
+            self._fits_columns = False
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Fit the columns to the new width."""
+        super().resizeEvent(event)
+        self._fit_columns()
 
     def closeEditor(  # noqa: N802
         self,
@@ -221,7 +261,7 @@ class WordSearch(QLineEdit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setPlaceholderText("Search: words, date …")
+        self.setPlaceholderText("Words, date …")
         self.setToolTip("shows runs that contain all of these words")
         self.setClearButtonEnabled(True)
 

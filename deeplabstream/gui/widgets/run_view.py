@@ -1,22 +1,15 @@
 """Run view: image, poses, timeline and events of one recorded run."""
 
-from bisect import bisect_right
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
-    QLineEdit,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -24,18 +17,17 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
+from deeplabstream.gui.run_events import listed_events
 from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
+from deeplabstream.gui.widgets.event_list import EventList
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.run_review import Review
 from deeplabstream.settings.loading import parse
 
-_MOST_EVENTS = 5000
 _SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-_EVENTS = {"mark": "event", "note": "info", "edge": "output"}
-"""Kinds of rows of events.csv that are listed, and their names in the list."""
 _STREAM, _EXPERIMENT, _LOCAL = "since stream start", "since experiment", "local time"
 
 
@@ -57,10 +49,8 @@ class RunView(QWidget):
         self.video = VideoView("")
         self.video.clear("Choose a run")
         self.timeline = TimelineView()
-        self.events = QTableWidget(0, 3)
-        self.search, self.clock = QLineEdit(), QComboBox()
-        self._times: list[float] = []
-        """Times of the listed events, in order."""
+        self.clock = QComboBox()
+        self.events = EventList(self.clock)
         self.play = PlayButton()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.speed, self.camera = QComboBox(), QComboBox()
@@ -74,8 +64,7 @@ class RunView(QWidget):
         self.play.stop()
         self.review = self._requested = None
         self.timeline.show_run((), (), 0.0)
-        self.events.setRowCount(0)
-        self._times = []
+        self.events.show_events((), self._time_text)
         self.time_label.setText("")
         self.video.clear(text)
 
@@ -109,21 +98,10 @@ class RunView(QWidget):
             else:
                 self.video.figures = ""
                 self.images.request((camera, row), *place)
-        self._mark_event()
+        self.events.go_to(self.time_s)
         shown = self._time_text(self.time_s)
         unit = "" if self.clock.currentText() == _LOCAL else " s"
         self.time_label.setText(f"{shown}{unit}   ({run.end_s:.1f} s in total)")
-
-    def _mark_event(self) -> None:
-        """Select the last event up to the shown time."""
-        row = bisect_right(self._times, self.time_s + 1e-6) - 1
-        while row >= 0 and self.events.isRowHidden(row):
-            row -= 1
-        if row < 0:
-            self.events.clearSelection()
-        elif row != self.events.currentRow() or not self.events.selectedItems():
-            self.events.selectRow(row)
-            self.events.scrollToItem(self.events.item(row, 0))
 
     def _time_text(self, time_s: float) -> str:
         """Return a time relative to the selected zero."""
@@ -151,19 +129,8 @@ class RunView(QWidget):
         self.clock.blockSignals(False)
 
     def _use_clock(self) -> None:
-        for row, time_s in enumerate(self._times):
-            if (item := self.events.item(row, 0)) is not None:
-                item.setText(self._time_text(time_s))
+        self.events.show_times(self._time_text)
         self.go_to(self.time_s)
-
-    def _filter_events(self, text: str) -> None:
-        """List the events that contain all of these words."""
-        terms = text.casefold().split()
-        for row in range(self.events.rowCount()):
-            items = [self.events.item(row, column) for column in (1, 2)]
-            event = " ".join(item.text() for item in items if item).casefold()
-            self.events.setRowHidden(row, not all(term in event for term in terms))
-        self._mark_event()
 
     def finish(self) -> None:
         """End the thread that reads frames."""
@@ -181,26 +148,6 @@ class RunView(QWidget):
         self.clock.setToolTip(
             "zero of the times: Start Stream, Start Experiment, or a day"
         )
-        self.search.setPlaceholderText("Filter events")
-        self.search.setToolTip(
-            "kind (output, event, info) or words, such as: output on"
-        )
-        self.search.setClearButtonEnabled(True)
-        self.events.setHorizontalHeaderLabels(["Time", "Kind", "Event"])
-        bars = Qt.ScrollBarPolicy
-        self.events.setHorizontalScrollBarPolicy(bars.ScrollBarAlwaysOff)
-        self.events.setAutoScroll(False)  # otherwise a click would scroll horizontally
-        self.events.setWordWrap(False)
-        self.events.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.events.setShowGrid(False)
-        self.events.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.events.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        if (numbers := self.events.verticalHeader()) is not None:
-            numbers.hide()
-        if (header := self.events.horizontalHeader()) is not None:
-            header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
-            header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        self.events.setMinimumWidth(300)
         controls = QHBoxLayout()
         for widget in (self.back, self.play, self.forth, self.speed, self.camera):
             controls.addWidget(widget)
@@ -213,23 +160,15 @@ class RunView(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
-        row.addLayout(left, 3)
-        right = QVBoxLayout()
-        right.setSpacing(8)
-        choose = QHBoxLayout()
-        choose.addWidget(self.search, 1)
-        choose.addWidget(self.clock)
-        right.addLayout(choose)
-        right.addWidget(self.events, 1)
-        row.addLayout(right, 1)
+        row.addLayout(left, 5)
+        row.addWidget(self.events, 2)
 
     def _connect(self) -> None:
         self.images.opened.connect(self._show)
         self.images.failed.connect(self.video.clear)
         self.images.decoded.connect(self._take_image)
         self.timeline.sought.connect(self.go_to)
-        self.events.cellClicked.connect(self._go_to_event)
-        self.search.textChanged.connect(self._filter_events)
+        self.events.sought.connect(self.go_to)
         self.clock.activated.connect(self._use_clock)
         self.camera.currentTextChanged.connect(self._choose_camera)
         self.play.due.connect(self._tick)
@@ -250,25 +189,9 @@ class RunView(QWidget):
         self.camera.addItems(list(run.cameras))
         self.camera.blockSignals(False)
         self._offer_clocks(run)
-        self._list_events(run)
+        self.events.show_events(listed_events(run.events), self._time_text)
         self._choose_camera(self.camera.currentText())
         self.opened.emit(run)
-
-    def _list_events(self, run: Review) -> None:
-        events = [row for row in run.events if row["kind"] in _EVENTS][:_MOST_EVENTS]
-        events.sort(
-            key=lambda row: float(row["time_s"])
-        )  # rows are in order of arrival
-        self._times = [float(row["time_s"]) for row in events]
-        self.events.setRowCount(len(events))
-        for at, row in enumerate(events):
-            time, text = self._time_text(self._times[at]), _event_text(row)
-            for column, cell in enumerate((time, _EVENTS[row["kind"]], text)):
-                item = QTableWidgetItem(cell)
-                item.setToolTip(cell if column == 2 else "")
-                self.events.setItem(at, column, item)
-        self.events.resizeColumnsToContents()
-        self._filter_events(self.search.text())
 
     def _choose_camera(self, camera: str) -> None:
         run = self.review
@@ -307,10 +230,6 @@ class RunView(QWidget):
         frame = int(run.cameras[camera].rows["frame"].iat[row])
         self.video.show_image(image, frame, step)
 
-    def _go_to_event(self, row: int, _column: int) -> None:
-        if row < len(self._times):
-            self.go_to(self._times[row])
-
     def _step(self, rows: int) -> None:
         run, camera = self.review, self.camera.currentText()
         if run is None or camera not in run.cameras:
@@ -324,15 +243,6 @@ class RunView(QWidget):
         self.go_to(self.time_s + speed * TICK_MS / 1000)
         if self.review is None or self.time_s >= self.review.end_s:
             self.play.stop()
-
-
-def _event_text(row: Mapping[str, str]) -> str:
-    """Return the text of a row of events.csv."""
-    if row["kind"] == "edge":
-        word = "on" if float(row["level"]) > 0 else "off"
-        return f"{row['name']} {word} ({row['cause']})"
-    subject = f"{row['name']}: " if row["kind"] == "note" and row["name"] else ""
-    return f"{subject}{row['text']}"
 
 
 def _zones(run: Review, camera: str) -> tuple[TriggerShape, ...]:
