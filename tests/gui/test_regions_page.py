@@ -2,20 +2,25 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.core.frame import Frame
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, shape_of
 from deeplabstream.gui.theme import AMBER
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession, close_to
 
+SOON = 300_000  # ms
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,7 +31,7 @@ class Hand:
         self.qtbot = qtbot
         rig = FakeSession()
         rig.settings = load(file)
-        rig.update(skeleton=None)
+        rig.update(skeleton=None, formats={"arena": ImageFormat((480, 640), 30.0)})
         self.bridge = Bridge(rig)
         self.page = RegionsPage(self.bridge, Document(file))
         # kept until it is closed: qtbot alone would let it be deleted in a painting
@@ -70,6 +75,71 @@ def test_a_region_is_moved_and_reshaped(hand: Hand) -> None:
     assert hand.numbers("left") == pytest.approx((200, 220, 100), abs=2)
     hand.page.document.undo()
     assert hand.numbers("left") == pytest.approx((200, 220, 70), abs=1.5)
+
+
+def grey(hand: Hand) -> int:
+    """Return the brightness of the image far from all regions."""
+    place, image = hand.page.canvas.place, hand.page.canvas.grab().toImage()
+    assert place is not None
+    x, y = place.to_view((600, 440))
+    return image.pixelColor(int(x), int(y)).red()
+
+
+def test_regions_are_drawn_on_the_last_frame_after_the_stream(hand: Hand) -> None:
+    page = hand.page
+    page.hide()
+    for number, time_s in ((2, 5), (3, 6)):  # the second one is too soon to be copied
+        image = np.full((480, 640), 10 * number, np.uint8)
+        at_ns = time_s * 1_000_000_000
+        hand.bridge.imaged.emit(Frame("arena", number, at_ns, at_ns, image), None)
+        image[:] = 255  # the frame is valid until the slot returns
+    page.canvas.clear("No stream")
+    page.show()
+    assert grey(hand) == 20
+    page.tools["circle"].click()
+    hand.drag((320, 100), (350, 100))
+    assert hand.numbers("circle") == pytest.approx((320, 100, 30), abs=1.5)
+
+
+def test_regions_are_drawn_on_an_image_file_and_on_a_frame_of_a_video(
+    hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, image, other = (tmp_path / name for name in ("a.mkv", "b.png", "c.png"))
+    with VideoWriter(video, ImageFormat((480, 640), 10.0)) as film:
+        for frame in range(4):
+            pixels = np.full((480, 640), 40 + 30 * frame, np.uint8)
+            film.write(pixels, frame, frame * 100_000_000, frame * 100_000_000)
+    cv2.imwrite(str(image), np.full((480, 640), 200, np.uint8))
+    cv2.imwrite(str(other), np.full((100, 100), 200, np.uint8))
+    page, chosen = hand.page, iter((image, video, other))
+    monkeypatch.setattr(file_dialogs, "open_file", lambda *_: str(next(chosen)))
+
+    page.image.click()
+    assert abs(grey(hand) - 200) < 5
+    assert not page.still.isVisible() and not page.image_problem.isVisible()
+    page.image.click()
+    hand.qtbot.waitUntil(lambda: abs(grey(hand) - 40) < 8, timeout=SOON)
+    page.still.slider.setValue(3)
+    hand.qtbot.waitUntil(lambda: abs(grey(hand) - 130) < 8, timeout=SOON)
+    page.tools["circle"].click()
+    hand.drag((320, 100), (350, 100))
+    assert hand.numbers("circle") == pytest.approx((320, 100, 30), abs=1.5)
+
+    page.image.click()
+    assert (
+        "100 × 100 px, frames of [Camera arena] 640 × 480" in page.image_problem.text()
+    )
+    hand.bridge.status_changed.emit(SessionState(phase=Phase.STREAMING))
+    assert not page.image.isEnabled() and not page.image_problem.isVisible()
+    page.finish()
+
+
+def test_a_file_that_is_no_image_is_named(hand: Hand, tmp_path: Path) -> None:
+    for name in ("a.png", "a.mkv"):
+        (tmp_path / name).write_text("no image", "utf-8")
+        hand.page.still.open(tmp_path / name)
+        assert name in hand.page.image_problem.text()
+        assert hand.page.image_problem.isVisible()
 
 
 def test_what_is_told_in_millimetres_is_moved_in_millimetres(

@@ -1,8 +1,11 @@
 """Regions page: regions, lines and points, drawn on the image."""
 
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -19,9 +22,11 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.frame import Frame
+from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.scale_calibration import Calibrating
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
@@ -32,6 +37,7 @@ from deeplabstream.gui.widgets.settings_form import (
     problems_of,
     why_no_name,
 )
+from deeplabstream.gui.widgets.still_image import KINDS, StillImage
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
@@ -48,6 +54,9 @@ _TOOLS: tuple[ShapeKind, ...] = (
     "point",
 )
 _KINDS = {"line": "LineCrossing", "point": "HeadDirection"}
+_NO_IMAGE = "Start the stream, or choose Image …"
+_KEEP_NS = 2_000_000_000
+"""Age from which the kept frame of a camera is replaced."""
 _CORNERS = "later, double-click adds a corner, right-click removes one"
 _HOW = (
     "Choose a shape, then drag. Polygon: click the corners, double-click to "
@@ -74,6 +83,20 @@ class RegionsPage(QWidget):
         self.problem = QLabel()
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
+        self.image = QPushButton("Image …")
+        self.image.setToolTip(
+            "draw on an image file, or on a frame of a video or of a recorded run, while"
+            " no stream runs"
+        )
+        self.still = StillImage()
+        self.image_problem = QLabel()
+        self.image_problem.setObjectName("problem")
+        self.image_problem.setWordWrap(True)
+        self.image_problem.hide()
+        self._last: dict[str, Frame] = {}
+        """Recent frame of each camera; it stays after the stream has ended."""
+        self._rig = document.path
+        """Settings file whose cameras have these frames."""
         self.tools: dict[ShapeKind, QPushButton] = {}
         self.copy = QPushButton("Copy")
         self.delete = QPushButton("Delete")
@@ -101,7 +124,12 @@ class RegionsPage(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 10, 10, 10)
         row.setSpacing(10)
-        row.addWidget(self.canvas, 1)
+        image = QVBoxLayout()
+        image.setSpacing(8)
+        image.addWidget(self.canvas, 1)
+        image.addWidget(self.image_problem)
+        image.addWidget(self.still)
+        row.addLayout(image, 1)
         row.addLayout(side)
 
     def _drawing(self) -> QFrame:
@@ -125,7 +153,8 @@ class RegionsPage(QWidget):
     def _choosing(self) -> QFrame:
         panel, grid = _panel("Regions in camera")
         self.camera.setToolTip("camera whose image is shown")
-        grid.addWidget(self.camera, 1, 0, 1, 3)
+        grid.addWidget(self.camera, 1, 0, 1, 2)
+        grid.addWidget(self.image, 1, 2)
         grid.addWidget(self.list, 2, 0, 1, 3)
         return panel
 
@@ -182,6 +211,10 @@ class RegionsPage(QWidget):
     def _connect(self) -> None:
         self.document.changed.connect(self._refresh)
         self.bridge.imaged.connect(self._show_image)
+        self.bridge.status_changed.connect(self._take_status)
+        self.image.clicked.connect(self._choose_image)
+        self.still.shown.connect(self._show_still)
+        self.still.failed.connect(self._show_image_problem)
         self.camera.activated.connect(self._refresh)
         self.list.currentTextChanged.connect(self._choose)
         self.canvas.chosen.connect(self._choose)
@@ -194,6 +227,10 @@ class RegionsPage(QWidget):
         self.delete.clicked.connect(self._delete)
 
     def _refresh(self) -> None:
+        if self._rig != self.document.path:
+            self._rig = self.document.path
+            self._last.clear()
+            self._show_last()
         cameras = names_in(self.document, "Camera")
         if [self.camera.itemText(at) for at in range(self.camera.count())] != cameras:
             shown = self.camera.currentText()
@@ -204,7 +241,7 @@ class RegionsPage(QWidget):
             self.camera.setCurrentText(selected)
         if self.canvas.camera != self.camera.currentText():
             self.canvas.camera = self.camera.currentText()
-            self.canvas.clear("Start the stream to see the image")
+            self._show_last()
         shapes = self._shapes()
         chosen = self.canvas.chosen_name if self.canvas.chosen_name in shapes else ""
         self.list.blockSignals(True)
@@ -338,7 +375,79 @@ class RegionsPage(QWidget):
             parts = self.parts.text().strip() or None
             self.document.set_value(f"Trigger {name}", "BODYPARTS", parts)
 
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Show the last frame of a stream that ended while the page was hidden."""
+        super().showEvent(event)
+        if self.canvas.place is None:
+            self._show_last()
+
+    def _show_last(self) -> None:
+        """Show the last frame of the camera, if there was a stream."""
+        self.still.clear()
+        self.image_problem.hide()
+        last = self._last.get(self.canvas.camera)
+        self.canvas.clear(_NO_IMAGE)
+        if last is not None:
+            self.canvas.show_image(last.image, last.index, None)
+
+    def _choose_image(self) -> None:
+        """Show an image file, or a frame of a video, that the user chooses."""
+        settings = self.document.settings
+        start = "" if settings is None else str(settings.output_directory)
+        title = "Choose an image or a video, such as that of a run"
+        if name := file_dialogs.open_file(self, title, start, KINDS):
+            self.still.open(Path(name))
+
+    def _show_still(self, image: Image, index: int | None) -> None:
+        """Show a still image; tell if its size is not that of the camera's frames."""
+        self.canvas.figures = "" if self.still.file is None else self.still.file.name
+        self.canvas.show_image(image, index, None)
+        camera, shape = self.canvas.camera, image.shape[:2]
+        known = self._shape_of(camera)
+        self.image_problem.setVisible(known is not None and known != shape)
+        if known is not None and known != shape:
+            self._show_image_problem(
+                f"The image has {shape[1]} × {shape[0]} px, frames of [Camera {camera}] "
+                f"{known[1]} × {known[0]}: regions would lie elsewhere."
+            )
+
+    def _shape_of(self, camera: str) -> tuple[int, ...] | None:
+        """Return height and width of a camera's frames; None: not known before a stream."""
+        form = self.bridge.session.state.formats.get(camera)
+        if form is not None:
+            return form.shape[:2]
+        last = self._last.get(camera)
+        return None if last is None else last.image.shape[:2]
+
+    def _show_image_problem(self, text: str) -> None:
+        self.image_problem.setText(text)
+        self.image_problem.show()
+
+    def _take_status(self, status: SessionState) -> None:
+        idle = status.phase is Phase.IDLE
+        self.image.setEnabled(idle)
+        if not idle:
+            self.still.clear()
+            self.image_problem.hide()
+            self.canvas.figures = ""
+
+    def finish(self) -> None:
+        """End the thread that decodes frames."""
+        self.still.finish()
+
+    @property
+    def running(self) -> str:
+        """Always empty: closing loses nothing."""
+        return ""
+
+    def _keep(self, frame: Frame) -> None:
+        """Keep a copy of a frame, once in a while: a copy of every frame would cost time."""
+        kept = self._last.get(frame.camera)
+        if kept is None or abs(frame.time_ns - kept.time_ns) >= _KEEP_NS:
+            self._last[frame.camera] = replace(frame, image=frame.image.copy())
+
     def _show_image(self, frame: Frame, step: Step | None) -> None:
+        self._keep(frame)
         if frame.camera == self.canvas.camera and self.isVisible():
             self.canvas.threshold = self.bridge.session.state.thresholds.of(
                 frame.camera

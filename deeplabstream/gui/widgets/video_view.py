@@ -165,8 +165,11 @@ class VideoView(QWidget):
         """Return the size of an image of 640×480."""
         return QSize(640, 480)
 
-    def show_image(self, image: Image, index: int, step: Step | None) -> None:
-        """Show an image; `step` is the step of exactly this frame; None: none."""
+    def show_image(self, image: Image, index: int | None, step: Step | None) -> None:
+        """Show an image; `step` is the step of exactly this frame; None: none.
+
+        `index` is the number of the frame; None: an image without a number.
+        """
         before, self._image = self._image, to_qimage(image)
         if before is None or before.size() != self._image.size():
             self._place_button()
@@ -253,7 +256,8 @@ class VideoView(QWidget):
         draw_state(painter, area, step, self.levels)
 
         corner = QPointF(place.left + 10, place.top + 30)
-        text = f"{self.camera}  frame {self._index}  {self.figures}".rstrip()
+        frame = "" if self._index is None else f"frame {self._index}  "
+        text = f"{self.camera}  {frame}{self.figures}".rstrip()
         draw_tag(painter, corner, text, QColor(TEXT))
 
 
