@@ -180,6 +180,7 @@ def _arena_axes(
     if image is not None:
         extent = (0, arena.width, arena.height, 0)
         axes.imshow(_faded(image), cmap="gray", vmin=0, vmax=255, extent=extent)
+    axes.set_facecolor("white")  # the outlines of regions are black, dark tracks too
     axes.set_aspect("equal")
     axes.set_xlim(0, arena.width)
     axes.set_ylim(arena.height, 0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.analysis.measures import label_of_column
 from deeplabstream.core.errors import DeepLabStreamError, package_missing
 from deeplabstream.settings.option_fields import option, program_options
 
@@ -144,7 +145,8 @@ def compare_groups(
             if out := [
                 str(animal) for animal in wide.index if animal not in whole.index
             ]:
-                notes.append(f"{measure}: not in all groups: {', '.join(out)}")
+                label = label_of_column(measure)
+                notes.append(f"{label}: not in all groups: {', '.join(out)}")
             wide = whole
         found += _Measure(measure, wide, paired, test, notes).rows()
     return GroupComparison(_corrected(pd.DataFrame(found)), tuple(dict.fromkeys(notes)))
@@ -152,7 +154,8 @@ def compare_groups(
 
 def results_sentence(row: Mapping[str, object]) -> str:
     """Return a row of a comparison as in the results section of a paper."""
-    sentence = f"{row['measure']}, {row['comparison']} (n = {row['n']}): "
+    label = label_of_column(str(row["measure"]))
+    sentence = f"{label}, {row['comparison']} (n = {row['n']}): "
     if not row["test"]:
         return f"{sentence}not tested"
     if row["of"]:
@@ -292,7 +295,8 @@ class _Measure:
             why = f"all values of {', '.join(equal)} are equal; compare ranks instead"
         else:
             return True
-        self.notes.append(f"{self.name}, {comparison}: not tested: {why}")
+        label = label_of_column(self.name)
+        self.notes.append(f"{label}, {comparison}: not tested: {why}")
         return False
 
     def _all(self) -> dict[str, Any]:

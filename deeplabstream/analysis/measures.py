@@ -61,6 +61,15 @@ class MeasureDefinition:
     live: bool = False
     """Whether it is also computed while a run is recorded: its function needs the totals
     that `totals` lists only."""
+    label: str = ""
+    """Its label, with `{of}` where its subject stands; empty: its name with spaces."""
+
+    def label_of(self, of: str = "") -> str:
+        """Return the label in the window, in plots and in sentences, without a unit."""
+        if self.label:
+            return self.label.replace("{of}", of)
+        name = self.name.replace("_", " ")
+        return f"{name}, {of}" if of else name
 
     def unit_in(self, length: str) -> str:
         """Return the unit where lengths are in `length`: px or mm."""
@@ -197,54 +206,66 @@ MEASURES: tuple[MeasureDefinition, ...] = (
     MeasureDefinition(
         "region_time", "s", "region", "time in the region", _ZONE, lambda p: p.time_s,
         live=True,
+        label="time in {of}",
     ),
     MeasureDefinition(
         "region_share", "share", "region",
         "region_time / time in which it is known whether the animal is inside", _ZONE,
         lambda p: ratio(p.time_s, p.known_s), live=True,
+        label="share of time in {of}",
     ),
     MeasureDefinition(
         "region_entries", "count", "region",
         "changes from outside to inside; a start inside counts with `start_counts`", _ZONE,
         lambda p: p.entries, live=True,
+        label="entries into {of}",
     ),
     MeasureDefinition(
         "region_exits", "count", "region", "changes from inside to outside", _ZONE,
         lambda p: p.exits, live=True,
+        label="exits from {of}",
     ),
     MeasureDefinition(
         "region_latency", "s", "region", "time until the first entry; empty: none", _ZONE,
         lambda p: p.latency_s, live=True,
+        label="latency to {of}",
     ),
     MeasureDefinition(
         "region_mean_visit", "s", "region",
         "mean duration of visits, of each the part in the span", _ZONE,
         lambda p: mean(p.durations),
+        label="mean visit to {of}",
     ),
     MeasureDefinition(
         "region_longest_visit", "s", "region", "the longest of these", _ZONE,
         lambda p: highest(p.durations),
+        label="longest visit to {of}",
     ),
     MeasureDefinition(
         "region_distance", "length", "region", "distance while inside", _ZONE,
         lambda p: p.distance, live=True,
+        label="distance in {of}",
     ),
     MeasureDefinition(
         "region_mean_speed", "length/s", "region", "region_distance / region_time", _ZONE,
         lambda p: ratio(p.distance, p.tracked_s), live=True,
+        label="mean speed in {of}",
     ),
     MeasureDefinition(
         "wall_time", "s", "wall",
         "thigmotaxis: time nearer to the border of `arena` than `wall_distance`", _SIMON,
         lambda p: p.near_wall_s,
+        label="time near the wall",
     ),
     MeasureDefinition(
         "wall_share", "share", "wall", "wall_time / time with known position", _SIMON,
         lambda p: ratio(p.near_wall_s, p.known_s),
+        label="share of time near the wall",
     ),
     MeasureDefinition(
         "mean_wall_distance", "length", "wall", "mean distance to the border of `arena`",
         _SIMON, lambda p: p.mean_distance,
+        label="mean distance to the wall",
     ),
     *(
         measure
@@ -254,34 +275,40 @@ MEASURES: tuple[MeasureDefinition, ...] = (
                 f"{of}_mean_distance", "length", of,
                 f"mean distance to {target}", source,
                 lambda p: p.mean_distance,
+                label="mean distance to {of}",
             ),
             MeasureDefinition(
                 f"{of}_min_distance", "length", of,
                 f"shortest distance to {target}", source,
                 lambda p: p.min_distance,
+                label="shortest distance to {of}",
             ),
             MeasureDefinition(
                 f"{of}_approach_time", "s", of,
                 f"time in which the speed towards {target} is `approach_speed` or higher",
                 source,
                 lambda p: p.approach_s(1), "approach",
+                label="time of approach to {of}",
             ),
             MeasureDefinition(
                 f"{of}_withdrawal_time", "s", of,
                 f"time in which the speed away from {target} is `approach_speed` or higher",
                 source,
                 lambda p: p.approach_s(-1), "approach",
+                label="time of withdrawal from {of}",
             ),
             MeasureDefinition(
                 f"{of}_head_angle", "deg", of,
                 f"mean unsigned angle between the head and the direction to {target}",
                 f"{_ZONE}: heading",
                 lambda p: p.head_angle, "angle",
+                label="head angle to {of}",
             ),
             MeasureDefinition(
                 f"{of}_facing_time", "s", of,
                 "time in which that angle is `facing_angle` or less", f"{_ZONE}: heading",
                 lambda p: p.facing_s, "angle",
+                label="time facing {of}",
             ),
         )
     ),
@@ -289,54 +316,66 @@ MEASURES: tuple[MeasureDefinition, ...] = (
         "contact_time", "s", "animal",
         "time in which the other animal is at `contact_distance` or nearer", _SOCIAL,
         lambda p: p.contact.total_s, "contacts",
+        label="time in contact with {of}",
     ),
     MeasureDefinition(
         "contacts", "count", "animal", "contacts that begin in the span", _SOCIAL,
         lambda p: p.contact.count, "contacts",
+        label="contacts with {of}",
     ),
     MeasureDefinition(
         "behaviour_time", "s", "behaviour",
         "time of bouts: probability `behaviour_threshold` or higher for `min_behaviour_s` or "
         "longer", "[triggers.md](triggers.md)", lambda p: p.total_s,
+        label="time of {of}",
     ),
     MeasureDefinition(
         "behaviour_share", "share", "behaviour",
         "behaviour_time / time in which the probability is known", _OURS,
         lambda p: ratio(p.total_s, p.known_s),
+        label="share of time of {of}",
     ),
     MeasureDefinition(
         "behaviour_bouts", "count", "behaviour", "bouts that begin in the span", _OURS,
         lambda p: p.count,
+        label="bouts of {of}",
     ),
     MeasureDefinition(
         "behaviour_mean_bout", "s", "behaviour",
         "mean duration of bouts, of each the part in the span", _OURS,
         lambda p: mean(p.durations),
+        label="mean bout of {of}",
     ),
     MeasureDefinition(
         "behaviour_latency", "s", "behaviour", "time until the first bout; empty: none", _OURS,
         lambda p: p.latency_s,
+        label="latency to bouts of {of}",
     ),
     MeasureDefinition(
         "stimuli", "count", "output",
         "stimulations that begin in the span: on-times less than `stimulus_gap_s` apart are "
         "one", _OURS, lambda p: p.stimuli.count, live=True,
+        label="stimuli of {of}",
     ),
     MeasureDefinition(
         "pulses", "count", "output", "changes from off to on", _OURS, lambda p: p.count,
         live=True,
+        label="pulses of {of}",
     ),
     MeasureDefinition(
         "on_time", "s", "output", "time in which the output is on", _OURS,
         lambda p: p.total_s, live=True,
+        label="on-time of {of}",
     ),
     MeasureDefinition(
         "duty", "share", "output", "on_time / duration", _OURS,
         lambda p: ratio(p.total_s, p.known_s), live=True,
+        label="duty of {of}",
     ),
     MeasureDefinition(
         "stimulus_latency", "s", "output", "time until the first stimulation; empty: none",
         _OURS, lambda p: p.latency_s, live=True,
+        label="latency to stimuli of {of}",
     ),
     MeasureDefinition(
         "trials", "count", "trial", "trials that begin in the span, of this outcome or all",
@@ -357,3 +396,30 @@ MEASURES: tuple[MeasureDefinition, ...] = (
     ),
 )  # fmt: skip
 """All measures, in the order of the table."""
+_BY_COLUMN = {
+    measure.column(length): (measure, measure.unit_in(length))
+    for measure in MEASURES
+    for length in ("px", "mm")
+}
+
+
+def measure_of(column: str) -> MeasureDefinition | None:
+    """Return the measure of a column of the table; None: it is none."""
+    return _BY_COLUMN.get(column.partition(".")[0], (None, ""))[0]
+
+
+def label_of_column(column: str) -> str:
+    """Return the label of a column of the table, with its unit.
+
+    >>> label_of_column("region_time_s.left"), label_of_column("region_entries.left")
+    ('time in left (s)', 'entries into left')
+    >>> label_of_column("max_speed_px_per_s"), label_of_column("weight_g")
+    ('max speed (px/s)', 'weight_g')
+    """
+    name, _, of = column.partition(".")
+    measure, unit = _BY_COLUMN.get(name, (None, ""))
+    if measure is None:
+        return column
+    label = measure.label_of(of)
+    shown = "" if unit in ("count", "share") else unit.replace("deg", "°")
+    return f"{label} ({shown})" if shown else label

@@ -4,7 +4,9 @@ Colours are distinct for colour-blind readers and in grey print: Okabe and Ito's
 categories, cividis and viridis for numbers. Text stays text in SVG and PDF files.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +38,9 @@ _STYLE: Any = {
     "savefig.dpi": 200,
     "figure.dpi": 100,
 }
+_OF_TEXT = (
+    "text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color",
+)  # fmt: skip
 _DENSE = 2000
 
 
@@ -78,6 +83,44 @@ class PlotOptions:
     signal: str = "speed"
     before_s: float = 5.0
     after_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FigureColours:
+    """Colours that depend on the background; the defaults are those of exported figures."""
+
+    background: str = "white"
+    text: str = "black"
+    """Colour of text, axes, means and trials."""
+    first: str = PALETTE[0]
+    """Colour of the first or only data."""
+    grid: str = "0.85"
+    """Colour of grid lines and of times without data."""
+
+
+_EXPORTED = FigureColours()
+_COLOURS = ContextVar("colours", default=_EXPORTED)
+
+
+def figure_colours() -> FigureColours:
+    """Return the colours in which figures are drawn now."""
+    return _COLOURS.get()
+
+
+def series_colours() -> tuple[str, ...]:
+    """Return the colours of data: those of `PALETTE`, legible on the background."""
+    used = figure_colours()
+    return (used.first, *PALETTE[1:-1], used.text)
+
+
+@contextmanager
+def drawn_in(colours: FigureColours) -> Iterator[None]:
+    """Draw figures in these colours, to show them in a window."""
+    before = _COLOURS.set(colours)
+    try:
+        yield
+    finally:
+        _COLOURS.reset(before)
 
 
 def save_plot(figure: "Figure", path: str | Path) -> Path:
@@ -154,7 +197,10 @@ def figure_style() -> AbstractContextManager[Any]:
     """Return the context in which figures are drawn and written: fonts, text as text."""
     from matplotlib import rc_context
 
-    return rc_context(_STYLE | {"font.family": [OWN, *fallbacks()]})
+    used = figure_colours()
+    colours = dict.fromkeys(_OF_TEXT, used.text)
+    colours |= dict.fromkeys(("figure.facecolor", "axes.facecolor"), used.background)
+    return rc_context(_STYLE | colours | {"font.family": [OWN, *fallbacks()]})
 
 
 def is_dense(figure: "Figure") -> bool:

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.arena_plots import draw_occupancy, draw_track
-from deeplabstream.analysis.plot_style import PALETTE, PlotOptions, figure_style
+from deeplabstream.analysis.measures import label_of_column
+from deeplabstream.analysis.plot_style import (
+    PlotOptions,
+    figure_colours,
+    figure_style,
+    series_colours,
+)
 from deeplabstream.analysis.time_plots import (
     draw_heading,
     draw_peri_stimulus,
@@ -22,6 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
+
+
+_ROOM = 0.05
+"""Room above and below the values of a group plot, as a share of their range."""
 
 
 def plot(
@@ -102,26 +112,30 @@ def draw_groups(
     groups: Sequence[str] = list(numbers.index.get_level_values(by).unique())
     if not groups:
         raise DeepLabStreamError(f"no animal has a number in column {column!r}")
-    labels = []
+    labels, used, colours = [], figure_colours(), series_colours()
     for at, group in enumerate(groups):
         values: NDArray[np.float64] = numbers[group].to_numpy(np.float64)
-        colour = PALETTE[at % len(PALETTE)]
+        colour = colours[at % len(colours)]
         axes.scatter(
-            at + _spread(values), values, 18, color=colour, edgecolor="white",
+            at + _spread(values), values, 18, color=colour, edgecolor=used.background,
             linewidth=0.4, zorder=3,
         )  # fmt: skip
         count = len(values)
         error = values.std(ddof=1) / np.sqrt(count) if count > 1 else 0.0
         axes.errorbar(
-            at + 0.32, values.mean(), error, fmt="_", color="black", capsize=3,
+            at + 0.32, values.mean(), error, fmt="_", color=used.text, capsize=3,
             markersize=10, linewidth=1,
         )  # fmt: skip
         labels.append(f"{group or 'no group'}\nn = {count}")
     axes.set_xticks(range(len(groups)), labels)
     axes.set_xlim(-0.5, len(groups) - 0.2)
-    axes.set_ylabel(label_of(column))
+    axes.set_ylabel(label_of_column(column))
+    # A point near the limit would be cut: a part of it is outside of the axis.
+    low, high = axes.get_ylim()
     if float(numbers.min()) >= 0:
-        axes.set_ylim(bottom=0)
+        low = 0.0
+    room = _ROOM * (high - low)
+    axes.set_ylim(low - room if low else 0, high + room)
 
 
 def group_plot(table: "DataFrame", column: str, by: str = "group") -> "Figure":
@@ -152,25 +166,6 @@ def group_plot(table: "DataFrame", column: str, by: str = "group") -> "Figure":
         figure = Figure(figsize=(3.3, 2.8), layout="constrained")
         draw_groups(figure.subplots(), table, column, by)
     return figure
-
-
-_UNITS = {
-    "_px_per_s": "px/s", "_mm_per_s": "mm/s", "_deg_per_s": "°/s", "_px": "px",
-    "_mm": "mm", "_deg": "°", "_s": "s",
-}  # fmt: skip
-
-
-def label_of(column: str) -> str:
-    """Return the label of a column of the table.
-
-    >>> label_of("region_time_s.left")
-    'region time, left (s)'
-    """
-    name, _, of = column.partition(".")
-    end = next((end for end in _UNITS if name.endswith(end)), "")
-    unit = _UNITS.get(end, "")
-    label = name.removesuffix(end).replace("_", " ") + (f", {of}" if of else "")
-    return f"{label} ({unit})" if unit else label
 
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from deeplabstream.analysis.group_statistics import (
     StudyOptions,
     compare_groups,
 )
-from deeplabstream.analysis.measures import MEASURES, MeasureDefinition
+from deeplabstream.analysis.measures import label_of_column, measure_of
 from deeplabstream.analysis.options import AnalysisOptions, described
 from deeplabstream.analysis.plots import group_plot
 from deeplabstream.analysis.study import Study, analyse_runs, find_runs
@@ -43,9 +43,6 @@ _MOST_POOR = 15
 """Sentences on poor tracking at the top."""
 _COLUMNS = 5
 """Measures side by side in the table of values."""
-_MEASURE_OF: Mapping[str, MeasureDefinition] = {
-    measure.column(length): measure for measure in MEASURES for length in ("px", "mm")
-}
 
 
 def study_document(
@@ -123,14 +120,10 @@ def _usual(rows: "DataFrame") -> list[str]:
         str(column)
         for name in USUAL
         for column in rows.columns
-        if (measure := _measure_of(str(column))) is not None
+        if (measure := measure_of(str(column))) is not None
         and measure.name == name
         and rows[column].notna().any()
     ]
-
-
-def _measure_of(column: str) -> MeasureDefinition | None:
-    return _MEASURE_OF.get(column.partition(".")[0])
 
 
 def _warnings(study: Study, excluded: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -193,9 +186,10 @@ def _groups(
     shown = rows[rows[design.by].isin(design.levels)] if design.levels else rows
     for column in measures:
         try:
-            yield ReportPlot(_of(column), group_plot(shown, column, design.by))
+            plot = group_plot(shown, column, design.by)
+            yield ReportPlot(label_of_column(column), plot)
         except DeepLabStreamError as error:
-            yield ReportText(f"No plot of {column}: {error}")
+            yield ReportText(f"No plot of {label_of_column(column)}: {error}")
     yield ReportTable(
         ("measure", design.by, "n", "mean", "s.d.", "median", "lowest", "highest"),
         list(_described(shown, measures, design.by)),
@@ -209,10 +203,6 @@ def _groups(
     else:
         yield from _tests(compared)
     yield ReportTable(("measure", "definition"), list(_definitions(measures)))
-
-
-def _of(column: str) -> str:
-    return column.replace("_per_", "/")
 
 
 def _described(
@@ -231,7 +221,8 @@ def _described(
             cells = map(
                 number, (float(means_of.mean()), spread, middle, lowest, highest)
             )
-            yield (column, str(group) or "(empty)", str(len(means_of)), *cells)
+            label = label_of_column(column)
+            yield (label, str(group) or "(empty)", str(len(means_of)), *cells)
 
 
 def _tests(compared: GroupComparison) -> Iterator[Block]:
@@ -245,7 +236,8 @@ def _tests(compared: GroupComparison) -> Iterator[Block]:
         difference = _interval(row, "difference", "ci_low", "ci_high")
         effect = _interval(row, "effect", "effect_low", "effect_high")
         rows.append((
-            row["measure"], row["comparison"], row["n"], row["test"] or "not tested",
+            label_of_column(row["measure"]), row["comparison"], row["n"],
+            row["test"] or "not tested",
             f"of {row['of']}: {difference}" if row["of"] else "–",
             f"{row['effect_size']} {effect}" if row["effect_size"] else "–",
             _p(row["p"]), _p(row["p_holm"]), row["reason"],
@@ -274,11 +266,11 @@ def _p(value: float) -> str:
 
 def _definitions(measures: Sequence[str]) -> Iterator[tuple[str, str]]:
     for column in measures:
-        measure = _measure_of(column)
+        measure = measure_of(column)
         definition = (
             measure.definition.replace("`", "") if measure else "column of the table"
         )
-        yield column, definition
+        yield label_of_column(column), definition
 
 
 def _runs(study: Study) -> ReportTable:

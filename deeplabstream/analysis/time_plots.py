@@ -6,7 +6,12 @@ import numpy as np
 
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.kinematics import mean_direction, turns
-from deeplabstream.analysis.plot_style import PALETTE, STIMULUS, PlotOptions
+from deeplabstream.analysis.plot_style import (
+    STIMULUS,
+    PlotOptions,
+    figure_colours,
+    series_colours,
+)
 from deeplabstream.analysis.totals import Target
 from deeplabstream.analysis.tracks import Bools, Floats, SpanClock, Spans, joined
 from deeplabstream.core.errors import DeepLabStreamError
@@ -49,14 +54,16 @@ def draw_time_course(
         total = np.bincount(at[known], (speed * seconds)[known], len(edges) - 1)
         means = np.full(len(weight), np.nan)
         np.divide(total, weight, out=means, where=weight > 0)
-        top.stairs(means, edges / unit_s, color=PALETTE[0], baseline=None, lw=0.8)
+        top.stairs(
+            means, edges / unit_s, color=series_colours()[0], baseline=None, lw=0.8
+        )
         label = f"speed ({results.unit}/s),\nmeans of {_CURVE_S:g} s"
     else:
-        top.plot((t[:-1] + t[1:]) / 2, speed, color=PALETTE[0], linewidth=0.8)
+        top.plot((t[:-1] + t[1:]) / 2, speed, color=series_colours()[0], linewidth=0.8)
         label = f"speed ({results.unit}/s)"
 
     scale, length = _length_unit(float(distance[-1]), results.unit)
-    bottom.plot(t, distance / scale, color=PALETTE[0], linewidth=1)
+    bottom.plot(t, distance / scale, color=series_colours()[0], linewidth=1)
     top.set_ylabel(label)
     bottom.set_ylabel(f"distance ({length})")
     bottom.set_xlabel(f"time ({unit})")
@@ -84,7 +91,7 @@ def draw_peri_stimulus(
     _draw_raster(figure, top, average, signal, spans)
     _draw_mean(bottom, average, signal)
     for axes in (top, bottom):
-        axes.axvline(0, color="black", linewidth=0.8)
+        axes.axvline(0, color=figure_colours().text, linewidth=0.8)
     bottom.set_xlabel(f"time from onset of {output} (s)")
     top.set_title(f"{output}: n = {len(spans)} stimulations", loc="left")
 
@@ -201,7 +208,7 @@ def _draw_raster(
     )  # fmt: skip
     if signal.unit in _SHARES:
         drawn.set_clim(0, 1)
-    axes.set_facecolor("0.85")
+    axes.set_facecolor(figure_colours().grid)
     until, rows = np.diff(spans).ravel(), np.arange(1, count + 1)
     shown = until < last
     axes.vlines(
@@ -218,9 +225,9 @@ def _draw_mean(axes: "Axes", average: Around, signal: Signal) -> None:
     count = np.isfinite(average.trials).sum(axis=0)
     axes.fill_between(
         average.offsets_s, average.mean - average.error, average.mean + average.error,
-        color=PALETTE[0], alpha=0.3, linewidth=0,
+        color=series_colours()[0], alpha=0.3, linewidth=0,
     )  # fmt: skip
-    axes.plot(average.offsets_s, average.mean, color=PALETTE[0], linewidth=1.2)
+    axes.plot(average.offsets_s, average.mean, color=series_colours()[0], linewidth=1.2)
     if signal.unit in _SHARES:
         axes.set_ylim(-0.05, 1.05)
     some = f"{count.min()} to {count.max()}" if np.ptp(count) else f"{count.max()}"
@@ -234,20 +241,22 @@ def draw_visits(
     whole, data = results.spans[0], results.data
     unit_s, unit = time_unit(results)
     rows: list[tuple[str, Spans, str]] = [
-        (f"in {region}", visits.spans, PALETTE[0])
+        (f"in {region}", visits.spans, series_colours()[0])
         for (name, region), visits in results.visits.items()
         if name == animal
     ]
     track = results.tracks[animal]
     for state, bouts in (("immobile", track.immobile), ("freezing", track.freezing)):
         if bouts is not None:
-            rows.append((state, bouts, PALETTE[2]))
-    rows += [(name, spans, PALETTE[3]) for name, spans in results.behaviours.items()]
+            rows.append((state, bouts, series_colours()[2]))
+    rows += [
+        (name, spans, series_colours()[3]) for name, spans in results.behaviours.items()
+    ]
     if data.trials:
         spans = np.array([(trial.start_s, trial.end_s) for trial in data.trials])
-        rows.append(("trial", spans, PALETTE[7]))
+        rows.append(("trial", spans, figure_colours().text))
     used = {name: spans for name, spans in data.outputs.items() if len(spans)}
-    rows += [(f"{name} on", spans, PALETTE[1]) for name, spans in used.items()]
+    rows += [(f"{name} on", spans, series_colours()[1]) for name, spans in used.items()]
     if not rows:
         raise DeepLabStreamError(
             f"{data.folder.path.name} has no regions, behaviours, trials or outputs; add a "
@@ -267,7 +276,7 @@ def draw_visits(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, (whole.end_s - whole.start_s) / unit_s)
     axes.set_xlabel(f"time ({unit})")
-    axes.grid(axis="x", color="0.9", linewidth=0.5)
+    axes.grid(axis="x", color=figure_colours().grid, linewidth=0.5)
     axes.set_axisbelow(True)
 
 
@@ -292,8 +301,8 @@ def draw_heading(
     axes.set_theta_direction(-1)  # clockwise, as on the screen
     width = np.radians(360 / _HEADINGS)
     axes.bar(
-        np.radians(edges[:-1]) + width / 2, share, width, color=PALETTE[4],
-        edgecolor="white", linewidth=0.5,
+        np.radians(edges[:-1]) + width / 2, share, width, color=series_colours()[4],
+        edgecolor=figure_colours().background, linewidth=0.5,
     )  # fmt: skip
 
     mean, length = mean_direction(heading, seconds)
@@ -301,7 +310,7 @@ def draw_heading(
         top = float(share.max())
         axes.annotate(
             "", (np.radians(mean), length * top), (0, 0),
-            arrowprops={"arrowstyle": "-|>", "color": PALETTE[5], "linewidth": 1.5},
+            arrowprops={"arrowstyle": "-|>", "color": series_colours()[5], "linewidth": 1.5},
         )  # fmt: skip
         axes.set_title(
             f"mean {mean:.0f}°, resultant length {length:.2f} (arrow; 1 is the rim)",
@@ -317,7 +326,7 @@ def draw_heading(
     axes.set_rlabel_position(45)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(axis="y", labelsize=6)
-    axes.grid(color="0.85", linewidth=0.5)
+    axes.grid(color=figure_colours().grid, linewidth=0.5)
 
 
 def counted_seconds(results: RunResults, animal: str) -> Floats:
@@ -346,7 +355,7 @@ def _shade(axes: "Axes", results: RunResults, time: tuple[float, float]) -> None
     for number, (name, spans) in enumerate(used.items()):
         for at, (start, end) in enumerate((joined(spans, gap_s) - zero_s) / unit_s):
             axes.axvspan(
-                start, end, color=STIMULUS if number == 0 else PALETTE[number + 1],
+                start, end, color=STIMULUS if number == 0 else series_colours()[number + 1],
                 alpha=0.35, linewidth=0, hatch=hatches[number % len(hatches)],
                 label=f"{name} on" if at == 0 else None,
             )  # fmt: skip

@@ -19,6 +19,7 @@ import numpy as np
 
 from deeplabstream.analysis.group_statistics import StudyOptions
 from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.plot_style import FigureColours, drawn_in
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.ipc.parent_watch import end_with_parent
@@ -56,6 +57,7 @@ class Draw:
     chosen: Mapping[str, Any]
     """Fields of `PlotOptions`."""
     size: tuple[int, int]
+    colours: FigureColours
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Compare:
     paired: bool
     test: Literal["auto", "means", "ranks"]
     size: tuple[int, int]
+    colours: FigureColours
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class MeasureRow:
     """One measure, for each animal and span."""
 
     name: str
-    of: str
+    label: str
     unit: str
     definition: str
     values: tuple[float, ...]
@@ -309,8 +312,9 @@ class _Work:
         match request:
             case AnalyseRun(run, options):
                 return self._measured(self._of(run, options))
-            case Draw(run, options, name, chosen, size):
-                return Drawn(_png(self._figure(run, options, name, chosen), size))
+            case Draw(run, options, name, chosen, size, colours):
+                with drawn_in(colours):
+                    return Drawn(_png(self._figure(run, options, name, chosen), size))
             case SavePlots(run, options, chosen, files):
                 return self._save_plots(run, options, chosen, files)
             case SaveTable(run, options, file):
@@ -365,16 +369,17 @@ class _Work:
         zero_s = results.spans[0].start_s
         columns = dict.fromkeys((value.animal, value.span) for value in results.values)
         found: dict[tuple[str, str], dict[tuple[str, TimeSpan], float]] = {}
-        about: dict[tuple[str, str], tuple[str, str]] = {}
+        about: dict[tuple[str, str], tuple[str, str, str]] = {}
         for value in results.values:
             key = value.measure.name, value.of
             found.setdefault(key, {})[value.animal, value.span] = value.value
-            about[key] = value.unit, value.measure.definition
+            label = value.measure.label_of(value.of)
+            about[key] = label, value.unit, value.measure.definition
 
         # A measure may lack values: not every animal has every region.
         rows = tuple(
             MeasureRow(
-                name, of, *about[name, of],
+                name, *about[name, of],
                 tuple(numbers.get(column, float("nan")) for column in columns),
             )
             for (name, of), numbers in found.items()
@@ -471,8 +476,9 @@ class _Work:
             results_sentence,
         )
 
-        table, figure = self._groups(comparison)
-        png = _png(figure, comparison.size)
+        with drawn_in(comparison.colours):
+            table, figure = self._groups(comparison)
+            png = _png(figure, comparison.size)
         try:
             found = compare_groups(
                 table,

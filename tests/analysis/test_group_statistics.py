@@ -109,7 +109,7 @@ def test_the_same_animals_before_and_after() -> None:
     assert row["test"] == "paired t-test", "the differences are normal"
     assert row["n"] == "before: 8, after: 8"
     assert row["p"] == pytest.approx(expected.pvalue)
-    assert found.notes == ("distance_mm: not in all groups: 3",)
+    assert found.notes == ("distance (mm): not in all groups: 3",)
 
 
 def test_ranks_are_compared_where_all_values_of_a_group_are_equal() -> None:
@@ -140,7 +140,7 @@ def test_means_are_not_compared_without_a_variance() -> None:
     assert {name for name, value in p.items() if np.isnan(value)} == {"all", "a - d"}
     assert all(0 < value < 1 for value in p.values() if not np.isnan(value))
     why = "not tested: all values of a, d are equal; compare ranks instead"
-    assert found.notes == (f"distance_mm, all: {why}", f"distance_mm, a - d: {why}")
+    assert found.notes == (f"distance (mm), all: {why}", f"distance (mm), a - d: {why}")
     with_one = compare_groups(table, ["distance_mm"], levels=["a", "b"], test="means")
     assert with_one.table["test"][0] == "Welch's t-test"
 
@@ -216,7 +216,7 @@ def test_the_program_prints_and_writes(
     words = [str(path), "--measures", "distance_mm", "--output", str(written)]
     assert main([*words, "--levels", "treated", "control"]) == 0
     said = capsys.readouterr().out
-    assert "distance_mm, treated - control (n = treated: 9, control: 9)" in said
+    assert "distance (mm), treated - control (n = treated: 9, control: 9)" in said
     assert "Welch's t-test: p = " in said
     assert pd.read_csv(written)["difference"][0] == pytest.approx(3)
     assert main(words) == 2, "it is there"

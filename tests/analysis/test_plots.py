@@ -9,12 +9,19 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.arena_plots import occupancy
+from deeplabstream.analysis.measures import label_of_column
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.plot_style import PlotOptions, save_plot
-from deeplabstream.analysis.plots import PLOTS, group_plot, label_of, plot
+from deeplabstream.analysis.plot_style import (
+    FigureColours,
+    PlotOptions,
+    drawn_in,
+    save_plot,
+)
+from deeplabstream.analysis.plots import PLOTS, group_plot, plot
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.analysis.time_plots import signal_of, signals_of
 from deeplabstream.core.calibration import from_scale
@@ -189,9 +196,38 @@ def test_every_animal_is_a_point_of_the_comparison() -> None:
 
 
 def test_labels_have_units() -> None:
-    assert label_of("mean_speed_mm_per_s") == "mean speed (mm/s)"
-    assert label_of("region_entries.left") == "region entries, left"
-    assert label_of("turning_deg") == "turning (°)"
+    assert label_of_column("mean_speed_mm_per_s") == "mean speed (mm/s)"
+    assert label_of_column("region_entries.left") == "entries into left"
+    assert label_of_column("turning_deg") == "turning (°)"
+
+
+@pytest.mark.parametrize("values", [[90.0, 99.0], [1.0, 9.0], [-9.0, -1.0], [0.0, 0.0]])
+def test_no_point_of_a_group_lies_at_a_limit_of_the_axis(values: list[float]) -> None:
+    table = pd.DataFrame({"animal": ["a", "b"], "group": "x", "distance_mm": values})
+    (axes,) = group_plot(table, "distance_mm").axes
+    low, high = axes.get_ylim()
+    height = axes.get_window_extent().height
+    radius = np.sqrt(18) / 2 * 100 / 72  # px at 100 per inch
+    room = radius * (high - low) / height
+    assert max(values) + room <= high
+    assert low == 0 or min(values) - room >= low
+
+
+def test_figures_are_white_unless_they_are_drawn_for_a_window() -> None:
+    table = pd.DataFrame({"animal": ["a"], "group": "x", "distance_mm": [1.0]})
+    with drawn_in(FigureColours("#1e2229", "#e6e9ee", "#5aa2f0", "#353b46")):
+        shown = group_plot(table, "distance_mm")
+    exported = group_plot(table, "distance_mm")
+    for figure, background, text, data in (
+        (shown, "#1e2229", "#e6e9ee", "#5aa2f0"),
+        (exported, "#ffffff", "#000000", "#0072b2"),
+    ):
+        assert to_hex(figure.get_facecolor()) == background
+        (axes,) = figure.axes
+        assert to_hex(axes.get_facecolor()) == background
+        assert to_hex(axes.yaxis.label.get_color()) == text
+        assert to_hex(axes.get_yticklabels()[0].get_color()) == text
+        assert to_hex(axes.collections[0].get_facecolor()[0]) == data
 
 
 def test_a_run_without_an_animal_on_any_frame_is_drawn() -> None:

@@ -315,7 +315,7 @@ def test_a_study_compares_groups_and_names_what_is_left_out(
     means = (
         study.table[study.table.span == "whole"].groupby("group")["distance_px"].mean()
     )
-    assert f"distance_px a 3 {number(means['a'])}" in words
+    assert f"distance (px) a 3 {number(means['a'])}" in words
     two = ["output/run0", "output/run1", "--report", "study.pdf"]
     assert main([*two, "--measures", "stimuli"]) == 2
     assert "no column stimuli" in capsys.readouterr().err
@@ -327,7 +327,7 @@ def test_a_study_of_one_group_has_no_test(output: Path) -> None:
     runs = [output / name for name in ("run0", "run2")]
     words = words_of(write_study_report(runs, "one.html"))
     assert "Groups are not tested: column group: fewer than two groups" in words
-    assert "distance_px a 2" in words
+    assert "distance (px) a 2" in words
     left_out = [output / "run6", output / "run0"]
     words = words_of(write_study_report(runs, "one.html", excluded=left_out))
     assert "run6 excluded wrong drug" in words

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from PyQt5.QtCore import QDate, Qt
-from PyQt5.QtGui import QDesktopServices
+from PyQt5.QtGui import QDesktopServices, QImage
 from PyQt5.QtWidgets import QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -25,6 +25,7 @@ from deeplabstream.analysis.study import read_table
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
 from deeplabstream.gui import results_client
+from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
@@ -36,6 +37,7 @@ from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import AnalyseRun, AnalyseStudy, Draw, Written
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
+from deeplabstream.gui.theme import PALETTES
 from deeplabstream.gui.widgets import run_regions
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.ipc.pipe import Connection
@@ -217,6 +219,60 @@ def test_a_plot_is_shown_and_saved(
         assert str(file) in page.state.text()
 
 
+def test_a_plot_has_the_colours_of_the_window_and_is_saved_on_white(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def background() -> str:
+        plot = page.plots.view.plot
+        assert plot is not None
+        return plot.toImage().pixelColor(2, 2).name()
+
+    page.table.choose(0)
+    page.show_tab("Plots")
+    await_measures(qtbot, page)
+    await_plot(qtbot, page)
+    try:
+        for style in PALETTES.values():
+            use_palette(style.name)
+            qtbot.waitUntil(lambda of=style: background() == of.panel, timeout=SOON)
+    finally:
+        use_palette("dark")
+    file = tmp_path / "plot.png"
+    save_as(monkeypatch, file)
+    await_written(qtbot, page, page.save_plots)
+    assert QImage(str(file)).pixelColor(2, 2).name() == "#ffffff"
+
+
+def test_the_folder_of_the_run_is_offered_then_the_last_used_one(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[Path] = []
+    chosen = tmp_path / "reports/first.csv"
+
+    def save_file(_page: object, _title: str, start: str, _kinds: str) -> str:
+        offered.append(Path(start))
+        return str(chosen) if len(offered) == 3 else ""
+
+    monkeypatch.setattr(file_dialogs, "save_file", save_file)
+    page.table.choose(0)
+    await_measures(qtbot, page)
+    page.save_table.click()
+    page.table.selectAll()
+    page.report.click()
+    chosen.parent.mkdir()
+    page.table.choose(1)
+    await_measures(qtbot, page)
+    page.save_table.click()
+    page.report.click()
+    output = tmp_path / "output"
+    assert offered == [
+        output / "c/c.csv",
+        output / "study.html",
+        output / "b/b.csv",
+        chosen.parent / "b.html",
+    ]
+
+
 def test_a_plot_that_has_no_data_is_a_sentence(page: ResultsPage, qtbot: QtBot) -> None:
     page.table.choose(0)
     page.show_tab("Plots")
@@ -305,7 +361,7 @@ def test_several_runs_are_one_table_without_excluded_ones_and_are_compared(
         await_written(qtbot, page, page.save_table)
         assert list(read_table(file)["distance_px"].round(6)) == [39.0, 39.0]
     page.show_tab("Groups")
-    assert page.groups.measure.currentText() == "distance_px"
+    assert page.groups.measure.currentText() == "distance (px)"
     qtbot.waitUntil(lambda: page.groups.plot.plot is not None, timeout=SOON)
     assert "not tested" in page.groups.text.toPlainText(), "one animal in each group"
     assert "n = " in page.groups.text.toPlainText()
@@ -435,10 +491,10 @@ def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
     regions.tools["rectangle"].click()
     regions.canvas.made.emit(Shape("rectangle", (9.5, 0.0, 10.0, 40.0)))
     shown = await_measures(qtbot, page)
-    assert float(shown["region time: rectangle"]) == pytest.approx(1.0)
+    assert float(shown["time in rectangle"]) == pytest.approx(1.0)
     regions.name.setText("left side")
     regions.name.editingFinished.emit()
-    assert "region time: left side" in await_measures(qtbot, page)
+    assert "time in left side" in await_measures(qtbot, page)
     (kept,) = read_places(run).regions
     assert (kept.name, str(kept.region)) == ("left side", "rectangle 9.5 0 10 40")
     after = {file.name: file.read_bytes() for file in run.iterdir()}
@@ -452,7 +508,7 @@ def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
     regions._choose("rectangle")
     regions.delete.click()
     assert read_places(run).regions == ()
-    assert "region time: rectangle" not in await_measures(qtbot, page)
+    assert "time in rectangle" not in await_measures(qtbot, page)
 
 
 def test_an_undo_that_could_not_be_written_can_be_done_again(

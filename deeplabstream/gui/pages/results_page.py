@@ -43,6 +43,7 @@ from deeplabstream.gui.results_process import (
 from deeplabstream.gui.run_listing import EXCLUDED
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.analysis_bar import AnalysisBar
+from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.run_plots import RunPlots
 from deeplabstream.gui.widgets.run_regions import RunRegions
@@ -87,7 +88,7 @@ class ResultsPage(QWidget):
         self.other = QPushButton("Other folder …")
         self.count = QLabel()
         self.bar = AnalysisBar()
-        self.title, self.notes = QLabel(_CHOOSE), QLabel()
+        self.title, self.notes = Elided(_CHOOSE), QLabel()
         self.measures, self.plots = ValuesTable(), RunPlots(self.client)
         self.regions, self.corrections = RunRegions(), RunCorrections()
         self.study = StudyTableView()
@@ -110,6 +111,8 @@ class ResultsPage(QWidget):
         self.studied: StudyTable | None = None
         """Results of the selected runs; None: not analysed yet."""
         self._selected: Sequence[Path] = ()
+        self._saved_in: Path | None = None
+        """Folder that was chosen for the last file."""
         self._written: tuple[Path, ...] = ()
         """Files that *Open* opens."""
         self._counted: tuple[Path, ...] = ()
@@ -384,7 +387,7 @@ class ResultsPage(QWidget):
         columns = [
             f"{animal}: {span}" if several else span for animal, span in reply.columns
         ]
-        rows = [(_label(row.name, row.of), row.unit, *row.values) for row in reply.rows]
+        rows = [(row.label, row.unit, *row.values) for row in reply.rows]
         tips = [f"{row.name}: {row.definition}" for row in reply.rows]
         self.measures.show_values(("measure", "unit", *columns), rows, tips)
         self._show_notes()
@@ -443,11 +446,20 @@ class ResultsPage(QWidget):
 
     def choose_file(self, name: str, kinds: str, usual: str) -> Path | None:
         """Return a file to write, chosen by the user; `usual` is its default suffix."""
-        chosen = file_dialogs.save_file(self, "Save", name, kinds)
+        folder = self._saved_in or self._usual_folder
+        chosen = file_dialogs.save_file(self, "Save", str(folder / name), kinds)
         if not chosen:
             return None
         path = Path(chosen)
+        self._saved_in = path.parent
         return place_to_write(self, path if path.suffix else path.with_suffix(usual))
+
+    @property
+    def _usual_folder(self) -> Path:
+        """Folder that is offered for the first file: the run's; that of several runs."""
+        if self.shown is not None:
+            return self.shown
+        return self._selected[0].parent if self._selected else Path()
 
     def _save_table(self) -> None:
         run = self.shown
@@ -462,7 +474,7 @@ class ResultsPage(QWidget):
         """Save the plot that is shown to a file that the user chooses."""
         run, name = self.shown, self.plots.name
         if run is None:
-            name = self.groups.measure.currentText()
+            name = self.groups.measure.currentData()
         stem = f"{run.name}.{name}" if run is not None else name
         file = self.choose_file(f"{stem}.svg", _PLOTS, ".svg")
         if file is not None and run is None:
@@ -572,11 +584,6 @@ def _about(run: RunSummary) -> str:
     """Return name, animal, group, experiment and outcome of a run, in a line."""
     facts = (run.path.name, run.animal, run.group, run.experiment, run.outcome)
     return "   ".join(fact for fact in facts if fact)
-
-
-def _label(measure: str, of: str) -> str:
-    label = measure.replace("_", " ")
-    return f"{label}: {of}" if of else label
 
 
 def _reason(reply: object) -> str:

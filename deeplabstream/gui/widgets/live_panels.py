@@ -34,17 +34,17 @@ from deeplabstream.settings.subject import Subject
 _SUBJECT_KEYS = ("ANIMAL", "GROUP", "EXPERIMENTER")
 _FIXED = "Stop the stream to change"
 _ACKNOWLEDGEMENT_WIDTH = 92  # px
-SHOWN_MEASURES = {
-    "distance": "distance",
-    "mean_speed": "mean speed",
-    "immobile_time": "immobile",
-    "region_time": "time in {of}",
-    "region_entries": "entries into {of}",
-    "region_latency": "latency to {of}",
-    "stimuli": "stimuli of {of}",
-    "on_time": "on-time of {of}",
-}
-"""Measures that are shown, and their labels."""
+SHOWN_MEASURES = (
+    "distance",
+    "mean_speed",
+    "immobile_time",
+    "region_time",
+    "region_entries",
+    "region_latency",
+    "stimuli",
+    "on_time",
+)
+"""Measures that are shown."""
 _MEASURES = {measure.name: measure for measure in MEASURES}
 _MEASURES_LEAST = 176  # px
 _VALUE_WIDTH = 62  # px
@@ -265,7 +265,7 @@ class MeasuresPanel(Panel):
                 name.setAlignment(Qt.AlignmentFlag.AlignRight)
                 grid.addWidget(name, 0, column)
         for row, (measure, of) in enumerate(rows, 1):
-            label = Elided(SHOWN_MEASURES[measure].format(of=of))
+            label = Elided(_MEASURES[measure].label_of(of))
             label.setToolTip(f"{measure}: {_MEASURES[measure].definition}")
             grid.addWidget(label, row, 0)
         self.values = {key: QLabel("–") for key in keys}

@@ -1,9 +1,10 @@
-"""Plot view: a plot on white, scaled to fit, or a message."""
+"""Plot view: a plot in the colours of the window, scaled to fit, or a message."""
 
-from PyQt5.QtCore import QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
+from deeplabstream.analysis.plot_style import FigureColours
 from deeplabstream.gui.theme import palette
 
 _SETTLE_MS = 200
@@ -13,8 +14,8 @@ _MARGIN = 8  # px
 class PlotView(QWidget):
     """Shows a PNG drawn for `size_in_pixels`, or a message."""
 
-    resized = pyqtSignal()
-    """The size has changed: draw the plot again."""
+    changed = pyqtSignal()
+    """Size or colours have changed: draw the plot again."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -26,7 +27,7 @@ class PlotView(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SETTLE_MS)
-        self._timer.timeout.connect(self.resized)
+        self._timer.timeout.connect(self.changed)
 
     @property
     def size_in_pixels(self) -> tuple[int, int]:
@@ -34,6 +35,18 @@ class PlotView(QWidget):
         ratio = self.devicePixelRatioF()
         sides = (self.width() - 2 * _MARGIN, self.height() - 2 * _MARGIN)
         return int(sides[0] * ratio), int(sides[1] * ratio)
+
+    @property
+    def colours(self) -> FigureColours:
+        """Colours of a plot in the style of the window."""
+        used = palette()
+        return FigureColours(used.panel, used.text, used.blue, used.line)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Request another plot when the style of the window has changed."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self._timer.start()
 
     def show_png(self, content: bytes) -> None:
         """Show a plot."""
@@ -64,7 +77,7 @@ class PlotView(QWidget):
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             area = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
             painter.setPen(QColor(colours.line))
-            painter.setBrush(QColor("white" if self.plot else colours.panel))
+            painter.setBrush(QColor(colours.panel))
             painter.drawRoundedRect(area, 8, 8)
             if self.plot is None:
                 painter.setPen(QColor(colours.faint))

@@ -131,7 +131,7 @@ class RunPlots(QWidget):
     def _connect(self) -> None:
         self.client.replied.connect(self._take)
         self.list.currentRowChanged.connect(self._choose)
-        self.view.resized.connect(self._draw)
+        self.view.changed.connect(self._draw)
         for box in (self.animal, self.colour, self.output, self.signal):
             box.activated.connect(self._draw)
         for spin in (self.smoothing, self.before, self.after):
@@ -154,13 +154,15 @@ class RunPlots(QWidget):
             return
         run, options = self._of
         size = self.view.size_in_pixels
-        self.client.send(Draw(run, options, self.name, self.chosen, size))
+        colours = self.view.colours
+        self.client.send(Draw(run, options, self.name, self.chosen, size, colours))
 
     def _take(self, request: Request, reply: object) -> None:
         if not isinstance(request, Draw) or self._of is None:
             return
-        current = (*self._of, self.name, self.chosen)
-        if current != (request.run, request.options, request.plot, request.chosen):
+        current = (*self._of, self.name, self.chosen, self.view.colours)
+        drawn = request.run, request.options, request.plot, request.chosen
+        if current != (*drawn, request.colours):
             return
         if isinstance(reply, Drawn):
             self.view.show_png(reply.png)

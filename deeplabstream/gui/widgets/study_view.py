@@ -14,6 +14,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.analysis.group_statistics import StudyOptions
+from deeplabstream.analysis.measures import label_of_column
 from deeplabstream.core.errors import counted
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
@@ -62,7 +63,8 @@ class StudyTableView(QWidget):
         self.about.setText("\n".join(lines[:6]))
         notes = [f"{run.name}: {note}" for run, note in found.notes]
         self.about.setToolTip("\n".join((lines[6:] + notes)[:40]))
-        self.table.show_values(found.header, found.rows)
+        labels = [label_of_column(name) for name in found.header]
+        self.table.show_values(labels, found.rows, header_tips=found.header)
 
     def clear(self, text: str) -> None:
         """Show a message instead of a table."""
@@ -87,7 +89,7 @@ class GroupsView(QWidget):
         """Whether there is a table."""
         self._arrange()
         self.client.replied.connect(self._take)
-        self.plot.resized.connect(self._request_comparison)
+        self.plot.changed.connect(self._request_comparison)
         for box in (self.measure, self.by, self.span, self.test):
             box.activated.connect(self._request_comparison)
         self.paired.clicked.connect(self._request_comparison)
@@ -96,14 +98,19 @@ class GroupsView(QWidget):
         """Offer the measures of a table, and request a comparison."""
         self._has_table = bool(found.measures)
         spans = tuple(found.spans)
-        for box, names in ((self.measure, found.measures), (self.span, spans)):
-            shown = box.currentText()
+        labels = [label_of_column(name) for name in found.measures]
+        for box, names, texts in (
+            (self.measure, found.measures, labels),
+            (self.span, spans, spans),
+        ):
+            shown = box.currentData()
             box.clear()
-            box.addItems(list(names))
+            for name, text in zip(names, texts, strict=True):
+                box.addItem(text, name)
             box.setCurrentIndex(names.index(shown) if shown in names else 0)
         usual = [name for name in found.measures if name.startswith("distance_")]
         if usual and self.measure.currentIndex() == 0:
-            self.measure.setCurrentText(usual[0])
+            self.measure.setCurrentIndex(found.measures.index(usual[0]))
         self._request_comparison()
 
     def clear(self, text: str) -> None:
@@ -116,12 +123,13 @@ class GroupsView(QWidget):
         """Return the request for the selected comparison."""
         return Compare(
             self._study(),
-            self.measure.currentText(),
+            self.measure.currentData(),
             self.by.currentData(),
             self.span.currentText(),
             self.paired.isChecked(),
             self.test.currentData(),
             self.plot.size_in_pixels,
+            self.plot.colours,
         )
 
     @property

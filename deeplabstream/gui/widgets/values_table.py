@@ -20,6 +20,7 @@ class _Values(QAbstractTableModel):
         self.header: Sequence[str] = ()
         self.rows: Sequence[Sequence[object]] = ()
         self.tips: Sequence[str] = ()
+        self.header_tips: Sequence[str] = ()
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
         return 0 if parent.isValid() else len(self.rows)
@@ -31,8 +32,11 @@ class _Values(QAbstractTableModel):
         self, section: int, orientation: Qt.Orientation, role: int = 0
     ) -> Any:
         across = orientation == Qt.Orientation.Horizontal
-        shown = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole
-        return self.header[section] if across and role in shown else None
+        if across and role == Qt.ItemDataRole.DisplayRole:
+            return self.header[section]
+        if across and role == Qt.ItemDataRole.ToolTipRole:
+            return (self.header_tips or self.header)[section]
+        return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         value = self.rows[index.row()][index.column()]
@@ -68,12 +72,13 @@ class ValuesTable(QTableView):
         header: Sequence[str],
         rows: Sequence[Sequence[object]],
         tips: Sequence[str] = (),
+        header_tips: Sequence[str] = (),
     ) -> None:
-        """Show these rows; a tooltip for each."""
+        """Show these rows, with a tooltip for each row and each column."""
         same = list(header) == list(self.values.header)
         self.values.beginResetModel()
         self.values.header, self.values.rows = header, rows
-        self.values.tips = tips
+        self.values.tips, self.values.header_tips = tips, header_tips
         self.values.endResetModel()
         if not same:
             self.resizeColumnsToContents()
