@@ -18,7 +18,7 @@ from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
-from deeplabstream.settings.fields import Section, keys_of
+from deeplabstream.settings.fields import Section, about_kind, keys_of
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, load, parse
 from deeplabstream.settings.sections import Settings
@@ -85,10 +85,7 @@ def kinds_of(family: str) -> dict[str, str]:
     """Return the kinds of a family, each with the first line of its docstring."""
     folder, contract = FAMILIES[family]
     found: dict[str, type] = discover(folder, contract).classes
-    return {
-        name: (kind.__doc__ or "").strip().splitlines()[0]
-        for name, kind in sorted(found.items())
-    }
+    return {name: about_kind(kind) for name, kind in sorted(found.items())}
 
 
 def kind_named(family: str, name: str) -> type:

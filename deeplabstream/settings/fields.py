@@ -142,6 +142,12 @@ def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:
     }
 
 
+def about_kind(kind: type) -> str:
+    """Return the first line of the docstring of a KIND."""
+    lines = (kind.__doc__ or "").strip().splitlines()
+    return lines[0].replace("`", "") if lines else ""
+
+
 _UNITS = {
     "S": "s",
     "MS": "ms",
@@ -186,6 +192,13 @@ def is_advanced(kind: type, name: str, info: FieldInfo) -> bool:
     if isinstance(extra, dict) and "advanced" in extra:
         return bool(extra["advanced"])
     return is_shared(kind, name) and not info.is_required()
+
+
+def is_basic(kind: type, name: str, info: FieldInfo) -> bool:
+    """Return whether a first rig needs a value: required, or declared as not advanced."""
+    extra = info.json_schema_extra
+    declared = isinstance(extra, dict) and extra.get("advanced") is False
+    return info.is_required() or (declared and not is_shared(kind, name))
 
 
 def is_shared(kind: type, name: str) -> bool:

@@ -338,6 +338,16 @@ def kinds_of(family: str) -> Mapping[str, type]:
     return dict(sorted(discover(folder, contract).classes.items()))
 
 
+def names_needed(kind: type) -> str:
+    """Return the sections that a KIND needs: `1 trigger, 2 outputs`; empty: none."""
+    required = [info for _, info in keys_of(kind).values() if info.is_required()]
+    needed = []
+    for named, word in ((TriggerName, "trigger"), (OutputName, "output")):
+        if count := sum(named in leaves(info.annotation) for info in required):
+            needed.append(f"{count} {word}{'s' if count > 1 else ''}")
+    return ", ".join(needed)
+
+
 def kind_of(title: str, texts: Mapping[str, str]) -> type | None:
     """Return the class of a section with these words; None: there is no such class."""
     if title in FIXED:

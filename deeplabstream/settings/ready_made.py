@@ -51,6 +51,31 @@ def ready_made(rig: Path | None = None) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
+def described(file: Path) -> tuple[str, str]:
+    """Return the first line of a ready-made experiment, and the outputs and animals it needs.
+
+    The first line is why the file can't be read, where it can't.
+    """
+    try:
+        text = read_text(file)
+    except SettingsError as error:
+        return "; ".join(error.problems), ""
+    sections = read_sections(text).texts
+    outputs = sum(title.startswith("Output ") for title in sections)
+    animals = max(
+        (_count(keys.get("ANIMALS", "")) for keys in sections.values()), default=1
+    )
+    needs = [f"{outputs} output{'s' if outputs > 1 else ''}"] if outputs else []
+    needs += [f"{animals} animals"] if animals > 1 else []
+    return next(iter(text.splitlines()), "").lstrip("# "), ", ".join(needs)
+
+
+def _count(animals: str) -> int:
+    """Return the number of animals that ANIMALS names: a number, or a list of them."""
+    numbers = [part.strip() for part in animals.split(",")]
+    return max((int(part) for part in numbers if part.isdecimal()), default=1)
+
+
 def find(experiment: str, rig: Path | None = None) -> Path:
     """Return the file of an experiment; SettingsError: there is none."""
     if Path(experiment).is_file():

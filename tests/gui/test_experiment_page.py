@@ -16,6 +16,7 @@ from deeplabstream.gui.pages import experiment_page
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.described_menu import name_of
 from deeplabstream.gui.widgets.timeline_view import MEMORY_S, LiveLanes
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import kinds_of, load, parse
@@ -42,7 +43,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> ExperimentPage:
 def actions(page: ExperimentPage, button: QPushButton) -> dict[str, object]:
     menu = button.menu()
     assert menu is not None
-    return {action.text(): action for action in menu.actions()}
+    return {name_of(action): action for action in menu.actions()}
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
@@ -84,6 +85,26 @@ def test_an_own_file_that_is_faulty_is_a_sentence_once_it_is_chosen(
         action.trigger()  # type: ignore[attr-defined]
     assert [each.startswith(reason) for each in said] == [True]
     assert read_sections(page.document.text).texts == read_sections(before).texts
+
+
+@pytest.mark.parametrize("button", ["ready", "new"])
+def test_each_entry_says_what_it_does_and_needs_beside_its_name(
+    page: ExperimentPage, button: str
+) -> None:
+    offered: QPushButton = getattr(page, button)
+    texts = {name: a.text() for name, a in actions(page, offered).items()}  # type: ignore[attr-defined]
+    assert len(texts) > 10
+    assert all(len(text.partition("\t")[2]) > 20 for text in texts.values())
+    if button == "ready":
+        assert texts["social"].endswith("(1 output, 2 animals)")
+        assert texts["supply"].endswith("(2 outputs)")
+    else:
+        assert texts["Conditional"].endswith(
+            "with limits of duration and number  (1 trigger, 1 output)"
+        )
+    menu = offered.menu()
+    assert menu is not None
+    assert menu.sizeHint().width() < 1280 - 130, "it fits beside the navigation bar"
 
 
 @pytest.mark.parametrize("kind", kinds_of("Experiment"))

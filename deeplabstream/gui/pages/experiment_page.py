@@ -34,6 +34,7 @@ from deeplabstream.gui.dialogs.program_window import (
 )
 from deeplabstream.gui.dialogs.questions import show_message
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.described_menu import add_described
 from deeplabstream.gui.widgets.settings_form import (
     NARROW,
     SettingsForm,
@@ -44,9 +45,10 @@ from deeplabstream.gui.widgets.settings_form import (
 from deeplabstream.gui.widgets.timeline_view import MEMORY_S, LiveLanes, TimelineView
 from deeplabstream.gui.widgets.trial_preview_list import TrialList
 from deeplabstream.settings import ini_editing
-from deeplabstream.settings.ini_reading import read_sections, read_text
-from deeplabstream.settings.loading import kinds_of
-from deeplabstream.settings.ready_made import ready_made, with_experiment
+from deeplabstream.settings.fields import about_kind
+from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.loading import kinds_of, names_needed
+from deeplabstream.settings.ready_made import described, ready_made, with_experiment
 
 _MOST_RUNS = 12
 _LIST_WIDTH = 250
@@ -288,12 +290,10 @@ class ExperimentPage(QWidget):
 
     def _ready_menu(self) -> QMenu:
         menu = QMenu(self)
-        menu.setToolTipsVisible(True)
         for file in ready_made(self.document.path.parent).values():
-            action = menu.addAction(file.stem.replace("_", " "))
-            if action is not None:
-                action.setToolTip(_first_line(file))
-                action.triggered.connect(partial(self._take_ready_made, file.stem))
+            name, take = file.stem.replace("_", " "), self._take_ready_made
+            about, needs = described(file)
+            add_described(menu, name, about, needs, partial(take, file.stem))
         return menu
 
     def _take_ready_made(self, name: str) -> None:
@@ -308,12 +308,9 @@ class ExperimentPage(QWidget):
 
     def _kinds_menu(self) -> QMenu:
         menu = QMenu(self)
-        menu.setToolTipsVisible(True)
         for kind, what in kinds_of("Experiment").items():
-            action = menu.addAction(kind)
-            if action is not None:
-                action.setToolTip((what.__doc__ or "").strip().split("\n")[0])
-                action.triggered.connect(partial(self.add, kind))
+            about, needs = about_kind(what), names_needed(what)
+            add_described(menu, kind, about, needs, partial(self.add, kind))
         return menu
 
     def add(self, kind: str) -> None:
@@ -348,11 +345,3 @@ class ExperimentPage(QWidget):
         self.timeline.show_last(lanes.lanes, marks, now_s, min(_SHOWN_S, MEMORY_S))
         last = marks[-1][1] if marks else "events of triggers, outputs and marks"
         self.last_event.setText(f"Last minute: {last}")
-
-
-def _first_line(file: Path) -> str:
-    """Return the first line of a file, or why it can't be read."""
-    try:
-        return next(iter(read_text(file).splitlines()), "").lstrip("# ")
-    except SettingsError as error:
-        return "\n".join(error.problems)

@@ -25,6 +25,7 @@ from deeplabstream.gui.dialogs.questions import input_text, show_message
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.connected_cameras import ConnectedCameras
+from deeplabstream.gui.widgets.described_menu import add_described
 from deeplabstream.gui.widgets.settings_form import (
     FileProblems,
     SettingsForm,
@@ -36,6 +37,7 @@ from deeplabstream.gui.widgets.settings_form import (
     why_no_name,
 )
 from deeplabstream.settings import ini_editing
+from deeplabstream.settings.fields import about_kind
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED, kinds_of
 from deeplabstream.settings.text_rewriting import with_camera_kind, with_name
 
@@ -286,14 +288,8 @@ class SettingsPage(QWidget):
         for family in FAMILIES:
             kinds = QMenu(family, menu)
             for kind, what in kinds_of(family).items():
-                action = kinds.addAction(kind)
-                if action is not None:
-                    about = (what.__doc__ or "").strip().split("\n")[0]
-                    action.setToolTip(about)
-                    action.triggered.connect(
-                        partial(self._name_new_section, family, kind)
-                    )
-            kinds.setToolTipsVisible(True)
+                add = partial(self._name_new_section, family, kind)
+                add_described(kinds, kind, about_kind(what), "", add)
             menu.addMenu(kinds)
         return menu
 

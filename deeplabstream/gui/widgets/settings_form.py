@@ -24,6 +24,7 @@ from deeplabstream.gui.widgets.field_editors import ChoiceEditor, Editor, editor
 from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.fields import (
+    about_kind,
     former_keys,
     is_advanced,
     is_shared,
@@ -153,8 +154,7 @@ class SettingsForm(QWidget):
         return kind_of(self.title, self.document.values.get(self.title, {}))
 
     def _about(self) -> str:
-        lines = ((self.kind.__doc__ if self.kind else "") or "").strip().splitlines()
-        return (lines[0] if lines else "").replace("`", "")
+        return about_kind(self.kind) if self.kind else ""
 
     def _unknown(self) -> list[str]:
         """Return the keys of the section that are unknown to its KIND."""
