@@ -121,13 +121,31 @@ class SerialLine(Output):
     packages: ClassVar[tuple[str, ...]] = ("serial",)
 
     port: str = Field(
-        min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
+        min_length=1,
+        title="Serial port",
+        description="serial port, such as COM3 or /dev/ttyACM0",
     )
-    baudrate: int = Field(115_200, gt=0, description="bits per second")
+    baudrate: int = Field(
+        115_200,
+        gt=0,
+        title="Bits per second",
+        description="bits per second",
+        json_schema_extra={"advanced": False},
+    )
     on_bytes: str = Field(
-        "H", min_length=1, description=r"sent to switch on: H, on\n or 0x01 0xFF"
+        "H",
+        min_length=1,
+        title="Sent to switch on",
+        description=r"sent to switch on: H, on\n or 0x01 0xFF",
+        json_schema_extra={"advanced": False},
     )
-    off_bytes: str = Field("L", min_length=1, description="sent to switch off")
+    off_bytes: str = Field(
+        "L",
+        min_length=1,
+        title="Sent to switch off",
+        description="sent to switch off",
+        json_schema_extra={"advanced": False},
+    )
     settle_s: float = Field(
         0.0,
         ge=0,

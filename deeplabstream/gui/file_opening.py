@@ -19,7 +19,7 @@ from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.dialog_input import run_dialog
-from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
+from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.questions import (
     CANCEL,
     place_to_write,

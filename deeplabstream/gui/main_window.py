@@ -48,6 +48,7 @@ from deeplabstream.gui.pages.page_stack import (
     Leaving,
     Opening,
     PageLoader,
+    Toured,
 )
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.rig_claim import RigClaim
@@ -185,7 +186,13 @@ class MainWindow(QMainWindow):
         )
 
         self.tour: Tour = Tour(
-            self, bridge, self._button, partial(self.show_page, _LIVE), memory
+            self,
+            bridge,
+            self._button,
+            self._part,
+            partial(self.show_page, _LIVE),
+            lambda page: self.menu.show_help(page),
+            memory,
         )
         self.opener = FileOpener(
             self,
@@ -218,7 +225,10 @@ class MainWindow(QMainWindow):
             {
                 "New rig …": self.opener.make_rig,
                 "Import from DeepLabStream 1 …": self.opener.import_version_1,
-                "Import labels …": lambda: self.network_page.choose_labels(),
+                "Import labels of SLEAP or DeepLabCut …": (
+                    lambda: self.network_page.choose_labels()
+                ),
+                "Import network …": lambda: self.network_page.show_step("Import"),
             },
             lambda: f"app.md#{self.navigation.page.lower()}",
         )
@@ -350,6 +360,11 @@ class MainWindow(QMainWindow):
             if action is None
             else self.live.controls.buttons[action]
         )
+
+    def _part(self, name: str) -> QWidget | None:
+        """Return a part of the page that is shown, by its name in the tour."""
+        page = self._stack.currentWidget()
+        return page.parts.get(name) if isinstance(page, Toured) else None
 
     def _run(self, action: Action) -> None:
         self.live.request(action)

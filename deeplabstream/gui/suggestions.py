@@ -56,7 +56,7 @@ def suggestions_for(
         "BODYPARTS": lambda: _bodyparts(document),
         "ANIMAL": lambda: _animals(document),
         "BEHAVIOUR": lambda: _behaviours(document),
-        "PORT": _serial_ports,
+        "PORT": serial_ports,
         "SOURCE": lambda: _devices(kind, key),
         "SERIAL": lambda: _devices(kind, key),
     }
@@ -101,12 +101,23 @@ def _behaviours(document: Document) -> Suggested:
     }
 
 
-def _serial_ports() -> Suggested:
+def serial_ports() -> Suggested:
+    """Return the serial ports of this computer; those of USB devices come first."""
     try:
         from serial.tools.list_ports import comports
     except ImportError:
         return {}
-    return {port.device: str(port.description or "") for port in comports()}
+    ports = sorted(comports(), key=lambda port: (port.vid is None, port.device))
+    return {port.device: str(port.description or "") for port in ports}
+
+
+def usb_ports() -> list[str]:
+    """Return the serial ports of USB devices."""
+    try:
+        from serial.tools.list_ports import comports
+    except ImportError:
+        return []
+    return sorted(port.device for port in comports() if port.vid is not None)
 
 
 def _devices(kind: Any, key: str) -> Suggested:

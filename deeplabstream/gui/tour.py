@@ -1,6 +1,6 @@
 """Tour: five steps to a first closed loop, each pointing at the control to use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PyQt5.QtCore import QObject, QPoint, QRect, QSettings, Qt
@@ -24,9 +24,12 @@ from deeplabstream.simulation.arena import ArenaCamera
 from deeplabstream.simulation.virtual_output import VirtualOutput
 
 _SEEN = "tour_seen"
-_WIDTH = 340
-_GAP = 36
+_WIDTH = 320
+_GAP = 12
+_STEP = 16  # px
+"""Distance of the places that are tried for the bubble."""
 _MARGIN = 6
+_TUTORIAL = "tutorial.md"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class TourStep:
     """Returns whether the step is completed."""
     meanwhile: str = ""
     """Text while the action is being performed."""
+    shows: tuple[str, ...] = ("controls", "image")
+    """Parts of the window that the text speaks of: the bubble does not cover them."""
 
 
 STEPS = (
@@ -59,6 +64,7 @@ STEPS = (
         Action.START_ANALYSIS,
         lambda state: state.analysing,
         "Loading the network …",
+        ("controls", "image", "triggers"),
     ),
     TourStep(
         "Close the loop",
@@ -70,6 +76,7 @@ STEPS = (
         ),
         "Wait until the mouse enters a circle. The image gets an amber frame, "
         "and the output lights up under Outputs.",
+        ("controls", "image", "outputs"),
     ),
     TourStep(
         "Stop everything",
@@ -77,6 +84,7 @@ STEPS = (
         "experiment, on every page. Esc does the same.",
         None,
         lambda state: not state.experimenting,
+        shows=("image", "outputs"),
     ),
     TourStep(
         "End the run",
@@ -85,21 +93,25 @@ STEPS = (
         Action.STOP_STREAM,
         lambda state: state.phase is Phase.IDLE,
         "Ending the run …",
+        ("controls",),
     ),
 )
 _END = (
     "That was a closed loop",
     "This is the recorded run: drag the timeline. Regions moves the circles, "
     "Experiment offers other tasks, Network trains on your own animal. Continue "
-    "with docs/tutorial.md. Help, Tour shows this again.",
+    "with the {link}. Help, Tour shows this again.",
 )
+_END_SHOWS = ("image", "timeline")
 
 
 class Tour(QObject):
     """Shows the steps one after the other.
 
-    `button` returns the button of an action in `window` (None: STOP). `show_live` shows the
-    page with these buttons. `memory` stores that the tour was shown.
+    `button` returns the button of an action in `window` (None: STOP), `part` the widget of
+    a part of the window that a text speaks of (None: it is not shown). `show_live` shows the
+    page with these buttons, `show_help` a page of the documentation. `memory` stores that
+    the tour was shown.
     """
 
     def __init__(
@@ -107,17 +119,20 @@ class Tour(QObject):
         window: QWidget,
         bridge: Bridge,
         button: Callable[[Action | None], QAbstractButton],
+        part: Callable[[str], QWidget | None],
         show_live: Callable[[], object],
+        show_help: Callable[[str], None],
         memory: QSettings | None,
     ) -> None:
         super().__init__(window)
         self.window, self.bridge, self.memory = window, bridge, memory
-        self._button, self._show_live = button, show_live
+        self._button, self._part, self._show_live = button, part, show_live
         self.place = -1
         """Number of the step, from 0; -1: the tour is not shown."""
         self.bubble, self.ring = Bubble(window), HighlightRing(window)
         self.bubble.press.clicked.connect(self._press)
         self.bubble.leave.clicked.connect(self.end)
+        self.bubble.message.linkActivated.connect(show_help)
         bridge.ticked.connect(self._tick)
 
     def offer(self) -> None:
@@ -171,10 +186,17 @@ class Tour(QObject):
         if folder is not None:
             self.bridge.run_requested.emit(folder)
         self.ring.hide()
-        self.bubble.show_text(*_END)
+        title, text = _END
+        link = f'<a href="{_TUTORIAL}" style="color: {palette().blue}">tutorial</a>'
+        self.bubble.show_text(title, text.format(link=link))
         self.bubble.press.hide()
         self.bubble.leave.setText("Close")
-        self.bubble.settle(None)
+        self.bubble.settle(None, self._places(_END_SHOWS))
+
+    def _places(self, parts: tuple[str, ...]) -> list[QRect]:
+        """Return where the parts are that the text speaks of."""
+        widgets = [self._part(name) for name in parts]
+        return [_place(w, self.window) for w in widgets if w is not None]
 
     def _point(self, step: TourStep) -> None:
         target = self._button(step.action)
@@ -184,10 +206,10 @@ class Tour(QObject):
         self.bubble.leave.setText("End the tour")
         if target.isVisible():
             self.ring.surround(target)
-            self.bubble.settle(target)
+            self.bubble.settle(target, self._places(step.shows))
         else:
             self.ring.hide()
-            self.bubble.settle(None)
+            self.bubble.settle(None, [])
 
     def _press(self) -> None:
         step = self.step
@@ -264,6 +286,8 @@ class Bubble(QFrame):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._above = window
+        self._settled: object = None
+        """Size, window and places for which the bubble was placed last."""
         self.setObjectName("tour")
         self.setFixedWidth(_WIDTH)
         self.title, self.message = QLabel(), QLabel()
@@ -288,28 +312,46 @@ class Bubble(QFrame):
         self.title.setText(title)
         self.message.setText(text)
 
-    def settle(self, target: QWidget | None) -> None:
-        """Move beside `target`, or to the lower edge of the window."""
+    def settle(self, target: QWidget | None, shown: Sequence[QRect]) -> None:
+        """Move beside `target`, or to the lower edge of the window, and off what is `shown`."""
         room = self._above.rect()
         height = self.heightForWidth(_WIDTH) if self.hasHeightForWidth() else 0
         self.resize(_WIDTH, max(height, self.sizeHint().height()))
-        corner = QPoint(
-            (room.width() - _WIDTH) // 2, room.height() - self.height() - 40
-        )
+        spared, near = [*shown], QPoint(room.center().x(), room.bottom())
         if target is not None:
             place = _place(target, self._above)
-            left = place.left() - _WIDTH - _GAP
-            if left < 0:
-                left = place.right() + _GAP
-            corner = QPoint(left, place.top() - 10)
-        most_x, most_y = room.width() - _WIDTH - 8, room.height() - self.height() - 8
-        corner = QPoint(
-            max(8, min(corner.x(), most_x)), max(8, min(corner.y(), most_y))
-        )
-        if self.pos() != corner or not self.isVisible():
-            self.move(corner)
+            near = place.center()
+            spared.append(place.adjusted(-_GAP, -_GAP, _GAP, _GAP))
+        wanted = (self.size(), room, near, spared)
+        if wanted != self._settled:  # called with each tick
+            self._settled = wanted
+            self.move(free_place(self.rect(), room, spared, near))
+        if not self.isVisible():
             self.show()
             self.raise_()
+
+
+def free_place(
+    bubble: QRect, room: QRect, spared: Sequence[QRect], near: QPoint
+) -> QPoint:
+    """Return where a rectangle covers least of `spared`; of these, nearest to a point."""
+    last_x, last_y = (
+        room.width() - bubble.width() - 8,
+        room.height() - bubble.height() - 8,
+    )
+
+    def cost(corner: QPoint) -> tuple[int, int]:
+        place = QRect(corner, bubble.size())
+        covered = [place.intersected(other) for other in spared]
+        area = sum(part.width() * part.height() for part in covered if part.isValid())
+        return area, (place.center() - near).manhattanLength()
+
+    corners = (
+        QPoint(x, y)
+        for x in (*range(8, last_x, _STEP), max(8, last_x))
+        for y in (*range(8, last_y, _STEP), max(8, last_y))
+    )
+    return min(corners, key=cost)
 
 
 def _place(target: QWidget, window: QWidget) -> QRect:

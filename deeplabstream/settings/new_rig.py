@@ -9,6 +9,8 @@ from deeplabstream.files import rig_folder
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.settings.example_rig import make_rig
+from deeplabstream.settings.fields import keys_of, label_of
+from deeplabstream.settings.loading import kinds_of
 
 CAMERA, TRIGGER, OUTPUT, EXPERIMENT = "camera", "region", "stimulus", "first loop"
 
@@ -71,6 +73,29 @@ class RigChoices:
         for title, keys in sections.items():
             lines += ["", f"[{title}]", *(f"{key} = {keys[key]}" for key in keys)]
         return "\n".join(lines) + "\n"
+
+    def summary(self, camera: str, network: str) -> dict[str, str]:
+        """Return the choices in words, by subject; `camera` and `network` describe these."""
+        side = "outside" if self.outside else "inside"
+        dwell = f" for {self.dwell_s:g} s" if self.dwell_s else ""
+        kind = self.output["KIND"]
+        known = keys_of(kinds_of("Output")[kind])
+        named = {label_of(key, info): key for key, (_, info) in known.items()}
+        given = [
+            f"{label}: {self.output[key]}"
+            for label, key in named.items()
+            if key in self.output
+        ]
+        pause = f", then at least {self.rest_s:g} s off" if self.rest_s else ""
+        return {
+            "Camera": camera,
+            "Network": network,
+            "Trigger": f"true while the {self.bodypart} is {side} the region{dwell}",
+            "Region": f"{self.region}, in pixels of the image",
+            "Output": ", ".join([kind, *given]),
+            "Output is on": f"while the trigger is true, at most {self.max_on_s:g} s{pause}",
+            "Experiment": f"ends after {self.minutes:g} min",
+        }
 
     def write(self, folder: Path) -> Path:
         """Make the rig folder and return its settings file; DeepLabStreamError: why not."""

@@ -107,6 +107,9 @@ class TrainConfig:
     """CPU threads; 0: one per core."""
     licence: str = option(default="")
     """Licence of the network, for model.json."""
+    purpose: str = option(default="", title="Purpose", advanced=True)
+    """Animal and view that the network is for, such as a dark mouse from above: shown where a
+    network is chosen."""
     command: str = option(default="")
     """The command that was used, for model.json."""
     progress: Literal["bar", "json", "none"] = option(default="bar")

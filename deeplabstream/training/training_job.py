@@ -217,6 +217,7 @@ def _about(
 
     context = run.data.context if run.views else None
     about: dict[str, object] = {
+        **({"purpose": config.purpose} if config.purpose else {}),
         **run.about,
         "command": config.command,
         "network": _network_name(run),

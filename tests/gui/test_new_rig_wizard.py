@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import QPoint, Qt
-from PyQt5.QtWidgets import QWidget
+from PyQt5.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
@@ -21,14 +21,16 @@ from deeplabstream.files import rig_folder
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui import camera_preview, file_opening
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
+from deeplabstream.gui.dialogs.new_rig.output_page import OutputPage
+from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.file_opening import FileOpener
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
 from deeplabstream.plugins.camera import Device
 from deeplabstream.plugins.experiment import Observation, PlanRunner
-from deeplabstream.settings.loading import load, parse
+from deeplabstream.settings.fields import about_kind, keys_of
+from deeplabstream.settings.loading import kinds_of, load, parse
 from deeplabstream.settings.new_rig import TRIGGER, RigChoices
 from experiments.conditional import Conditional
 from outputs.serial_line import SerialLine
@@ -71,7 +73,10 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     choose_camera(wizard, qtbot)
     assert wizard.camera.view.place is not None, "a live image"
     wizard.next()
-    assert wizard.network.list.currentItem().text() == "arena"  # type: ignore[union-attr]
+    choice = wizard.network.choice
+    assert choice.folder == ROOT / "models" / "arena"
+    qtbot.waitUntil(lambda: choice.poses is not None, timeout=SOON)
+    assert choice.found.text().startswith("Found in this frame: ")
     wizard.next()
     canvas = wizard.region.canvas
     wizard.region.tools["rectangle"].click()
@@ -87,7 +92,8 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     wizard.trigger.bodypart.setCurrentText("snout")
     wizard.trigger.where.setCurrentText("outside the region")
     wizard.next()
-    wizard.output.port.setCurrentText(os.ttyname(port))
+    wizard.output.choose("SerialLine")
+    wizard.output.port.box.setCurrentText(os.ttyname(port))
     wizard.next()
     assert wizard.currentPage() is wizard.test
     assert wizard.test.title() == "7 of 7  Test"
@@ -95,6 +101,15 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     wizard.test.press.click()
     qtbot.waitUntil(lambda: "is off again" in wizard.test.result.text(), timeout=SOON)
     assert "Finish writes" in wizard.test.message.text(), "still shown after the test"
+    words = {name: label.text() for name, label in wizard.test.summary.items()}
+    assert words["Camera"] == "Simulated mouse (no camera)"
+    assert words["Network"] == "arena (the simulated mouse, one animal)"
+    assert words["Trigger"] == "true while the snout is outside the region"
+    assert words["Output"] == f"SerialLine, Serial port: {os.ttyname(port)}"
+    assert not wizard.test.page.isVisible(), "the settings file is folded"
+    wizard.test.show_file.click()
+    assert "[Output stimulus]" in wizard.test.page.toPlainText()
+    assert wizard.test.page.isVisible()
     heard = b""
     while b"H" not in heard or not heard.endswith(b"L"):
         heard += os.read(device, 10)  # it may give less than there is
@@ -126,9 +141,9 @@ def test_the_output_page_asks_for_the_pause_and_says_what_it_does(
     page.pause.setValue(7)
     page.longest.setValue(3)
     assert page.message.text().startswith("On at most 3 s, then at least 7 s off")
-    page.port.setCurrentText("simulated (no device)")
+    assert page.chosen == "SimulatedOutput"
     assert page.take() == ""
-    loop = wizard.settings().new_experiment()
+    loop = wizard.rig.settings().new_experiment()
     assert isinstance(loop, Conditional)
     assert (loop.max_on_s, loop.rest_s) == (3, 7)
     page.pause.setValue(0)
@@ -208,16 +223,69 @@ def test_a_port_without_a_usb_device_is_not_proposed(
     motherboard = ListPortInfo("/dev/ttyS0")
     board = ListPortInfo("/dev/ttyUSB0")
     board.vid = 0x2341
-    for ports, first in (
-        ([motherboard], "simulated (no device)"),
-        ([motherboard, board], "/dev/ttyUSB0"),
+    for ports, kind in (
+        ([motherboard], "SimulatedOutput"),
+        ([motherboard, board], "SerialLine"),
     ):
         monkeypatch.setattr(list_ports, "comports", lambda ports=ports: ports)
-        wizard.output.port.clear()
-        wizard.output.port.clearEditText()
-        wizard.output.search()
-        assert wizard.output.port.currentText() == first
-        assert wizard.output.port.findText("/dev/ttyS0") > 0, "it can be chosen"
+        page = OutputPage(wizard.rig)
+        page.initializePage()
+        assert page.chosen == kind
+    assert page.port.box.currentText() == "/dev/ttyUSB0"
+    assert page.port.box.findText("/dev/ttyS0") > 0, "it can be chosen"
+
+
+@pytest.mark.parametrize("kind", kinds_of("Output"))
+def test_each_kind_of_output_is_offered_with_the_fields_that_it_needs(
+    wizard: NewRigWizard, kind: str
+) -> None:
+    page, made = wizard.output, kinds_of("Output")[kind]
+    page.choose(kind)
+    assert about_kind(made).rstrip(".") in page.kind.currentText()
+    needed = {key for key, (_, info) in keys_of(made).items() if info.is_required()}
+    shown = {key for key, editor in page.editors.items() if not page.is_folded(key)}
+    assert needed <= shown <= needed | {"BAUDRATE", "ON_BYTES", "OFF_BYTES"}
+    assert bool(page.take()) is bool(needed), "a missing value is named"
+
+
+def test_the_values_of_another_kind_of_output_stay(wizard: NewRigWizard) -> None:
+    page = wizard.output
+    page.choose("RaspberryPin")
+    line = page.editors["PIN"].findChild(QLineEdit)
+    assert line is not None
+    line.setText("17")
+    line.editingFinished.emit()
+    assert page.take() == ""
+    assert wizard.rig.choices.output == {"KIND": "RaspberryPin", "PIN": "17"}
+    page.choose("SimulatedOutput")
+    assert page.take() == ""
+    assert wizard.rig.choices.output == {"KIND": "SimulatedOutput"}
+    page.choose("RaspberryPin")
+    assert page.take() == ""
+    assert wizard.rig.choices.output["PIN"] == "17"
+
+
+def test_each_network_says_what_it_is_for(wizard: NewRigWizard) -> None:
+    choice = wizard.network.choice
+    texts = [choice.list.item(row).text() for row in range(choice.list.count())]  # type: ignore[union-attr]
+    assert "openfield\na dark mouse on a bright floor, from above" in texts
+    assert all(text.partition("\n")[2] for text in texts)
+
+
+def test_another_network_is_tried_on_the_camera(
+    wizard: NewRigWizard, qtbot: QtBot
+) -> None:
+    choose_camera(wizard, qtbot)
+    wizard.next()
+    choice = wizard.network.choice
+    qtbot.waitUntil(lambda: choice.poses is not None, timeout=SOON)
+    choice.choose("arena_animals")
+    assert choice.poses is None, "the points of the network before are not shown"
+    qtbot.waitUntil(lambda: choice.poses is not None, timeout=SOON)
+    assert choice.poses is not None
+    assert choice.poses.pose.points.shape[0] == 4
+    wizard.back()
+    wizard.reject()
 
 
 def test_the_result_of_a_test_is_not_shown_for_other_choices(
@@ -239,10 +307,9 @@ def test_a_network_of_another_rig_is_named_by_its_path(
     qtbot.addWidget(above)
     wizard = NewRigWizard(tmp_path / "second", above)
     for name, word in (("own", str(own)), ("arena", "arena")):
-        (item,) = wizard.network.list.findItems(name, Qt.MatchFlag.MatchExactly)
-        wizard.network.list.setCurrentItem(item)
+        assert wizard.network.choice.choose(name)
         assert wizard.network.take() == ""
-        assert wizard.choices.model == word
+        assert wizard.rig.choices.model == word
     wizard.reject()
 
 
@@ -307,11 +374,11 @@ def test_a_video_stands_in_for_a_camera(
     page.use_video(write_film(tmp_path / "film.mkv"))
     qtbot.waitUntil(lambda: page.image is not None, timeout=SOON)
     wizard.next()
-    assert wizard.network.list.currentItem().text() == "openfield"  # type: ignore[union-attr]
+    assert wizard.network.choice.folder == ROOT / "models" / "openfield"
     for _ in range(3):
         wizard.next()
     assert wizard.currentPage() is wizard.output
-    assert isinstance(wizard.settings().cameras["camera"], VideoFile)
+    assert isinstance(wizard.rig.settings().cameras["camera"], VideoFile)
 
 
 def test_another_camera_gets_a_region_in_its_frame_and_its_network(
@@ -333,7 +400,7 @@ def test_another_camera_gets_a_region_in_its_frame_and_its_network(
     image = wizard.camera.image
     assert image is not None
     wizard.next()
-    assert wizard.network.list.currentItem().text() == "openfield"  # type: ignore[union-attr]
+    assert wizard.network.choice.folder == ROOT / "models" / "openfield"
     wizard.next()
     x, y, _ = wizard.region.canvas.shapes[TRIGGER].numbers
     assert (2 * y, 2 * x) == image.shape[:2]

@@ -19,7 +19,7 @@ from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.dialog_input import dialog_in_front, run_dialog
 from deeplabstream.gui.dialogs.help_window import HelpWindow, KeysWindow, show_about
-from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
+from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.questions import (
     input_number,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PyQt5.QtCore import QSettings, Qt, QTimer
+from PyQt5.QtCore import QPoint, QRect, QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -11,7 +11,7 @@ from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
-from deeplabstream.gui.dialogs.help_window import KeysWindow
+from deeplabstream.gui.dialogs.help_window import HelpWindow, KeysWindow
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
@@ -91,6 +91,47 @@ def test_five_steps_on_the_simulated_rig(
         assert not tour.bubble.isVisible()
         assert not failures
         window.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1600, 1000)])
+def test_the_card_leaves_free_what_it_speaks_of(
+    qtbot: QtBot, memory: QSettings, size: tuple[int, int]
+) -> None:
+    window = window_of(qtbot, memory)
+    window.setMinimumSize(*size)  # the screen of the tests is smaller
+    window.tour.begin()
+    for place, step in enumerate(STEPS):
+        window.tour.place = place
+        window.tour._show()
+        target = window._button(step.action)
+        parts = window.live.parts
+        for widget in (target, *(parts[name] for name in step.shows)):
+            shown = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
+            covered = window.tour.bubble.geometry().intersected(shown)
+            assert not covered.isValid(), f"step {place + 1}: {widget}"
+    window.close()
+
+
+def test_the_last_card_opens_the_tutorial_and_leaves_the_timeline_free(
+    qtbot: QtBot, memory: QSettings
+) -> None:
+    window = window_of(qtbot, memory)
+    window.tour.begin()
+    window.show_page("Runs")
+    window.tour.place = len(STEPS)
+    window.tour._show()
+    page = window.page("Runs")
+    assert isinstance(page, RunsPage)
+    timeline = page.view.timeline
+    shown = QRect(timeline.mapTo(window, QPoint(0, 0)), timeline.size())
+    assert not window.tour.bubble.geometry().intersects(shown)
+    window.tour.bubble.message.linkActivated.emit("tutorial.md")
+    assert 'href="tutorial.md"' in window.tour.bubble.message.text()
+    help_ = window.findChild(HelpWindow)
+    assert help_ is not None
+    assert help_.isVisible()
+    help_.close()
+    window.close()
 
 
 def test_it_is_offered_once_and_can_be_called_again(

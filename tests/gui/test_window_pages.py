@@ -23,7 +23,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.dialog_input import dialog_in_front
 from deeplabstream.gui.dialogs.help_window import KeysWindow
-from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
+from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.health_page import HealthPage

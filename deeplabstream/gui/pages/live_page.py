@@ -211,6 +211,16 @@ class LivePage(QWidget):
             word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
             self._remember(word, edge.written_ns, "amber")
 
+    @property
+    def parts(self) -> Mapping[str, QWidget]:
+        """The parts that the tour speaks of."""
+        return {
+            "image": self.display.grid,
+            "controls": self.controls,
+            "outputs": self.outputs,
+            "triggers": self.triggers,
+        }
+
     def show_images_only(self, only: bool) -> None:
         """Hide the panels beside the images, or show them again."""
         self.panels.setVisible(not only)

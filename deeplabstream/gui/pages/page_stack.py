@@ -68,6 +68,15 @@ class Opening(Protocol):
         """Show a run."""
 
 
+@runtime_checkable
+class Toured(Protocol):
+    """A page that the tour speaks of."""
+
+    @property
+    def parts(self) -> Mapping[str, QWidget]:
+        """The parts of the page that the tour leaves free, by name."""
+
+
 def _regions(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.regions_page import RegionsPage
 
@@ -113,7 +122,12 @@ def _results(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.network_page import NetworkPage
 
-    return NetworkPage(document, recent)
+    page = NetworkPage(document, recent)
+    bridge.status_changed.connect(
+        lambda status: page.using.allow_preview(status.phase is Phase.IDLE)
+    )
+    page.using.allow_preview(bridge.session.state.phase is Phase.IDLE)
+    return page
 
 
 PAGES: Mapping[str, Maker] = {

@@ -1,6 +1,6 @@
 """Runs page: show, annotate, re-run, align, export and delete recorded runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -99,6 +99,11 @@ class RunsPage(QWidget):
         self._arrange()
         self._connect()
         self._offer()
+
+    @property
+    def parts(self) -> Mapping[str, QWidget]:
+        """The parts that the tour speaks of."""
+        return {"image": self.view.video, "timeline": self.view.timeline}
 
     def refresh(self) -> None:
         """List the runs of the output directory."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QAbstractItemView,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.gui.dialogs.network_preview import NetworkPreviewWindow
 from deeplabstream.gui.model_list import Found, found_models
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.panels import Panel
@@ -39,12 +40,17 @@ class UsingTab(QWidget):
         self.table = QTableWidget(0, len(_COLUMNS))
         self.message = QLabel()
         self.message.setWordWrap(True)
+        self.preview = QPushButton("Preview …")
+        self.preview.setToolTip(
+            "points of each network on the image of the camera. Stop the stream first."
+        )
         self.use = QPushButton("Use live")
         self.use.setProperty("starts", True)
         self.use.setToolTip("writes MODEL to the settings; comments stay")
         self._arrange()
         self.table.itemSelectionChanged.connect(self._show_state)
         self.use.clicked.connect(lambda: self.use_selected())
+        self.preview.clicked.connect(lambda: self.show_preview())
         document.changed.connect(self._mark)
         document.saved.connect(self._take_saved)
 
@@ -85,6 +91,31 @@ class UsingTab(QWidget):
             folder = self.found[row].path
             self.message.setText("\n".join(use_live(self.document, folder)))
 
+    def allow_preview(self, idle: bool) -> None:
+        """Enable the preview while no stream has the camera; close an open one."""
+        self.preview.setEnabled(idle)
+        for window in self.findChildren(NetworkPreviewWindow):
+            if not idle:
+                window.close()
+
+    def show_preview(self) -> None:
+        """Show the points of the networks on the frames of the deciding camera."""
+        settings = self.document.settings
+        if settings is None:
+            self.message.setText("Fix the settings first: they name the camera.")
+            return
+        camera = settings.cameras[settings.deciding_camera]
+        row = self.table.currentRow()
+        first = self.found[row].path if 0 <= row < len(self.found) else self.in_use
+        folders = [model.path for model in self.found]
+        window = NetworkPreviewWindow(folders, first, camera, self)
+        window.used.connect(self._use_previewed)
+        window.show()
+
+    def _use_previewed(self, folder: Path) -> None:
+        self.choose(folder)
+        self.use_selected()
+
     def _arrange(self) -> None:
         table = self.table
         table.setHorizontalHeaderLabels(list(_COLUMNS))
@@ -99,7 +130,11 @@ class UsingTab(QWidget):
         panel = Panel("Networks")
         panel.column.addWidget(table, 1)
         panel.column.addWidget(self.message)
-        panel.column.addWidget(self.use, alignment=Qt.AlignmentFlag.AlignRight)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(self.preview)
+        buttons.addWidget(self.use)
+        panel.column.addLayout(buttons)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(panel)

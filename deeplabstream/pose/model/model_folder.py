@@ -144,6 +144,16 @@ class ModelFolder:
         return self.path / NETWORK
 
     @property
+    def purpose(self) -> str:
+        """The animal and the view that it is for; else where it comes from."""
+        if own := self.about.get("purpose"):
+            return str(own)
+        source = self.about.get("imported_from")
+        if isinstance(source, Mapping):
+            return f"imported from {source.get('folder') or source.get('file')}"
+        return f"{self.animals} animals" if self.animals > 1 else "one animal"
+
+    @property
     def licence(self) -> str:
         """Its licence; if it has none, those of the networks that it was made from."""
         if own := self.about.get("licence"):

@@ -1,0 +1,1 @@
+"""Wizard for a new rig, page by page."""
