@@ -58,6 +58,8 @@ class FormField:
     """Editors of files to choose from, as Qt writes them."""
     folders: bool = False
     """Whether a folder can be chosen in place of a file."""
+    free: bool = False
+    """Whether a value that is not among the choices can be typed."""
 
     @property
     def key(self) -> str:

@@ -1,6 +1,6 @@
 """Programs that the window starts: form, results and messages of each, as plain values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +12,6 @@ from deeplabstream.programs.benchmark_model import BenchmarkModel
 from deeplabstream.programs.distill_network import DistillNetwork
 from deeplabstream.programs.evaluate_network import EvaluateNetwork
 from deeplabstream.programs.import_model import ImportModel
-from deeplabstream.programs.measure_latency import MeasureLatency
 from deeplabstream.programs.predict_videos import PredictVideos
 from deeplabstream.programs.quantise_network import QuantiseNetwork
 from deeplabstream.programs.render_video import RenderVideo
@@ -52,6 +51,12 @@ class ProgramForm:
     """Whether it switches outputs of the rig: STOP ends it."""
     consequence: Callable[[Values], str] = lambda _: ""
     """Returns what happens once it is started, shown beside the button; empty: nothing."""
+    unused: Callable[[Values], Collection[str]] = lambda _: ()
+    """Returns the keys of the fields that have no effect with these values."""
+    check: Callable[[Values], str] = lambda _: ""
+    """Returns why it can't be started with these values; empty: it can."""
+    result: Callable[[str], str] = lambda _: ""
+    """Returns the result in words, from the program's output; empty: there is none."""
 
     def arguments(self, values: Values) -> list[str]:
         """Return the command line: arguments without an option first, then the options."""
@@ -68,7 +73,7 @@ class ProgramForm:
             one for one in self.fields if one.required and not values.get(one.key)
         )
         if (first := next(missing, None)) is None:
-            return ""
+            return self.check(values)
         state = "not confirmed" if first.kind == "flag" else "nothing chosen"
         return f"{first.label}: {state} yet"
 
@@ -224,28 +229,6 @@ def _residual_plot(values: Values) -> Path | None:
         return None
     name = "".join(values.get("--name", ()))
     return aligned_folder(Path(run[0]), Path(recording[0]), name) / PLOTS[-1]
-
-
-def _switched_output(values: Values) -> str:
-    if outputs := values.get("--output"):
-        return f"Will switch [Output {outputs[0]}] on with every flash."
-    if values.get("--screen"):
-        return "No output: this measures half the loop."
-    return "Will switch the only output of the settings on with every flash."
-
-
-MEASURE_LATENCY = ProgramForm(
-    "Measure latency",
-    "MeasureLatency.py",
-    "Measure",
-    "From the camera's exposure to the output: a board with our firmware lights an LED in "
-    "the camera's view and reads the output back. Without an LED, a patch on a screen "
-    "flashes; without an output, that measures half the loop and needs no board. It uses "
-    "the saved settings and takes about 3 minutes. docs/latency_test.md describes the wiring.",
-    form_fields(MeasureLatency),
-    switches_outputs=True,
-    consequence=_switched_output,
-)
 
 
 ALIGN = ProgramForm(

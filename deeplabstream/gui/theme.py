@@ -168,6 +168,9 @@ QPushButton[starts="true"]:hover:enabled {{ background: {of.primary_hover}; }}
 QPushButton:disabled {{
     color: {of.disabled}; background: {of.panel}; border-color: {of.line};
 }}
+QPushButton#step:checked {{
+    background: {of.primary}; border-color: {of.primary_hover}; color: {of.primary_text};
+}}
 QPushButton#link {{
     background: transparent; border: none; color: {of.blue}; text-align: left; padding: 0;
     font-size: 13px;

@@ -1,5 +1,6 @@
 """Latency result: values of a latency test, as a file beside the settings and as text."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -71,6 +72,10 @@ class LatencyResult:
         write_json(path, facts)
         return path
 
+    def words(self) -> list[str]:
+        """Return the result in sentences."""
+        return words_of(self.ms, self.output, self.unseen, self.unanswered)
+
     def lines(self) -> Iterator[str]:
         """Yield the result as lines of text."""
         figures, word = self.ms, word_of(Wiring(**self.board))  # type: ignore[arg-type]
@@ -99,6 +104,49 @@ class LatencyResult:
         yield from self.remarks
 
 
+def read_words(file: Path) -> list[str]:
+    """Return the result in a file in sentences; none: it can't be read."""
+    try:
+        facts = json.loads(file.read_bytes())
+        return words_of(
+            facts["ms"], facts["output"], facts["unseen"], facts["unanswered"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def words_of(
+    ms: Mapping[str, Mapping[str, float]], output: str, unseen: int, unanswered: int
+) -> list[str]:
+    """Return the statistics of a test in sentences; `ms` as `LatencyResult.ms`."""
+    key, end = "exposure_to_output", f"the change of [Output {output}]"
+    if not output:
+        key, end = "exposure_to_decision", "the decision (no output was measured)"
+    whole = ms[key]
+    parts = [
+        f"{word} {ms[part]['p50']:.1f}" for part, word in _WORDS.items() if part in ms
+    ]
+    sentences = [
+        f"From the camera's exposure to {end}: {whole['p50']:.1f} ms in half of the flashes, "
+        f"at most {whole['p99']:.1f} ms in 99 of 100, {whole['max']:.1f} ms at worst.",
+        f"Where the time goes (medians, ms): {', '.join(parts)}.",
+    ]
+    if unseen or unanswered:
+        sentences.append(
+            f"{unseen} flashes were not seen by the camera, {unanswered} not answered by the "
+            "output: these are not in the figures."
+        )
+    return sentences
+
+
+_WORDS = {
+    "transport": "camera and transfer",
+    "network": "network",
+    "decision": "triggers and experiment",
+    "serial": "output's device",
+    "pin": "line",
+}
+"""Parts of the delay in few words, without waiting for the first exposure."""
 _MEANINGS = {
     **PARTS,
     "screen_to_light": "painting of the patch to its light, by the photodiode",

@@ -65,22 +65,26 @@ class Wiring:
     )
     port: str = Field(
         default="",
-        title="Port",
+        title="Board",
         description="serial port of the board; default: that of the settings",
     )
-    led_pin: int = _pin(13, "Pin of the LED", "pin of the board with the LED", 2)
+    led_pin: int = _pin(13, "LED at pin", "pin of the board with the LED", 2)
     answer_pin: int = _pin(
-        2, "Pin of the answer", "input of the board to which the output is wired", 2
+        2,
+        "Output read back at pin",
+        "input of the board to which the output is wired",
+        2,
     )
     active_low: bool = Field(
         default=False,
         title="Active low",
         description="the output's line is low while it is on",
+        json_schema_extra=extra(advanced=True),
     )
     screen: int | None = Field(
         default=None,
         ge=0,
-        title="Screen",
+        title="What flashes",
         description="a patch on this monitor flashes in place of the LED; 0: the main one; "
         "default: the LED flashes",
         json_schema_extra=extra(metavar="NUMBER"),
@@ -94,7 +98,7 @@ class Wiring:
     )
     photodiode_pin: int = _pin(
         0,
-        "Pin of a photodiode",
+        "Photodiode at pin",
         "input of the board with a photodiode on the patch; 0: none",
     )
     photodiode_low: bool = Field(
@@ -142,6 +146,40 @@ class Wiring:
         if not self.half:
             pins["--answer-pin"] = self.answer_pin
         return pins
+
+
+def connections(wiring: Wiring, camera: str, flashes: int) -> list[str]:
+    """Return what to connect before a test, and what will be switched, as sentences."""
+    board = f"the board at {wiring.port}" if wiring.port else "the board"
+    view = f"in view of [Camera {camera}]"
+    steps = []
+    if wiring.screen is None:
+        steps.append(
+            f"Connect an LED with its resistor to pin {wiring.led_pin} and ground of {board}, "
+            f"and place it {view}."
+        )
+    else:
+        steps.append(
+            f"Place the upper left corner of screen {wiring.screen} {view}: a patch flashes "
+            "there."
+        )
+        if wiring.photodiode_pin:
+            steps.append(
+                f"Put the photodiode on the patch, its line at pin {wiring.photodiode_pin} "
+                f"of {board}."
+            )
+    if wiring.half:
+        steps.append("No output is switched: the test ends with the decision.")
+        return steps
+    steps.append(
+        f"Connect the line of [Output {wiring.output}] to pin {wiring.answer_pin} of {board}, "
+        "and ground to ground."
+    )
+    steps.append(
+        f"Take the animal out and block the laser: [Output {wiring.output}] is switched on "
+        f"with each flash, about {flashes} times."
+    )
+    return steps
 
 
 def wiring_of(settings: Settings, requested: Wiring | None = None) -> Wiring:

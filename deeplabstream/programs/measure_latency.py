@@ -34,7 +34,9 @@ from deeplabstream.settings.option_fields import option, option_fields, program_
 class MeasureLatency(Wiring):
     """The wiring, and how many flashes are measured."""
 
-    flashes: int = option(default=LEAST_FLASHES, ge=20, le=10_000, title="Flashes")
+    flashes: int = option(
+        default=LEAST_FLASHES, ge=20, le=10_000, title="Flashes", advanced=True
+    )
     """Flashes that count."""
     every: float = option(
         default=EVERY_S,
@@ -81,7 +83,7 @@ def measure_latency(options: MeasureLatency) -> int:
                 raise
             print(f"{error}: {ending.reason}", flush=True)
             return ending.exit_code(1)
-    print(*result.lines(), sep="\n")
+    print(*result.lines(), *result.words(), sep="\n")
     print(f"written: {result.save(rig.folder)}")
     return 0
 

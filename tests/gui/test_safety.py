@@ -192,7 +192,7 @@ def latency_test(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> FormWin
     (button,) = window.page("Health").findChildren(LatencyTestButton)
     button.click()
     (form,) = button.findChildren(FormWindow)
-    form.panel.form.show_values({"--yes": ["yes"]})
+    form.panel.form.show_values({"--yes": ["yes"], "--port": ["COM3"]})
     form.panel.begin.click()
     assert form.view.running
     return form

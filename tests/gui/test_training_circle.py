@@ -88,6 +88,8 @@ def test_a_mended_name_or_size_is_no_longer_complained_about(page: NetworkPage) 
     assert tab.state.text().startswith("Input size: ")
     tab.input_box.setCurrentText(size)
     assert tab.state.text() == "12 labelled frames"
+    assert not any(view.isVisibleTo(page) for view in tab.views), "no empty boxes"
+    assert "appear here" in tab.none_yet.text()
 
 
 def test_killed_training_is_told_gone_on_with_checked_and_used(
@@ -128,6 +130,9 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     with qtbot.waitSignal(tab.trained, timeout=SOON):
         qtbot.mouseClick(tab.resume, LEFT)
     assert tab.state.text().startswith("Done")
+    assert tab.errors.isVisibleTo(page), "a table, not lines of text"
+    assert len(tab.errors.values.rows) > 1
+    assert "95 % below" not in tab.message.text()
     assert tab.progress.losses[-1][0] == before + 10
     assert min(step for step, _ in tab.progress.losses) < before, "one curve"
     predicted = page.predicting.panel(PREDICT).form.values()

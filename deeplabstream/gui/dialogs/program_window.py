@@ -12,7 +12,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.gui.dialogs.questions import show_message, show_question
 from deeplabstream.gui.programs import ProgramForm
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.program_form import ProgramPanel
+from deeplabstream.gui.widgets.program_form import FORM_WIDTH, ProgramPanel
 from deeplabstream.gui.widgets.program_view import CommandLine, ProgramView, offer
 from deeplabstream.recording.run_catalogue import list_runs
 from deeplabstream.settings.sections import Settings
@@ -60,8 +60,9 @@ class FormWindow(_Window):
         values: Mapping[str, Sequence[str]],
         models: Path,
         parent: QWidget,
+        width: int = FORM_WIDTH,
     ) -> None:
-        self.panel = ProgramPanel(program, models)
+        self.panel = ProgramPanel(program, models, width)
         super().__init__(program.title, self.panel.view, parent)
         self.panel.form.show_values(values)
         column = QVBoxLayout(self)

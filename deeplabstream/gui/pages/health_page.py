@@ -1,7 +1,6 @@
 """Health page: latencies, stages, frame counts and the state of the computer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
@@ -20,7 +19,6 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.identity_reporting import sentence
@@ -31,13 +29,12 @@ from deeplabstream.engine.session.session_state import (
     last_line,
 )
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
+from deeplabstream.gui.dialogs.latency_test_window import LatencyTestWindow
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.live_figures import STAGES, StageTimes
-from deeplabstream.gui.programs import MEASURE_LATENCY
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.panels import Log
-from deeplabstream.latency_test.led_rig import wiring_of
 
 _DOCTOR_OUTCOMES = {1: "Problems were found: see the list above."}
 _NAME_WIDTH = 110  # px
@@ -83,29 +80,15 @@ class LatencyTestButton(QPushButton):
     def _take_status(self, state: SessionState) -> None:
         idle = state.phase is Phase.IDLE
         self.setEnabled(idle)
-        for window in self.findChildren(FormWindow):
+        for window in self.findChildren(LatencyTestWindow):
             window.panel.refuse("" if idle else "The rig is running: stop the stream")
 
     def _show_form(self) -> None:
         settings = self._bridge.session.settings
-        values = {"--settings": [str(self._document.path)]}
-        try:
-            wiring = wiring_of(settings)
-            output = [wiring.output]
-            values |= {"--port": [wiring.port]}
-        except DeviceError:  # the user fills in what the settings lack
-            output = []
-        program = replace(
-            MEASURE_LATENCY,
-            # for a test of a screen, only an output that the user selects is switched
-            propose=lambda arguments, _: {
-                "--output": [] if arguments.get("--screen") else output
-            },
-        )
-        window = FormWindow(program, values, settings.folder / "models", self)
+        window = LatencyTestWindow(settings, self._document.path, self)
         view = window.view
         for signal in (view.started, view.ended, view.stopped, window.destroyed):
-            signal.connect(lambda *_: self._bridge.blockers_changed.emit())
+            signal.connect(self._bridge.blockers_changed)
         window.show()
 
 

@@ -404,6 +404,7 @@ class NetworkPage(QWidget):
         top = QHBoxLayout()
         top.setSpacing(8)
         for name, button in self.tabs.items():
+            button.setObjectName("step")
             button.setCheckable(True)
             button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
             button.clicked.connect(partial(self._choose, name))

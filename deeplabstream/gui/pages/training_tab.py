@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -28,7 +29,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.doctor.collection import TrainingGpus, training_gpus
 from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.questions import place_to_write
-from deeplabstream.gui.pages.using_tab import models_of
+from deeplabstream.gui.pages.using_tab import first_of, models_of
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.programs import TRAIN
 from deeplabstream.gui.settings_document import Document
@@ -44,9 +45,10 @@ from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_form import FieldsForm
 from deeplabstream.gui.widgets.program_view import CommandLine
 from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.widgets.values_table import ValuesTable
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.image_files import image_size
-from deeplabstream.pose.model.model_folder import DESCRIPTION
+from deeplabstream.pose.model.model_folder import DESCRIPTION, load_model_folder
 from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.data.label_book import LabelBook
 
@@ -54,6 +56,8 @@ _GPU_POLL_MS = 100
 FEWEST = 2
 """Labelled frames needed: one for training, one held out."""
 _SHOWN = 6
+_LAST_LINES = 12
+"""Lines of the output that are shown."""
 _COLUMNS = 3
 _WIDTH = 270
 _SIZES = {
@@ -61,6 +65,13 @@ _SIZES = {
     "medium (320 × 240)": "usual",
     "large (480 × 368)": "fine",
 }
+_NONE_YET = (
+    "A part of the labelled frames is held out of the training. They appear here with labels "
+    "and predictions, after each validation."
+)
+_ERRORS = {"body part": "bodypart", "median, px": "median_px", "95 %, px": "p95_px"}
+"""Columns of the table of errors, and their names in model.json."""
+_ERRORS_BEGIN = "error in the held-out images"
 _COARSE = 0.1
 """Median error, as a share of the frame's width, above which a warning is shown."""
 _LAST = Path("checkpoints", "last.ckpt")
@@ -131,7 +142,11 @@ class TrainingTab(QWidget):
         self.bar, self.state, self.message = QProgressBar(), QLabel(), QLabel()
         self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
         self.loss.getAxis("left").logTickStrings = _tick_names
+        self.errors = ValuesTable()
+        """Errors of the body parts in the held-out frames, after a training."""
         self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
+        self.none_yet = QLabel(_NONE_YET)
+        """Shown until there are predicted frames."""
         self._started = False
         self._unwritten = ""
         """Output to add to the record once the folder exists."""
@@ -348,6 +363,8 @@ class TrainingTab(QWidget):
         left.column.addSpacing(6)
         for widget in (self.device_problem, self.bar, self.state):
             left.column.addWidget(widget)
+        self.errors.hide()
+        left.column.addWidget(self.errors, 2)
         left.column.addWidget(self.message, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -391,8 +408,12 @@ class TrainingTab(QWidget):
         grid = QGridLayout()
         grid.setSpacing(6)
         for number, view in enumerate(self.views):
-            view.clear("held-out frame")
+            view.hide()
             grid.addWidget(view, number // _COLUMNS, number % _COLUMNS)
+        self.none_yet.setWordWrap(True)
+        self.none_yet.setObjectName("caption")
+        self.none_yet.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        shown.column.addWidget(self.none_yet, 1)
         shown.column.addLayout(grid, 1)
         column = QVBoxLayout()
         column.setSpacing(10)
@@ -450,7 +471,8 @@ class TrainingTab(QWidget):
         self.bar.setRange(0, max(1, progress.steps * progress.networks))
         self.bar.setValue(progress.step + progress.steps * progress.network)
         self.state.setText(progress.sentence)
-        self.message.setText("\n".join(progress.messages[-12:]))
+        self.message.setText("\n".join(progress.messages[-_LAST_LINES:]))
+        self.errors.hide()
         self._draw_curves()
 
     def _draw_curves(self) -> None:
@@ -477,6 +499,7 @@ class TrainingTab(QWidget):
             return
         for view, (name, points) in zip(self.views, shown, strict=False):
             found = [point or (np.nan, np.nan) for point in points]
+            view.show()
             view.compare(
                 book.folder / name,
                 self.progress.step,
@@ -485,7 +508,8 @@ class TrainingTab(QWidget):
                 len(book.bodyparts),
             )
         for view in self.views[len(shown) :]:
-            view.clear("held-out frame")
+            view.hide()
+        self.none_yet.setVisible(not shown)
 
     def _stop(self) -> None:
         self.program.stop()
@@ -499,6 +523,7 @@ class TrainingTab(QWidget):
         if not code and not killed:
             self.bar.setValue(self.bar.maximum())
             self.state.setText(self._verdict())
+            self._show_errors()
             self.trained.emit()
         elif killed or progress.silent:
             self.state.setText(
@@ -509,6 +534,23 @@ class TrainingTab(QWidget):
             failed = f"Training failed with exit code {code}"
             self.state.setText(progress.messages[-1] if progress.messages else failed)
         self._show_state()
+
+    def _show_errors(self) -> None:
+        """Show the errors of the body parts as a table, in place of lines of the output."""
+        try:
+            about = load_model_folder(first_of(self.model)).about
+        except ModelError:
+            return
+        found: Any = about.get("held_out_error") or ()
+        rows = [[row.get(name) for name in _ERRORS.values()] for row in found]
+        self.errors.show_values(list(_ERRORS), rows)
+        self.errors.setVisible(bool(rows))
+        lines = self.progress.messages
+        table = next(
+            (n for n, line in enumerate(lines) if line.startswith(_ERRORS_BEGIN)),
+            len(lines),
+        )
+        self.message.setText("\n".join(lines[:table][-_LAST_LINES:]))
 
     def _verdict(self) -> str:
         """Return the result of the training, with a warning if the error is large."""

@@ -280,19 +280,29 @@ class ChoiceField(FieldEditor):
         self.box.installEventFilter(self)
         for shown, word in of.choices.items():
             self.box.addItem(shown, word)
+        self.box.setEditable(of.free)
+        self.box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.show_values([of.default])
-        self.box.currentIndexChanged.connect(self.changed)
+        self.box.currentTextChanged.connect(self.changed)
         self.row.addWidget(self.box, 1)
 
     def values(self) -> list[str]:
-        """Return the argument of the choice."""
-        word = str(self.box.currentData() or "")
+        """Return the argument of the choice, or what was typed."""
+        typed = self.box.currentText().strip()
+        if self.field.free:
+            word = self.field.choices.get(typed, typed)
+        else:
+            word = str(self.box.currentData() or "")
         return [word] if word else []
 
     def show_values(self, values: Sequence[str]) -> None:
         """Choose an argument; the default where it is not offered."""
-        index = self.box.findData(values[0] if values else self.field.default)
-        self.box.setCurrentIndex(max(0, index))
+        word = values[0] if values else self.field.default
+        index = self.box.findData(word)
+        if index < 0 and self.field.free:
+            self.box.setCurrentText(word)
+        else:
+            self.box.setCurrentIndex(max(0, index))
 
 
 class DeviceField(ChoiceField):

@@ -1,6 +1,6 @@
 """Program form: the fields of a program, its command line, and its output."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class FieldsForm(QWidget):
         super().__init__()
         self.setObjectName("clear")
         self.editors: dict[str, FieldEditor] = {}
+        self.captions: dict[str, QLabel] = {}
         self.more = QPushButton("More options")
         self.more.setObjectName("link")
         self.more.setCheckable(True)
@@ -65,6 +66,7 @@ class FieldsForm(QWidget):
                 caption.setWordWrap(True)
                 caption.setToolTip(editor.toolTip())
                 into.addWidget(caption)
+                self.captions[of.key] = caption
             into.addWidget(editor)
         column.addWidget(self.more)
         column.addWidget(self.advanced)
@@ -80,6 +82,13 @@ class FieldsForm(QWidget):
         for key, arguments in values.items():
             if self.editors[key].values() != list(arguments):
                 self.editors[key].show_values(arguments)
+
+    def leave_out(self, keys: Collection[str]) -> None:
+        """Hide the fields that have no effect now, and show the others."""
+        for key, editor in self.editors.items():
+            editor.setVisible(key not in keys)
+            if key in self.captions:
+                self.captions[key].setVisible(key not in keys)
 
     def refresh(self) -> None:
         """Update the lists of networks."""
@@ -99,14 +108,17 @@ class FieldsForm(QWidget):
 
 
 class ProgramPanel(QWidget):
-    """A program: its form on the left, its output, plot and command line on the right."""
+    """A program: its form on the left, its messages, plot and command line on the right."""
 
     ended = pyqtSignal(int)
     """The program has ended without `cancel`: its exit code."""
 
-    def __init__(self, program: ProgramForm, models: Path) -> None:
+    def __init__(
+        self, program: ProgramForm, models: Path, width: int = FORM_WIDTH
+    ) -> None:
         super().__init__()
         self.program = program
+        self._width = width
         self._models = models
         self._refusal = ""
         self._proposed: dict[str, list[str]] = {}
@@ -122,6 +134,11 @@ class ProgramPanel(QWidget):
         self.missing.setWordWrap(True)
         self.consequence = QLabel()
         self.consequence.setWordWrap(True)
+        self.result = QLabel()
+        """The result in words."""
+        self.result.setWordWrap(True)
+        self.result.setTextFormat(Qt.TextFormat.PlainText)
+        self.result.hide()
         self.view = ProgramView()
         self.view.program.switches_outputs = program.switches_outputs
         self.plot = PlotView()
@@ -152,6 +169,7 @@ class ProgramPanel(QWidget):
         page = values.get(program.opens, [])[:1]
         self.view.show_results(program.results(values), Path(*page) if page else None)
         self.plot.hide()
+        self.result.hide()
         arguments = [*self.arguments, *([program.resume] if resume else [])]
         self.view.start(program.title, program.file, arguments, program.outcomes)
 
@@ -162,7 +180,7 @@ class ProgramPanel(QWidget):
 
     def _arrange(self) -> None:
         left = Panel(self.program.title)
-        left.setFixedWidth(FORM_WIDTH)
+        left.setFixedWidth(self._width)
         about = QLabel(self.program.about)
         about.setObjectName("caption")
         about.setWordWrap(True)
@@ -182,8 +200,9 @@ class ProgramPanel(QWidget):
         left.column.addWidget(self.missing)
         left.column.addWidget(self.begin)
         left.column.addWidget(self.resume)
-        right = Panel("Output")
+        right = Panel("Messages")
         right.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        right.column.addWidget(self.result)
         right.column.addWidget(self.view, 1)
         right.column.addWidget(self.plot, 2)
         right.column.addWidget(self.command)
@@ -207,10 +226,9 @@ class ProgramPanel(QWidget):
 
     def _show_state(self) -> None:
         values = self.form.values()
-        missing, consequence = (
-            self.program.missing(values),
-            self.program.consequence(values),
-        )
+        self.form.leave_out(self.program.unused(values))
+        missing = self.program.missing(values)
+        consequence = self.program.consequence(values)
         self.consequence.setText(consequence)
         self.consequence.setVisible(bool(consequence))
         running = self.view.program.running
@@ -234,6 +252,9 @@ class ProgramPanel(QWidget):
 
     def _ended(self, code: int) -> None:
         self._show_state()
+        words = "" if code else self.program.result(self.view.page.toPlainText())
+        self.result.setText(words)
+        self.result.setVisible(bool(words))
         plot = self.program.plot(self.form.values())
         if not code and plot is not None and plot.is_file():
             self.plot.show_png(plot.read_bytes())
