@@ -92,6 +92,27 @@ def test_a_mended_name_or_size_is_no_longer_complained_about(page: NetworkPage) 
     assert "appear here" in tab.none_yet.text()
 
 
+def test_the_errors_of_a_finished_training_are_a_table(page: NetworkPage) -> None:
+    tab = page.training
+    page.show_step("Train")
+    tab.name.setText("made")
+    shutil.copytree(ROOT / "models" / "arena", tab.model)
+    tab.program.output_received.emit(
+        "800 pictures to train on\nerror in the held-out images, in pixels of the images:\n"
+        "  snout        median   2.3   95 % below   7.6   not seen   0%\n"
+    )
+    tab.program.ended.emit(0, False)
+    assert tab.errors.isVisibleTo(page)
+    assert [tab.errors.text(0, column) for column in range(3)] == [
+        "snout",
+        "2.267",
+        "7.586",
+    ]
+    assert tab.message.text() == "800 pictures to train on"
+    tab.program.output_received.emit("a new training\n")
+    assert not tab.errors.isVisibleTo(page), "the errors of another training"
+
+
 def test_killed_training_is_told_gone_on_with_checked_and_used(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ class NetworkPreviewWindow(QDialog):
     """Shows the points of the chosen network on a camera's frames; closing it closes both."""
 
     used = pyqtSignal(object)
-    """Path: the folder of the network that the user wants to use."""
+    """Path: the folder of the network to use live."""
 
     def __init__(
         self,
