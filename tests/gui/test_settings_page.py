@@ -1,12 +1,12 @@
 """The settings page as a person uses it: click, type, see, save."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from serial.tools.list_ports_common import ListPortInfo
 
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.settings_repair import SettingsRepairWindow
@@ -273,8 +273,9 @@ def test_known_words_are_offered_beside_a_line(
 def test_ports_and_cameras_are_looked_for_when_the_menu_opens(
     page: SettingsPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports = [SimpleNamespace(device="/dev/ttyACM7", description="Arduino Uno")]
-    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
+    port = ListPortInfo("/dev/ttyACM7")
+    port.description = "Arduino Uno"
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [port])
     page.add_section("Output", "SerialLine", "laser")
     port = line_of(page, "PORT")
     assert offered(port) == ["/dev/ttyACM7   Arduino Uno"]
