@@ -273,9 +273,10 @@ def test_known_words_are_offered_beside_a_line(
 def test_ports_and_cameras_are_looked_for_when_the_menu_opens(
     page: SettingsPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = ListPortInfo("/dev/ttyACM7")
-    port.description = "Arduino Uno"
-    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [port])
+    board = ListPortInfo("/dev/ttyACM7")
+    board.description = "Arduino Uno"
+    ports = [board]
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
     page.add_section("Output", "SerialLine", "laser")
     port = line_of(page, "PORT")
     assert offered(port) == ["/dev/ttyACM7   Arduino Uno"]
