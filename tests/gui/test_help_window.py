@@ -28,6 +28,13 @@ def shown(window: HelpWindow) -> str:
     return window.page.toPlainText().partition("\n")[0]
 
 
+def end_of_page(window: HelpWindow) -> float:
+    """Return how far down the scroll bar leads."""
+    bar = window.page.verticalScrollBar()
+    assert bar is not None
+    return bar.maximum() + bar.pageStep()
+
+
 def test_all_pages_are_listed_and_shown_by_their_titles(window: HelpWindow) -> None:
     listed = contents(DOCS)
     files = {file.name for file in DOCS.glob("*.md")}
@@ -35,6 +42,7 @@ def test_all_pages_are_listed_and_shown_by_their_titles(window: HelpWindow) -> N
     for row, (title, _) in enumerate(listed):
         window.list.setCurrentRow(row)
         assert title in ("Contents", shown(window))
+        assert end_of_page(window) == window.page.document().size().height()
 
 
 def test_links_lead_to_pages_headings_and_the_desktop(

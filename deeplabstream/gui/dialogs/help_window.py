@@ -101,7 +101,7 @@ class HelpWindow(QDialog):
         )  # Qt's Markdown takes the colour of links from the palette
         colours.setColor(QPalette.ColorRole.Link, QColor(palette().blue))
         QApplication.setPalette(colours)
-        self.page.setMarkdown(text)
+        self.page.show_markdown(text)
         self.page.moveCursor(QTextCursor.MoveOperation.Start)
         if anchor:
             self._go_to(anchor)
@@ -235,7 +235,24 @@ class HelpWindow(QDialog):
 
 
 class _Page(QTextBrowser):
-    """Shows images at most as wide as the page."""
+    """Shows Markdown, with images at most as wide as the page."""
+
+    def show_markdown(self, text: str) -> None:
+        """Replace the page.
+
+        `setMarkdown` of the widget lays out a long table again for every cell: seconds.
+        """
+        document = QTextDocument(self)  # a child of the page, which loads its images
+        document.setDefaultFont(self.font())
+        document.setMarkdown(text)
+        port = self.viewport()
+        if port is not None:
+            document.setTextWidth(port.width())
+        self.setDocument(document)
+
+        # The scroll bars follow the next change after the whole layout.
+        document.size()
+        document.markContentsDirty(0, 1)
 
     def loadResource(self, kind: int, name: QUrl) -> object:  # noqa: N802
         """Return an image scaled to the page, and other resources unchanged."""
