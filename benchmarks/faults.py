@@ -13,6 +13,7 @@ not tried again.
     python benchmarks/faults.py --only kill --rounds 25          300 kills
     python benchmarks/faults.py --only signal --rounds 20        100 signals
     python benchmarks/faults.py --rounds 0 --files 100000        damaged files alone
+    python benchmarks/faults.py --rounds 0 --files 900 --readers SLEAP    of one program
 """
 
 import argparse
@@ -55,6 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=int,
         help="damaged files to read (0; --quick: 500; --long: 100000)",
     )
+    add(
+        "--readers",
+        default="",
+        metavar="TEXT",
+        help="damage files of the kinds whose name contains TEXT only",
+    )
     add("--minutes", type=float, help="start no more rigs after that (15; --long: 600)")
     add("--at-once", type=int, default=4, help="rigs that are started together")
     add("--seed", type=int, default=1)
@@ -62,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     # The rig's processes import this file anew: what is heavy is imported by this one only.
     from benchmarks.support.fault_trials import FAULTS, run
-    from benchmarks.support.reader_fuzz import fuzz_readers
+    from benchmarks.support.reader_fuzz import KINDS, fuzz_readers
 
     names = [name for name in FAULTS if asked.only in name]
     if asked.only in FAULTS:
@@ -104,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(_table(results.outcomes)), flush=True)
     if files:
         say = partial(print, flush=True)
-        fuzz_readers(files, asked.seed, say, results=results.files, keep=results.save)
+        kinds = [kind for kind in KINDS if asked.readers in kind]
+        fuzz_readers(files, asked.seed, say, kinds, results.files, results.save)
         print("\n".join(_table_of_files(results.files)), flush=True)
     return int(results.bad())
 
