@@ -1,10 +1,11 @@
 """Every page and window of the application, one after the other, as a person sees them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PyQt5.QtCore import QEventLoop
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from deeplabstream.core.pose import Pose
@@ -96,8 +97,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
                 yield f"Settings, {title}", window
         elif isinstance(page, RunsPage):
             page.open(next((ROOT / "tests/golden/runs").glob("*/run.json")).parent)
-            while page.view.review is None:
-                QApplication.processEvents()
+            _process_events_until(lambda page=page: page.view.review is not None)  # type: ignore[misc]
             yield "Runs, a run", window
         elif isinstance(page, ResultsPage):
             yield from _results(page, window)
@@ -110,12 +110,17 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     window.end()
 
 
+def _process_events_until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread or process sends, without using the CPU meanwhile."""
+    while not condition():
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+
+
 def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidget]]:
     run, other, *_ = sorted((ROOT / "tests/golden/runs").glob("*/run.json"))
     page.table.add(other.parent)
     page.open(run.parent)
-    while page.measured is None:
-        QApplication.processEvents()
+    _process_events_until(lambda: page.measured is not None)
     for name in ("Measures", "Plots", "Regions", "Correct"):
         page.show_tab(name)
         for row in range(page.plots.list.count() if name == "Plots" else 1):
