@@ -44,6 +44,10 @@ for _name, _handler in (
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+# Hundreds of processes would compile every module anew, for want of its bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 free_qt_of_opencv()
 turn_off_telemetry()  # before tests that import ONNX Runtime themselves
 # What a test finds out about this computer is not kept for its user.

@@ -1,9 +1,10 @@
 """A rig's processes from a fork server, which has imported what they need once.
 
 A rig starts seven processes; by `spawn`, as users have it, each imports everything anew.
-Tests of what a rig does, not of how it starts, take this shorter way. Arguments are pickled
-in both. Tests of signals, of killed processes and of programs use `spawn`. Their guards wait
-long, see tests/engine/patient_guards.py, and their engine too: tests/engine/patient_engine.py.
+Tests of what a rig does, not of how it starts, take this shorter way; so do the results
+process of the window and tests of an output. Arguments are pickled in both. Tests of signals,
+of killed processes and of programs use `spawn`. Their guards wait long, see
+tests/engine/patient_guards.py, and their engine too: tests/engine/patient_engine.py.
 """
 
 import multiprocessing
@@ -15,7 +16,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from deeplabstream.engine.session import process_manager
 from tests.engine.patient_engine import use_patient_engine
 from tests.engine.patient_guards import use_patient_guards
 
@@ -25,6 +25,9 @@ PRELOADED = [
     "deeplabstream.engine.processes.engine_process",
     "deeplabstream.engine.processes.recorder_process",
     "deeplabstream.engine.processes.second_guard",
+    "deeplabstream.analysis.analyse",
+    "deeplabstream.analysis.plots",
+    "deeplabstream.gui.results_process",
     "deeplabstream.settings.loading",
     "cameras.simulated",
     "experiments.conditional",
@@ -32,6 +35,12 @@ PRELOADED = [
     "tests.engine.patient_engine",
     "tests.engine.patient_guards",
 ]
+STARTERS = {
+    "deeplabstream.engine.checks.output_pulse",
+    "deeplabstream.engine.session.process_manager",
+    "deeplabstream.gui.results_client",
+}
+"""Modules that start processes; what a test module has not imported it does not use."""
 
 
 def use_fork_server(patch: pytest.MonkeyPatch) -> None:
@@ -48,8 +57,6 @@ def use_fork_server(patch: pytest.MonkeyPatch) -> None:
         forkserver.ensure_running()
     finally:
         os.chdir(before)
-    patch.setattr(
-        process_manager,
-        "multiprocessing",
-        SimpleNamespace(get_context=lambda _method: context),
-    )
+    started_here = SimpleNamespace(get_context=lambda _method: context)
+    for name in STARTERS & sys.modules.keys():
+        patch.setattr(sys.modules[name], "multiprocessing", started_here)

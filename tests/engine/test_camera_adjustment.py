@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.messages import ControlChanged
-from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
-from deeplabstream.settings.loading import parse
-from tests.cameras.emulation import emulated
-from tests.engine.test_session import SETTINGS, SIMULATED, Watched, pictures, rig
+from tests.engine.test_session import Watched, pictures, rig
+
+pytestmark = pytest.mark.usefixtures("fork_server")
 
 
 def turned(it: Watched, camera: str, key: str, word: str) -> ControlChanged:
@@ -119,25 +117,3 @@ def test_before_a_run_another_size_is_taken_and_all_processes_follow(
     assert all(span["closes"] for span in facts["accounting"])
     assert facts["dials"]["top"]["crop"] == [20, 10, 100, 90]
     assert pictures(folder / "top.mkv") > 20
-
-
-def test_a_basler_camera_says_what_it_took(tmp_path: Path) -> None:
-    camera = "[Camera top]\nKIND = Basler\nREGION = 0, 0, 64, 48\nEXPOSURE_US = 1000\n"
-    start, rest = SETTINGS.split("[Camera top]")
-    text = start + camera + "RATE = 100\n[Trigger" + rest.split("[Trigger", 1)[1]
-    settings = parse(text.replace("0 0 160 120", "0 0 60 40") + SIMULATED, tmp_path)
-    with emulated(1), RigSession(settings) as session:
-        it = Watched(session)
-        it.do(Action.START_STREAM)
-        it.until(streaming)
-        answer = turned(it, "top", "EXPOSURE_US", "20000")
-        assert answer.text == "[Camera top] EXPOSURE_US is 20000 now, as requested"
-        assert now(it, "top", "rate") == pytest.approx(50)
-        answer = turned(it, "top", "GAIN", "1000")
-        assert "GAIN = 1000 was requested; the camera set 48" in answer.text
-        assert turned(it, "top", "REGION", "16, 16, 128, 96").done
-        assert it.session.state.formats["top"].shape == (96, 128)
-        assert now(it, "top", "exposure_us") == 20_000, "kept when it is opened anew"
-        it.until(lambda it: it.session.newest("top") is not None)
-        assert not [n for n in it.told if isinstance(n, Note) and "lost" in n.text]
-        assert it.failures == []

@@ -1,4 +1,8 @@
-"""Cameras of several makers in one rig, from Start Stream to Stop."""
+"""Cameras of several makers in one rig, from Start Stream to Stop.
+
+The emulation of Basler's SDK is chosen by an environment variable, which processes of a fork
+server would not have.
+"""
 
 import csv
 import json
@@ -18,7 +22,9 @@ from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import emulated, feature_file, numbered
 from tests.engine.patient_guards import use_patient_guards
-from tests.engine.test_session import Watched, pictures
+from tests.engine.test_camera_adjustment import now, streaming, turned
+from tests.engine.test_session import SETTINGS as SIMULATED_RIG
+from tests.engine.test_session import SIMULATED, Watched, pictures
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT, hold_frames_longer
 
 # Both Basler cameras give 10 frames a second: their 64 buffers hold those of 6 s, so that a
@@ -134,3 +140,25 @@ def test_a_follower_without_pulses_waits_and_stops_when_told(
         assert not camera.is_running()
         assert not [name for name in killed if "side" in name]
         assert it.of(Failed) == []
+
+
+def test_a_basler_camera_says_what_it_took(tmp_path: Path) -> None:
+    camera = "[Camera top]\nKIND = Basler\nREGION = 0, 0, 64, 48\nEXPOSURE_US = 1000\n"
+    start, rest = SIMULATED_RIG.split("[Camera top]")
+    text = start + camera + "RATE = 100\n[Trigger" + rest.split("[Trigger", 1)[1]
+    settings = parse(text.replace("0 0 160 120", "0 0 60 40") + SIMULATED, tmp_path)
+    with emulated(1), RigSession(settings) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(streaming)
+        answer = turned(it, "top", "EXPOSURE_US", "20000")
+        assert answer.text == "[Camera top] EXPOSURE_US is 20000 now, as requested"
+        assert now(it, "top", "rate") == pytest.approx(50)
+        answer = turned(it, "top", "GAIN", "1000")
+        assert "GAIN = 1000 was requested; the camera set 48" in answer.text
+        assert turned(it, "top", "REGION", "16, 16, 128, 96").done
+        assert it.session.state.formats["top"].shape == (96, 128)
+        assert now(it, "top", "exposure_us") == 20_000, "kept when it is opened anew"
+        it.until(lambda it: it.session.newest("top") is not None)
+        assert not [n for n in it.told if isinstance(n, Note) and "lost" in n.text]
+        assert it.failures == []

@@ -1,3 +1,7 @@
+"""A test of an output: one pulse, by processes of its own; tests/engine/test_termination.py
+starts them as users do.
+"""
+
 import os
 import sys
 
@@ -14,6 +18,7 @@ from tests.outputs.patient_writers import patient_test
 from tests.outputs.players import playing
 from tests.outputs.stand_ins import STAND_INS
 
+pytestmark = pytest.mark.usefixtures("fork_server")
 posix = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no pseudo-terminals"
 )

@@ -10,7 +10,6 @@ from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.ipc.pipe import receive
 from deeplabstream.recording.run_folder import RunFolder
-from tests.engine.patient_guards import use_patient_guards
 from tests.engine.test_session import Watched, experiment, rig
 
 
@@ -23,10 +22,8 @@ def bugs(it: Watched) -> str:
     return "\n".join(note.text for note in notes if note.kind == "bug")
 
 
-def test_every_process_reports_it_and_the_run_continues(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use_patient_guards(monkeypatch)
+@pytest.mark.usefixtures("fork_server")
+def test_every_process_reports_it_and_the_run_continues(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         experiment(it)
         processes = it.session._processes
