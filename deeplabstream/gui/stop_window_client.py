@@ -47,6 +47,8 @@ class StopWindowClient(QObject):
         self._complain = complain
         self._body = body
         self._process: BaseProcess | None = None
+        self._failed = False
+        """Whether the process of this stream has ended unexpectedly."""
         self._end: Connection | None = None
         self._pipe: UnblockedPipe | None = None
         self._timer = QTimer(self)
@@ -61,7 +63,8 @@ class StopWindowClient(QObject):
         """Start or end the process. It starts when the cameras are open, not to delay them."""
         if state.phase is Phase.IDLE:
             self.finish()
-        elif state.phase is Phase.STREAMING and self._process is None:
+            self._failed = False
+        elif state.phase is Phase.STREAMING and not (self._process or self._failed):
             self._start()
 
     def pause(self) -> None:
@@ -105,6 +108,7 @@ class StopWindowClient(QObject):
     def _beat(self) -> None:
         if self._process is not None and not self._process.is_alive():
             self.finish()
+            self._failed = True
             if not end_reason():
                 self._complain(
                     "The stop window has ended: until the next Start Stream, STOP works "
