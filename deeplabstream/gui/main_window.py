@@ -183,6 +183,7 @@ class MainWindow(QMainWindow):
             self.navigation.stop,
             self._must_stop,
             self.log.complain,
+            lambda: tuple(view.program.number for view in self._switching()),
         )
 
         self.tour: Tour = Tour(
@@ -304,6 +305,9 @@ class MainWindow(QMainWindow):
         if status.phase is not Phase.IDLE:
             self.make_following_pages()
 
+    def _follow_programs(self) -> None:
+        self.stop_window.follow(self.bridge.session.state)
+
     def page(self, name: str) -> QWidget:
         """Return a page that was shown before."""
         return self._pages[name]
@@ -337,6 +341,7 @@ class MainWindow(QMainWindow):
         self.document.saved.connect(self._claim_rig)
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.blockers_changed.connect(self._show_document)
+        self.bridge.blockers_changed.connect(self._follow_programs)
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.status_changed.connect(self._follow)
         self.bridge.status_changed.connect(self.stop_window.follow)

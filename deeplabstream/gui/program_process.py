@@ -161,6 +161,11 @@ class ProgramProcess(QObject):
         """Whether the program has not ended."""
         return self.process.state() != QProcess.ProcessState.NotRunning
 
+    @property
+    def number(self) -> int:
+        """Number of the process; 0: it does not run."""
+        return int(self.process.processId())
+
     def errors(self) -> str:
         """Return errors and warnings since the last call, with `errors_apart`."""
         return bytes(self.process.readAllStandardError()).decode("utf-8", "replace")

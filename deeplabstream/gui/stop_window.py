@@ -4,7 +4,7 @@
 
     hidden ── no heartbeat for `silent_s` ──► shown ── heartbeat ──► hidden
                                                 │
-                                  STOP or Esc ──┴──► request to the engine
+                                  STOP or Esc ──┴──► request to engine and programs
 
 It ends with the program's process, however that ends.
 """
@@ -12,9 +12,11 @@ It ends with the program's process, however that ends.
 import multiprocessing
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 
+import psutil
 from PyQt5.QtCore import QPoint, QRect, Qt, QTimer
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent
 from PyQt5.QtWidgets import QFrame, QLabel, QVBoxLayout
@@ -43,6 +45,8 @@ _REQUESTED = (
     "off after 1 s."
 )
 _DONE = "STOP: the engine has ended the experiment."
+_ENDING = "STOP: the program that switches an output was asked to end."
+_ENDED = "STOP: the program that switched an output has ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class WindowHeartbeat:
     """Place of its STOP button on the screen: left, top, width, height."""
     silent_s: float
     """Silence after this message that shows the stop window; inf: none does."""
+    programs: tuple[int, ...] = ()
+    """Processes of running programs that switch outputs."""
 
 
 class SilenceWatch:
@@ -75,18 +81,62 @@ class SilenceWatch:
         return now_ns - self._beat_ns > self._silent_s * 1e9
 
 
+class OutputStopper:
+    """Ends the experiment, and the programs that switch outputs, without the window.
+
+    `requester` None: there is no stream.
+    """
+
+    def __init__(self, requester: StopRequester | None) -> None:
+        self._requester = requester
+        self._programs: dict[int, psutil.Process] = {}
+
+    def watch(self, programs: tuple[int, ...]) -> None:
+        """Take the process numbers of the running programs."""
+        # with its time of start: the number of a process that has ended may be used again
+        for number in filter(None, programs):  # 0: it has not started yet
+            with suppress(psutil.Error):
+                self._programs.setdefault(number, psutil.Process(number))
+        for number in self._programs.keys() - set(programs):
+            del self._programs[number]
+
+    def request(self) -> None:
+        """Have engine and programs switch all outputs off."""
+        if self._requester is not None:
+            self._requester.request()
+        # as the window's STOP does: on Windows it kills, and the guards switch off
+        for program in self._programs.values():
+            with suppress(psutil.Error):
+                program.terminate()
+
+    def result(self) -> str:
+        """Return what has happened after the request, as a sentence."""
+        if self._programs:
+            running = any(_runs(program) for program in self._programs.values())
+            return _ENDING if running else _ENDED
+        done = self._requester is None or self._requester.done
+        return _DONE if done else _REQUESTED
+
+
+def _runs(program: psutil.Process) -> bool:
+    """Return whether a process has not ended; its parent may not know of the end yet."""
+    with suppress(psutil.Error):
+        return bool(program.is_running() and program.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 class StopWindow(QFrame):
     """Window above all others, with STOP at the place of the program's own STOP."""
 
     def __init__(
-        self, request: Callable[[], object], is_done: Callable[[], bool]
+        self, request: Callable[[], object], result: Callable[[], str]
     ) -> None:
         super().__init__()
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
         self.setWindowFlag(Qt.WindowType.WindowStaysOnTopHint)
         self.setObjectName("stopWindow")
         self.setWindowTitle("STOP – DeepLabStream")
-        self._request, self._is_done = request, is_done
+        self._request, self._result = request, result
         self._requested = self._was_pressed = False
 
         self._column = column = QVBoxLayout(self)
@@ -105,7 +155,7 @@ class StopWindow(QFrame):
         self.resize(*_SIZE)
 
     def request(self) -> None:
-        """Have the engine end the experiment."""
+        """Have all outputs switched off."""
         self._requested = True
         self._request()
         self.show_result()
@@ -126,9 +176,9 @@ class StopWindow(QFrame):
             self.request()
 
     def show_result(self) -> None:
-        """Show whether the engine has carried out the request."""
+        """Show whether the request was carried out."""
         if self._requested:
-            self.text.setText(_DONE if self._is_done() else _REQUESTED)
+            self.text.setText(self._result())
 
     def show_at(self, stop: tuple[int, int, int, int]) -> None:
         """Show the window so that its STOP lies over the STOP button at `stop`.
@@ -175,17 +225,18 @@ class StopWindowProcess:
     def __init__(
         self,
         pipe: Connection,
-        requester: StopRequester,
+        stopper: OutputStopper,
         system_input: SystemInput,
         programs: tuple[int, ...],
     ) -> None:
         """`programs`: processes of the program, in whose windows Esc is STOP."""
         self._pipe = pipe
+        self._stopper = stopper
         self._input, self._programs = system_input, programs
         self._clock = SystemClock()
         self._watch = SilenceWatch(self._clock.now_ns())
         self._stop = (0, 0, 0, 0)
-        self.window = StopWindow(requester.request, lambda: requester.done)
+        self.window = StopWindow(stopper.request, stopper.result)
         self._checks, self._input_checks = QTimer(), QTimer()
         self._checks.timeout.connect(self.check)
         self._input_checks.timeout.connect(self._check_input)
@@ -202,6 +253,7 @@ class StopWindowProcess:
                 application().quit()
                 return
             self._stop = message.stop
+            self._stopper.watch(message.programs)
             self._watch.beat(message, self._clock.now_ns())
 
         silent = self._watch.is_silent(self._clock.now_ns())
@@ -219,8 +271,11 @@ class StopWindowProcess:
         self.window.take_state(escape, pressed)
 
 
-def stop_window_main(pipe: Connection, link: StopLink, style: str) -> None:
-    """Watch the heartbeats of the program's window until its process ends."""
+def stop_window_main(pipe: Connection, link: StopLink | None, style: str) -> None:
+    """Watch the heartbeats of the program's window until its process ends.
+
+    `link` None: there is no stream, only a program that switches an output.
+    """
     leave_to_parent()
     outlive_readers()
     end_with_parent()
@@ -229,12 +284,12 @@ def stop_window_main(pipe: Connection, link: StopLink, style: str) -> None:
     use_palette(style)
     app.setQuitOnLastWindowClosed(False)
     try:
-        requester = StopRequester(link)
+        stopper = OutputStopper(StopRequester(link) if link is not None else None)
     except FileNotFoundError:
         return  # the stream has ended meanwhile
     parent = multiprocessing.parent_process()
     programs = os.getpid(), (parent.pid if parent is not None else None) or 0
     system_input = open_system_input(app.platformName())
-    process = StopWindowProcess(pipe, requester, system_input, programs)
+    process = StopWindowProcess(pipe, stopper, system_input, programs)
     process.start()
     app.exec_()

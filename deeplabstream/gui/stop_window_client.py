@@ -1,4 +1,4 @@
-"""Stop window client: runs the stop window's process with each stream, sends heartbeats."""
+"""Stop window client: runs the process of the stop window, and sends it heartbeats."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.stop_window import WindowHeartbeat, stop_window_main
 from deeplabstream.gui.theme import palette
 from deeplabstream.ipc.pipe import Connection, opened_pipe
+from deeplabstream.ipc.stop_link import StopLink
 
 HEARTBEAT_MS = 100
 SILENT_S = 0.5
@@ -26,10 +27,11 @@ _PATIENCE_S = 2.0
 
 
 class StopWindowClient(QObject):
-    """Starts the stop window when a stream with outputs runs, and ends it with the stream.
+    """Runs the stop window with a stream that has outputs, or a program that switches one.
 
-    The heartbeats come from the thread of this object, so they are missing while it is
-    blocked. `complain` gets a sentence when the process has ended unexpectedly.
+    Both never run at the same time: see `Bridge.blocked`. The heartbeats come from the thread
+    of this object, so they are missing while it is blocked. `complain` gets a sentence when
+    the process has ended unexpectedly.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class StopWindowClient(QObject):
         stop_button: QWidget,
         must_stop: Callable[[], bool],
         complain: Callable[[str], object],
+        programs: Callable[[], tuple[int, ...]] = tuple,
         body: Callable[..., None] = stop_window_main,
     ) -> None:
         super().__init__(stop_button)
@@ -45,6 +48,7 @@ class StopWindowClient(QObject):
         self._stop_button = stop_button
         self._must_stop = must_stop
         self._complain = complain
+        self._programs = programs
         self._body = body
         self._process: BaseProcess | None = None
         self._failed = False
@@ -61,11 +65,14 @@ class StopWindowClient(QObject):
 
     def follow(self, state: SessionState) -> None:
         """Start or end the process. It starts when the cameras are open, not to delay them."""
-        if state.phase is Phase.IDLE:
+        if state.phase is Phase.IDLE and not self._programs():
             self.finish()
             self._failed = False
-        elif state.phase is Phase.STREAMING and not (self._process or self._failed):
-            self._start()
+        elif not (self._process or self._failed):
+            outputs = bool(self._session.settings.outputs)
+            link = self._session.stop_link if outputs else None
+            if self._programs() or (state.phase is Phase.STREAMING and link):
+                self._start(link)
 
     def pause(self) -> None:
         """Expect no heartbeat until the next one: Ctrl-Z suspends this process."""
@@ -85,11 +92,7 @@ class StopWindowClient(QObject):
         self._end.close()
         self._pipe = self._end = None
 
-    def _start(self) -> None:
-        link = self._session.stop_link
-        if link is None or not self._session.settings.outputs:
-            return
-
+    def _start(self, link: StopLink | None) -> None:
         # Sent from a thread of its own: a stop window that is suspended must not block this one.
         self._end, theirs = opened_pipe()
         self._pipe = UnblockedPipe(self._end, latest=(WindowHeartbeat,))
@@ -111,8 +114,8 @@ class StopWindowClient(QObject):
             self._failed = True
             if not end_reason():
                 self._complain(
-                    "The stop window has ended: until the next Start Stream, STOP works "
-                    "only while this window responds"
+                    "The stop window has ended: until the next start, STOP works only "
+                    "while this window responds"
                 )
             return
         self._send(SILENT_S if self._must_stop() else QUIET_S)
@@ -123,4 +126,4 @@ class StopWindowClient(QObject):
         place = corner.x(), corner.y(), button.width(), button.height()
         if self._pipe is not None:
             with suppress(OSError):  # it has ended: the next heartbeat reports it
-                self._pipe.send(WindowHeartbeat(place, silent_s))
+                self._pipe.send(WindowHeartbeat(place, silent_s, self._programs()))

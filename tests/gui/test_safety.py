@@ -218,8 +218,10 @@ def test_a_latency_test_ends_where_all_outputs_go_off(
     qtbot: QtBot,
     way: Callable[[MainWindow, FormWindow, QtBot], object],
 ) -> None:
+    assert window.stop_window.process is not None
     way(window, latency_test, qtbot)
     assert not latency_test.view.running
+    assert window.stop_window.process is None
     assert latency_test.isVisible(), "its output can be read"
     assert latency_test.view.state.text() == "Stopped."
     assert latency_test.panel.begin.isEnabled()

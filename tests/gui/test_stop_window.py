@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
@@ -16,8 +18,17 @@ from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.stop_window import SilenceWatch, StopWindow, WindowHeartbeat
+from deeplabstream.gui.stop_window import (
+    OutputStopper,
+    SilenceWatch,
+    StopWindow,
+    WindowHeartbeat,
+)
+from deeplabstream.ipc.journal import create_journal
+from deeplabstream.ipc.semaphore import opened_semaphore
+from deeplabstream.ipc.stop_link import StopLink, StopRequester
 from deeplabstream.settings.loading import load
+from tests.engine.tolerant import GIVE_UP_S
 from tests.gui import x_input
 from tests.gui.fake_session import FakeSession
 from tests.gui.main_windows import start
@@ -92,13 +103,15 @@ def test_a_computer_that_slept_shows_no_stop_window() -> None:
 
 @pytest.fixture
 def requests() -> list[bool]:
-    """Return a list that grows with each stop request; an element is set when it is done."""
+    """Return a list that grows with each stop request; an element is True when it is done."""
     return []
 
 
 @pytest.fixture
 def stop_window(qtbot: QtBot, requests: list[bool]) -> StopWindow:
-    window = StopWindow(lambda: requests.append(False), lambda: all(requests))
+    window = StopWindow(
+        lambda: requests.append(False), lambda: "done" if all(requests) else "waiting"
+    )
     qtbot.addWidget(window)
     window.show_at(PLACE)
     qtbot.waitUntil(lambda: QGuiApplication.focusWindow() is window.windowHandle())
@@ -126,12 +139,42 @@ def test_it_reports_only_what_the_engine_has_done(
     stop_window: StopWindow, requests: list[bool]
 ) -> None:
     QTest.mouseClick(stop_window.stop, LEFT)
-    assert "has not answered" in stop_window.text.text()
+    assert stop_window.text.text() == "waiting"
     requests[0] = True
     stop_window.show_result()
-    assert "has ended the experiment" in stop_window.text.text()
+    assert stop_window.text.text() == "done"
     stop_window.show_at(PLACE)
-    assert "has ended" not in stop_window.text.text(), "another silence"
+    stop_window.show_result()
+    assert stop_window.text.text() != "done", "another silence"
+
+
+def test_the_engine_is_asked_and_its_answer_shown() -> None:
+    journal, wake = create_journal(16), opened_semaphore()
+    stopper = OutputStopper(StopRequester(StopLink(journal.spec, wake)))
+    stopper.request()
+    assert wake.acquire(block=False)
+    assert "has not answered" in stopper.result()
+    journal.stops_done = journal.stops
+    assert "has ended the experiment" in stopper.result()
+    journal.close()
+    journal.unlink()
+
+
+def test_a_program_that_switches_an_output_is_ended() -> None:
+    wait = "import sys; print(1, flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-c", wait]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        stopper = OutputStopper(None)
+        stopper.watch((program.pid,))
+        assert "was asked to end" in stopper.result()
+        stopper.request()
+        program.wait(GIVE_UP_S)
+        assert "has ended" in stopper.result()
+        stopper.watch(())
+        assert "program" not in stopper.result()
 
 
 def test_keys_and_clicks_are_seen_that_do_not_arrive_as_events(

@@ -63,7 +63,7 @@ def test_it_runs_from_the_open_cameras_to_the_end_of_the_stream(
     session: LinkedSession, button: StopButton, complaints: list[str]
 ) -> None:
     client = StopWindowClient(
-        session, button, lambda: True, complaints.append, end_with_pipe
+        session, button, lambda: True, complaints.append, body=end_with_pipe
     )
     client.follow(SessionState(Phase.STARTING))
     assert client.process is None
@@ -92,15 +92,34 @@ def test_one_that_fails_is_reported_once_and_starts_with_the_next_stream(
     qtbot: QtBot, session: LinkedSession, button: StopButton, complaints: list[str]
 ) -> None:
     client = StopWindowClient(
-        session, button, lambda: True, complaints.append, end_at_once
+        session, button, lambda: True, complaints.append, body=end_at_once
     )
     client.follow(STREAMING)
     qtbot.waitUntil(lambda: bool(complaints), timeout=60_000)
     client.follow(STREAMING)
     assert client.process is None
-    assert [text for text in complaints if "until the next Start Stream" in text]
+    assert [text for text in complaints if "until the next start" in text]
     client.follow(IDLE)
     client.follow(STREAMING)
     assert client.process is not None
     client.finish()
     assert len(complaints) == 1
+
+
+def test_it_runs_with_a_program_that_switches_an_output(
+    button: StopButton, complaints: list[str]
+) -> None:
+    programs: list[int] = [7]
+    client = StopWindowClient(
+        FakeSession(),
+        button,
+        lambda: True,
+        complaints.append,
+        lambda: tuple(programs),
+        end_with_pipe,
+    )
+    client.follow(IDLE)
+    assert client.process is not None
+    programs.clear()
+    client.follow(IDLE)
+    assert client.process is None
