@@ -28,6 +28,7 @@ from deeplabstream.pose.runtimes.runtime_selection import (
     RuntimeMeasurement,
     measure,
     network_key,
+    open_fastest,
     remember,
 )
 
@@ -98,10 +99,9 @@ def test_a_measurement_that_did_not_end_is_told(model: ModelFolder) -> None:
     assert "the runtimes could not be measured" in remark(model)
 
 
-@pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("fails", ["loading", "running"])
 def test_a_gpu_that_fails_now_is_tried_once_and_its_error_is_told(
-    model: ModelFolder, monkeypatch: pytest.MonkeyPatch, fails: str
+    model: ModelFolder, fails: str
 ) -> None:
     fast = RuntimeMeasurement(
         "cuda", "CUDAExecutionProvider", 2.0, 2.0, 1.0, RIGHT, accepted=True
@@ -120,11 +120,10 @@ def test_a_gpu_that_fails_now_is_tried_once_and_its_error_is_told(
             failing()
         return SimpleNamespace(run=failing)  # type: ignore[return-value]
 
-    monkeypatch.setattr(runtime_selection, "load_network", load)
-    estimator = open_estimator("arena", "auto", *HOW)
-    assert estimator.provider == CPU
+    opened = open_fastest(model, *HOW, load=load)
+    assert opened.network.provider == CPU
     assert loaded == ["cuda", "cpu"]
-    (told,) = gpu_remarks()
+    told = remark(model, opened)
     assert "cuda was the fastest here and cannot be used now: out of memory" in told
 
 

@@ -123,8 +123,16 @@ def test_the_fastest_that_is_right_and_worth_it_is_chosen(
     assert choose(rows) == chosen
 
 
+def broken(*_: object, **__: object) -> None:
+    raise OSError("no more processes")
+
+
+def never(*_: object, **__: object) -> None:
+    raise AssertionError("measured")
+
+
 def test_the_choice_is_made_once_and_in_another_process(
-    model: ModelFolder, memory: Path, monkeypatch: pytest.MonkeyPatch
+    model: ModelFolder, memory: Path
 ) -> None:
     first = open_fastest(model, 1, 0.02)
     known = json.loads(memory.read_text("utf-8"))
@@ -132,14 +140,8 @@ def test_the_choice_is_made_once_and_in_another_process(
     assert alike == {"runtime": entry["runtime"]}
     assert entry["runtime"] in present(model)
     assert {each["runtime"] for each in entry["rows"]} == set(present(model))
-
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("measured twice")
-
-    monkeypatch.setattr(
-        "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", never
-    )
-    assert open_fastest(model, 1, 0.02).network.provider == first.network.provider
+    again = open_fastest(model, 1, 0.02, never)
+    assert again.network.provider == first.network.provider
 
 
 @pytest.fixture
@@ -163,48 +165,31 @@ def test_of_an_ensembles_networks_one_is_measured(
     model: ModelFolder,
     sister: ModelFolder,
     memory: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("measured")
-
-    monkeypatch.setattr(
-        "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", never
-    )
     remember(model, 1, 0.1, [row("cpu", 10), row("openvino", 5)])
-    assert "OpenVINO" in open_fastest(sister, 1, 0.1).network.provider
+    assert "OpenVINO" in open_fastest(sister, 1, 0.1, never).network.provider
     assert remembered(sister, 1, 0.1) == "openvino"
     with pytest.raises(AssertionError, match="measured"):
-        open_fastest(sister, 2, 0.1)  # on so many threads none was measured
+        open_fastest(sister, 2, 0.1, never)  # on so many threads none was measured
 
 
 def test_what_is_right_for_one_network_may_be_wrong_for_its_sister(
     model: ModelFolder,
     sister: ModelFolder,
     memory: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise OSError("no more processes")
-
-    monkeypatch.setattr(
-        "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", broken
-    )
     remember(model, 1, 1e-9, [row("cpu", 10), row("openvino", 5)])
-    assert open_fastest(sister, 1, 1e-9).network.provider == "CPUExecutionProvider"
+    opened = open_fastest(sister, 1, 1e-9, broken)
+    assert opened.network.provider == "CPUExecutionProvider"
     assert remembered(sister, 1, 1e-9) is None
 
 
 def test_where_nothing_can_be_found_out_the_reference_runs(
-    model: ModelFolder, memory: Path, monkeypatch: pytest.MonkeyPatch
+    model: ModelFolder, memory: Path
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise OSError("no more processes")
-
-    monkeypatch.setattr(
-        "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", broken
+    assert (
+        open_fastest(model, 1, 0.02, broken).network.provider == "CPUExecutionProvider"
     )
-    assert open_fastest(model, 1, 0.02).network.provider == "CPUExecutionProvider"
     assert not memory.exists()
 
 

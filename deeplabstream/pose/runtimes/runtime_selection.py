@@ -144,13 +144,18 @@ class FastestNetwork:
 
 
 def open_fastest(
-    model: ModelFolder, threads: int, tolerance_px: float
+    model: ModelFolder,
+    threads: int,
+    tolerance_px: float,
+    run: Callable[..., object] = subprocess.run,
+    load: Callable[[ModelFolder, Runtime, int], Network] = load_network,
 ) -> FastestNetwork:
     """Return the network in the fastest runtime; the reference when that one fails.
 
     The first time on a computer, this measures for some seconds in another process, so
     that nothing a runtime leaves behind stays. Afterwards it looks the choice up. Of
-    networks that differ only in weights, as in an ensemble, one is measured.
+    networks that differ only in weights, as in an ensemble, one is measured. `run` runs
+    that process, `load` loads a network in a runtime.
     """
     known = remembered(model, threads, tolerance_px)
 
@@ -158,20 +163,20 @@ def open_fastest(
     if known is None and len(present(model)) > 1:
         if network := _open_by_architecture(model, threads, tolerance_px):
             return FastestNetwork(network)
-        _measure_in_child(model, threads, tolerance_px)
+        _measure_in_child(model, threads, tolerance_px, run)
         known = remembered(model, threads, tolerance_px)
 
     failure = ""
     if known:
         try:
-            network = load_network(model, known, threads)
+            network = load(model, known, threads)
             size = model.fitting.height, model.fitting.width
             # fails here if memory is too small
             network.run(np.zeros((1, *size, 3), np.uint8))
             return FastestNetwork(network)
         except ModelError as error:
             failure = str(error)
-    return FastestNetwork(load_network(model, REFERENCE, threads), failure)
+    return FastestNetwork(load(model, REFERENCE, threads), failure)
 
 
 def _open_by_architecture(
@@ -201,11 +206,16 @@ def _open_by_architecture(
     return network
 
 
-def _measure_in_child(model: ModelFolder, threads: int, tolerance_px: float) -> None:
+def _measure_in_child(
+    model: ModelFolder,
+    threads: int,
+    tolerance_px: float,
+    run: Callable[..., object],
+) -> None:
     """Measure in another process and store the result; on failure nothing is stored."""
     parts = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
     with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(
+        run(
             [sys.executable, "-m", __name__, *parts],
             cwd=PACKAGE.parent,
             stdin=subprocess.DEVNULL,
