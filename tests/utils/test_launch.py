@@ -141,6 +141,18 @@ def test_run_installs_what_a_rig_needs_and_test_what_tests_need(
     assert len(given()) == 1 + 2 * len(LISTS)
 
 
+@pytest.mark.parametrize("later", [True, False])
+def test_packages_are_compiled_when_they_are_imported(
+    checkout: Path, later: bool
+) -> None:
+    pip = Runs(0)
+    (checkout / ".venv").mkdir()
+    fields = {"missing_libraries": list, "compiles_later": later}
+    assert Launcher(root=checkout, run=pip, **fields).main(["update"]) == 0
+    (words,) = (words for words in pip.words if "-r" in words)
+    assert ("--no-compile" in words) is later
+
+
 def test_a_rig_does_without_what_tests_need() -> None:
     rig, unit, dev, _ = ((ROOT / name).read_text(encoding="utf-8") for name in LISTS)
     names = {line.partition("==")[0] for line in rig.splitlines() if "==" in line}
