@@ -111,6 +111,20 @@ def test_the_features_of_a_network_with_several_heads_are_those_before_all_of_th
     assert other.taps == backbone.taps
 
 
+def test_a_network_that_was_looked_at_first_can_be_trained_afterwards(
+    imported: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A process finds the operations of a graph once; it may do so in inference mode."""
+    folder = shutil.copytree(imported("lightning_pose_vit"), tmp_path / "copy")
+    fitting = load_model_folder(folder).fitting
+    images = torch.zeros((1, fitting.height, fitting.width, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        GraphBackbone(folder)(images)
+    backbone = GraphBackbone(folder)
+    sum(feature.sum() for feature in backbone(images)).backward()
+    assert all(weights.grad is not None for weights in backbone.parameters())
+
+
 def _insert(
     model: Path,
     copy: Path,
