@@ -13,7 +13,10 @@ from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.help_window import KeysWindow
+from deeplabstream.gui.dialogs.help_window import HelpWindow, KeysWindow
+from deeplabstream.gui.dialogs.latency_test_window import LatencyTestWindow
+from deeplabstream.gui.dialogs.new_rig.output_page import OutputPage
+from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.checking_tab import VideoCheck
@@ -24,7 +27,7 @@ from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import STEPS
 from deeplabstream.recording.pose_table import pose_table
-from deeplabstream.settings.loading import load
+from deeplabstream.settings.loading import kinds_of, load
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
@@ -107,6 +110,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     keys.show()
     yield "Keys", keys
     keys.close()
+    yield from _dialogs(window, folder)
     window.end()
 
 
@@ -114,6 +118,32 @@ def _process_events_until(condition: Callable[[], bool]) -> None:
     """Wait for what another thread or process sends, without using the CPU meanwhile."""
     while not condition():
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+
+
+def _dialogs(window: MainWindow, folder: Path) -> Iterator[tuple[str, QWidget]]:
+    """Yield the documentation, the latency test, and the wizard with each output."""
+    help_ = HelpWindow(window)
+    help_.show()
+    yield "Help", help_
+    help_.close()
+    settings = window.bridge.session.settings
+    latency = LatencyTestWindow(settings, folder / "settings.ini", window)
+    latency.panel.form.more.setChecked(True)
+    latency.show()
+    yield "Measure latency", latency
+    latency.close()
+    wizard = NewRigWizard(folder / "my_rig", window)
+    wizard.show()
+    yield "New rig", wizard
+    for kind in kinds_of("Output"):
+        page = OutputPage(wizard.rig)
+        page.resize(wizard.size())
+        page.choose(kind)
+        page.more.setChecked(True)
+        page.show()
+        yield f"New rig, {kind}", page
+        page.close()
+    wizard.reject()
 
 
 def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidget]]:

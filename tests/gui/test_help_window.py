@@ -58,7 +58,7 @@ def test_links_lead_to_pages_headings_and_the_desktop(
     assert window.page.textCursor().block().text() == "Several animals"
     item = window.list.currentItem()
     assert item is not None
-    assert item.toolTip() == "triggers.md"
+    assert item.toolTip() == "Triggers\ntriggers.md"
     window.back.click()
     assert shown(window) == "The application"
     window.forth.click()

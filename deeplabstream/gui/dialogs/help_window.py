@@ -71,7 +71,7 @@ class HelpWindow(QDialog):
         for title, name in contents(docs):
             item = QListWidgetItem(title)
             item.setData(_FILE, name)
-            item.setToolTip(name)
+            item.setToolTip(f"{title}\n{name}")
             self.list.addItem(item)
         self.list.currentItemChanged.connect(self._choose)
         self.page.anchorClicked.connect(self._follow)
@@ -154,7 +154,7 @@ class HelpWindow(QDialog):
         split.addWidget(self.list)
         split.addWidget(self.page)
         split.setStretchFactor(1, 1)
-        split.setSizes([220, 780])
+        split.setSizes([330, 670])
         column = QVBoxLayout(self)
         column.addLayout(top)
         column.addWidget(split, 1)

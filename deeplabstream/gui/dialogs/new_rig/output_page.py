@@ -109,7 +109,6 @@ class OutputPage(RigPage):
         self.kind.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.kind.setToolTip("KIND: how the output is switched")
         self.more.setObjectName("link")
         self.more.setCheckable(True)
         for box, least_s in ((self.longest, 0.1), (self.pause, 0.0)):
@@ -191,6 +190,9 @@ class OutputPage(RigPage):
         """Show the fields of the chosen kind: what it needs, the others folded."""
         name = self.chosen
         kind = self._kinds[name]
+        self.kind.setToolTip(
+            f"KIND: how the output is switched\n{self.kind.currentText()}"
+        )
         for form in (self._fields, self._folded):
             while form.rowCount():
                 form.removeRow(0)
@@ -200,7 +202,9 @@ class OutputPage(RigPage):
                 continue
             serial = key == _PORT and info.annotation is str
             editor = PortEditor() if serial else editor_for(info, None)
-            editor.setToolTip(f"{key}\n{info.description or ''}".strip())
+            tip = f"{key}\n{info.description or ''}".strip()
+            for widget in (editor, *editor.findChildren(QComboBox)):
+                widget.setToolTip(tip)
             editor.show_value(self.values.get(name, {}).get(key))
             editor.edited.connect(lambda value, key=key: self._take_value(key, value))
             self.editors[key] = editor
