@@ -29,6 +29,8 @@ PRELOADED = [
     "deeplabstream.analysis.plots",
     "deeplabstream.gui.results_process",
     "deeplabstream.settings.loading",
+    "matplotlib.backends.backend_agg",
+    "pandas",
     "cameras.simulated",
     "experiments.conditional",
     "outputs.serial_line",

@@ -36,6 +36,7 @@ from tests.gui.window_rig import WindowRig, window_with_laser_on
 
 LEFT = Qt.MouseButton.LeftButton
 PLACE = 200, 300, 98, 70
+SOON = 300_000  # ms
 real = pytest.mark.skipif(
     not hasattr(os, "pidfd_open"), reason="needs pseudo-terminals and pidfds: Linux"
 )
@@ -114,7 +115,9 @@ def stop_window(qtbot: QtBot, requests: list[bool]) -> StopWindow:
     )
     qtbot.addWidget(window)
     window.show_at(PLACE)
-    qtbot.waitUntil(lambda: QGuiApplication.focusWindow() is window.windowHandle())
+    qtbot.waitUntil(
+        lambda: QGuiApplication.focusWindow() is window.windowHandle(), timeout=SOON
+    )
     return window
 
 
