@@ -305,6 +305,10 @@ class RunFolder:
         """Change entries of `run.json` atomically."""
         self._write_json({**self.facts, **facts})
 
+    def replace_settings(self, text: str) -> None:
+        """Replace `settings.ini` atomically."""
+        self._replace("settings.ini", text)
+
     def finish(
         self, ended: datetime, how: str, accounts: Sequence[FrameCounts]
     ) -> None:
@@ -349,14 +353,17 @@ class RunFolder:
         )
 
     def _write_json(self, facts: Mapping[str, object]) -> None:
+        text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
+        self._replace("run.json", f"{text}\n")
+
+    def _replace(self, name: str, text: str) -> None:
         # a name that only this program uses
-        draft = self.path / f".run.json.{os.getpid()}.new"
+        draft = self.path / f".{name}.{os.getpid()}.new"
         with draft.open("w", encoding="utf-8", newline="\n") as file:
-            json.dump(facts, file, indent=2, ensure_ascii=False, default=str)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        replace(draft, self.path / "run.json")
+        replace(draft, self.path / name)
 
 
 def accounting(accounts: Sequence[FrameCounts]) -> list[dict[str, object]]:

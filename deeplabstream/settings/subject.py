@@ -1,6 +1,7 @@
 """Subject: experimenter, animal and session, stored with every run."""
 
 import re
+from dataclasses import fields
 from datetime import datetime
 from functools import partial
 from string import Formatter
@@ -75,6 +76,20 @@ class Subject:
             if name is not None and (name not in _PLACES or form or conversion):
                 raise ValueError(refused)
         return word
+
+    @property
+    def named_in_folder(self) -> frozenset[str]:
+        """Fields whose values are part of the names of run folders."""
+        places = {place for _, place, _, _ in Formatter().parse(self.run_name)}
+        return frozenset(place for place in places if place and hasattr(self, place))
+
+    def changes(self, other: "Subject") -> dict[str, str]:
+        """Return the fields with another value in `other`, and a sentence on each."""
+        return {
+            field.name: f"{field.name.upper()} = {new or 'empty'} (was {old or 'empty'})"
+            for field in fields(type(self))
+            if (old := getattr(self, field.name)) != (new := getattr(other, field.name))
+        }
 
     def folder_name(self, started: datetime, experiment: str) -> str:
         """Return the name of a run's folder; empty parts leave no gap."""

@@ -14,6 +14,7 @@ from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Counts, Failed, Phase
 from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
+from deeplabstream.settings.loading import Settings, parse
 from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.small_rig import RIG
 from tests.engine.stream import memory
@@ -167,3 +168,37 @@ def test_an_experiment_does_not_run_after_the_analysis_was_stopped(
     problem, answer = told[-2:]
     assert "start the analysis first" in str(problem)
     assert answer == messages.ExperimentRunning(False)
+
+
+def test_the_run_has_the_session_that_was_set_when_its_experiment_started(
+    rig: tuple[RigSession, FakeProcesses], tmp_path: Path
+) -> None:
+    """It can be changed while frames are analysed; from the start on it is the next run's."""
+    session, fake = rig
+    text = session.settings.text
+    session.do(Action.STOP_EXPERIMENT)  # the fixture has requested it
+    session.do(Action.START_RECORDING)  # makes the run folder
+    assert session.take_subject(_settings(text, "mouse 8", tmp_path))
+    (changed,) = (m for m in fake.recorder if isinstance(m, messages.ChangeRun))
+    assert "ANIMAL = mouse 8" in changed.settings_text
+    assert changed.facts["session"]["animal"] == "mouse 8"  # type: ignore[index]
+    notes = [m.note for m in fake.recorder if isinstance(m, messages.WriteNote)]
+    assert ("session", "ANIMAL = mouse 8 (was empty)") in [
+        (note.kind, note.text) for note in notes
+    ]
+
+    session.do(Action.START_EXPERIMENT)
+    fake.report(messages.ExperimentRunning(True))
+    session.poll()
+    assert not session.take_subject(_settings(text, "mouse 9", tmp_path))
+    fake.report(messages.ExperimentRunning(False))
+    session.poll()
+    assert not session.take_subject(_settings(text, "mouse 9", tmp_path))
+    session.do(Action.STOP_STREAM)
+    session.close()
+    (closed,) = (m for m in fake.recorder if isinstance(m, messages.CloseRun))
+    assert closed.facts["session"]["animal"] == "mouse 8"  # type: ignore[index]
+
+
+def _settings(text: str, animal: str, folder: Path) -> Settings:
+    return parse(f"{text}\n[Session]\nANIMAL = {animal}\n", folder)

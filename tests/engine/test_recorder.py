@@ -345,6 +345,19 @@ def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> Non
         assert names == [("edge", "laser"), ("note", "camera"), ("note", "experiment")]
 
 
+def test_an_open_run_takes_another_session_section(tmp_path: Path) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        text = "[Streaming]\n[Session]\nANIMAL = m3\n"
+        rig.tell(messages.ChangeRun(text, {"session": {"animal": "m3"}}))
+        assert rig.folder.settings_text == text
+        facts = rig.folder.facts
+        assert (facts["session"], facts["seed"]) == ({"animal": "m3"}, 4)
+        rig.tell(messages.CloseRun("stopped"), messages.Stop())
+        rig.tell()
+        assert rig.folder.facts["session"] == {"animal": "m3"}
+
+
 def test_a_closed_run_says_how_it_ended(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)

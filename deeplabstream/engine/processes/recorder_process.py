@@ -189,6 +189,8 @@ class StreamRecorder:
                 self._attach(message)
             case messages.OpenRun():
                 self._open_run(message)
+            case messages.ChangeRun(text, facts):
+                self._change_run(text, facts)
             case messages.StartAnalysis():
                 self._start_analysis(message)
             case messages.StopAnalysis():
@@ -255,6 +257,11 @@ class StreamRecorder:
                 self._write(early.popleft())
 
         send_message(self._pipe, messages.RunOpened(folder.path))
+
+    def _change_run(self, settings_text: str, facts: Mapping[str, object]) -> None:
+        if self._run is not None:  # a failed run keeps what it has
+            self._run.folder.replace_settings(settings_text)
+            self._run.folder.update(**facts)
 
     def _start_analysis(self, request: messages.StartAnalysis) -> None:
         run = self._opened()

@@ -234,6 +234,14 @@ class OpenRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRun:
+    """Replace the settings of the run folder, and entries of its `run.json`."""
+
+    settings_text: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class StartAnalysis:
     """List the frames of these cameras. Sent before the engine is requested to analyse."""
 
@@ -370,6 +378,7 @@ ToEngine: TypeAlias = (
 ToRecorder: TypeAlias = (
     AttachStream
     | OpenRun
+    | ChangeRun
     | StartAnalysis
     | StopAnalysis
     | StartRecording

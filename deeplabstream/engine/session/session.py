@@ -4,7 +4,7 @@ A window, the command line and notebooks call `poll` and read `RigSession.state`
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -47,6 +47,7 @@ from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.ipc.stop_link import StopLink
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.settings.loading import Settings
+from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.text_rewriting import with_drawn_seeds, with_subject
 
 SAVING_NOTE_S = 5.0
@@ -198,15 +199,37 @@ class RigSession:
             pair = names.index(one), names.index(other)
         self._processes.send_engine(messages.SetIdentity(camera, pair))
 
+    @property
+    def fixed_subject(self) -> frozenset[str]:
+        """Fields of [Session] that can't be changed for this stream any more.
+
+        All from the start of an experiment; those in the name of the run folder from
+        the moment when it is made.
+        """
+        if self.state.phase is Phase.IDLE:
+            return frozenset()
+        if self.state.subject_fixed:
+            return frozenset(field.name for field in fields(Subject))
+        if self._controls.run_open:
+            return self.settings.subject.named_in_folder | {"run_name"}
+        return frozenset()
+
     def take_subject(self, settings: Settings) -> bool:
-        """Use [Session] of other settings; False: the run folder was made with the current one."""
+        """Use [Session] of other settings; False: it has changed in a field that is fixed."""
         used = self.state.used_settings
-        if settings.subject == self.settings.subject:
+        changes = self.settings.subject.changes(settings.subject)
+        if not changes:
             return True
-        if self._controls.run_open or used is None:
+        if used is None or self.fixed_subject & changes.keys():
             return False
+
         self.settings = with_subject(self.settings, settings)
-        self.update_state(used_settings=with_subject(used, settings))
+        used = with_subject(used, settings)
+        self.update_state(used_settings=used)
+        if self._controls.run_open and self._processes is not None:
+            facts = {"session": used.subject.facts()}
+            self._processes.send_recorder(messages.ChangeRun(used.text, facts))
+            self.note("session", "; ".join(changes.values()))
         return True
 
     def test(self, output: str) -> None:

@@ -263,6 +263,12 @@ class SessionState:
         return bool(self.experiments) and not runs
 
     @property
+    def subject_fixed(self) -> bool:
+        """Whether [Session] belongs to an experiment of this stream, or the stream ends."""
+        runs = self.experimenting or self.experiment_starting
+        return runs or bool(self.experiments) or self.phase is Phase.STOPPING
+
+    @property
     def activity(self) -> tuple[object, ...]:
         """Values that `StateChanged` reports: the phase, and the running or starting parts."""
         runs = self.network_ready, self.analysing, self.experimenting, self.recording
