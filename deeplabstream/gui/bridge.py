@@ -51,6 +51,8 @@ class Bridge(QObject):
     """Path of a run folder, to show on the page Runs."""
     results_requested = pyqtSignal(object)
     """Path of a run folder, to show on the page Results."""
+    settings_requested = pyqtSignal()
+    """The page Settings is to be shown."""
     queue_requested = pyqtSignal(object)
     """Path of a run folder whose uncertain frames are to be labelled."""
     stop_requested = pyqtSignal()
@@ -146,7 +148,7 @@ class Bridge(QObject):
     def use(self, settings: Settings) -> bool:
         """Use these settings; False: the rig is running and keeps its own.
 
-        A running rig takes only the section [Session], until the run folder is made.
+        A running rig takes only the section [Session], until the experiment starts.
         """
         if self.session.state.phase is not Phase.IDLE:
             self.session.take_subject(settings)

@@ -11,6 +11,7 @@ from PyQt5.QtGui import (
     QDragEnterEvent,
     QDropEvent,
     QKeySequence,
+    QResizeEvent,
     QShowEvent,
 )
 from PyQt5.QtWidgets import (
@@ -64,7 +65,7 @@ from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import keep_focus_on_clicks
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
-from deeplabstream.gui.widgets.panels import Log
+from deeplabstream.gui.widgets.log_drawer import LogDrawer
 from deeplabstream.gui.widgets.program_view import ProgramView
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.sections import unusable_settings
@@ -155,7 +156,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.bridge: Bridge = bridge
         self.document = document
-        self.log = Log()
+        self.log = LogDrawer()
         self.test = OutputTest()
         self.recent = Recent(memory)
         self.painted = Painted(memory)
@@ -191,7 +192,7 @@ class MainWindow(QMainWindow):
             bridge,
             self._button,
             self._part,
-            partial(self.show_page, _LIVE),
+            self._show_steps,
             lambda page: self.menu.show_help(page),
             memory,
         )
@@ -335,7 +336,7 @@ class MainWindow(QMainWindow):
         self._stop_input = StopInput(self, self._must_stop, self._stop_outputs)
         self.document.changed.connect(self._take_document)
         self.document.opened.connect(self._renew_pages)
-        self._connect_live()
+        self.bridge.settings_requested.connect(partial(self.show_page, _SETTINGS))
         self.document.checked.connect(self._show_document)
         self.document.saved.connect(self._show_document)
         self.document.saved.connect(self._claim_rig)
@@ -354,9 +355,10 @@ class MainWindow(QMainWindow):
         self.bridge.ticked.connect(self._show_state)
         self.bridge.status_changed.connect(self._show_state)
 
-    def _connect_live(self) -> None:
-        """Connect a new live page."""
-        self.live.settings_requested.connect(partial(self.show_page, _SETTINGS))
+    def _show_steps(self) -> None:
+        """Show the live page with its single steps unfolded, for the tour."""
+        self.show_page(_LIVE)
+        self.live.controls.unfold.setChecked(True)
 
     def _button(self, action: Action | None) -> QAbstractButton:
         """Return the button of an action; None: STOP."""
@@ -510,7 +512,7 @@ class MainWindow(QMainWindow):
         old = self.live
         self.live = LivePage(self.bridge, self.document, self.log, self.test)
         self.live.show_images_only(self.full_screen.isChecked())
-        self._connect_live()
+        self.live.controls.unfold.setChecked(old.controls.unfold.isChecked())
         self._paint()
         self._stack.addWidget(self.live)
         if shown:
@@ -621,6 +623,11 @@ class MainWindow(QMainWindow):
         frame.moveTop(max(frame.top(), room.top()))
         if frame.topLeft() != self.pos():
             self.move(frame.topLeft())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Keep the tour beside the control that it explains."""
+        super().resizeEvent(event)
+        self.tour.settle()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Fit the window into the screen once it has a title bar."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PyQt5.QtGui import QColor
+from PyQt5.QtWidgets import QWidget
 
 BACKGROUND = "#15181d"
 TEXT = "#e6e9ee"
@@ -13,6 +14,11 @@ AMBER = "#ffc043"
 RED = "#ff6b63"
 GREY = "#9aa3b2"
 """Colours painted over images on a dark background, in both styles."""
+
+TEXT_PX = 13
+"""Size of text."""
+HINT_PX = 12
+"""Size of titles, captions, hints and problems: the smallest text of the windows."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,8 @@ DARK = Palette(
     hover="#343b47",
     line="#353b46",
     text=TEXT,
-    faint="#8d96a5",
-    disabled="#626b79",
+    faint="#a6aebc",
+    disabled="#7a8392",
     primary="#1f4a7a",
     primary_hover="#275c97",
     primary_text="#ffffff",
@@ -73,16 +79,16 @@ LIGHT = Palette(
     line="#cdd4de",
     text="#1c2430",
     faint="#5b6675",
-    disabled="#a3acb9",
+    disabled="#808a98",
     primary="#1f66b5",
     primary_hover="#2a76cb",
     primary_text="#ffffff",
     blue="#1f66b5",
-    green="#15803d",
-    amber="#b45309",
+    green="#127036",
+    amber="#a34a08",
     amber_text="#ffffff",
     red="#c2261d",
-    grey="#6b7686",
+    grey="#5d6877",
 )
 PALETTES = {palette.name: palette for palette in (DARK, LIGHT)}
 
@@ -119,17 +125,22 @@ def choose(name: str) -> Palette:
 def style_sheet(of: Palette) -> str:
     """Return the style sheet of an application."""
     return f"""
-QWidget {{ background: {of.background}; color: {of.text}; font-size: 13px; }}
+QWidget {{ background: {of.background}; color: {of.text}; font-size: {TEXT_PX}px; }}
 QFrame#panel {{ background: {of.panel}; border: 1px solid {of.line}; border-radius: 8px; }}
 QFrame#navigation {{ background: {of.panel}; border-right: 1px solid {of.line}; }}
 QWidget#clear, QScrollArea {{ background: transparent; border: none; }}
 QFrame#panel QLabel, QFrame#panel QCheckBox, QFrame#panel QRadioButton {{
     background: transparent;
 }}
-QLabel#title {{ color: {of.faint}; font-size: 11px; font-weight: 600; }}
+QLabel#title {{ color: {of.faint}; font-size: {HINT_PX}px; font-weight: 600; }}
 QLabel#heading {{ font-size: 17px; font-weight: 600; background: transparent; }}
-QLabel#caption {{ color: {of.faint}; font-size: 11px; background: transparent; }}
-QLabel#problem {{ color: {of.red}; font-size: 12px; background: transparent; }}
+QLabel#caption {{ color: {of.faint}; font-size: {HINT_PX}px; background: transparent; }}
+QLabel#problem {{ color: {of.red}; font-size: {HINT_PX}px; background: transparent; }}
+QLabel#newest {{ font-size: {HINT_PX}px; }}
+QLabel#newest[tone="red"] {{ color: {of.red}; }}
+QLabel#newest[tone="amber"] {{ color: {of.amber}; }}
+QLabel#newest[tone="green"] {{ color: {of.green}; }}
+QLabel#newest[tone="blue"] {{ color: {of.blue}; }}
 QLabel#value {{ font-size: 14px; font-weight: 600; background: transparent; }}
 QLabel#value[tone="amber"] {{ color: {of.amber}; }}
 QLabel#value[tone="red"] {{ color: {of.red}; }}
@@ -173,12 +184,12 @@ QPushButton#step:checked {{
 }}
 QPushButton#link {{
     background: transparent; border: none; color: {of.blue}; text-align: left; padding: 0;
-    font-size: 13px;
+    font-size: {TEXT_PX}px;
 }}
 QPushButton#link:disabled {{ color: {of.faint}; }}
 QPushButton#all {{ font-size: 15px; font-weight: 600; min-height: 26px; }}
 QPushButton#choose::menu-indicator {{ image: none; width: 0; }}
-QPushButton#tile {{ padding: 3px 9px; min-height: 14px; font-size: 12px; }}
+QPushButton#tile {{ padding: 3px 9px; min-height: 14px; font-size: {HINT_PX}px; }}
 QPushButton#page {{
     background: transparent; border: none; border-left: 3px solid transparent;
     border-radius: 0; padding: 11px 6px 11px 9px; text-align: left; color: {of.faint};
@@ -248,7 +259,7 @@ QMenu {{ border: 1px solid {of.line}; }}
 QMenu::item {{ padding: 6px 26px 6px 16px; }}
 QMenu::item:disabled {{ color: {of.disabled}; }}
 QMenu::separator {{ height: 1px; background: {of.line}; margin: 4px 8px; }}
-QPlainTextEdit {{ background: transparent; border: none; font-size: 12px; }}
+QPlainTextEdit {{ background: transparent; border: none; font-size: {HINT_PX}px; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; }}
 QScrollBar:horizontal {{ background: transparent; height: 8px; }}
 QScrollBar::handle {{ background: {of.line}; border-radius: 4px; }}
@@ -275,6 +286,13 @@ _ANIMALS = (
     *("#ffd54a", "#4dd0ff", "#ff8ad8", "#9cff7a"),
     *("#ffa05a", "#b39dff", "#ff6b6b", "#5affd6"),
 )
+
+
+def repolish(widget: QWidget) -> None:
+    """Apply the style sheet again: Qt does not when a name or a property changes."""
+    if style := widget.style():
+        style.unpolish(widget)
+        style.polish(widget)
 
 
 def animal_colour(animal: int) -> QColor:

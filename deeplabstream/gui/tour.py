@@ -166,6 +166,13 @@ class Tour(QObject):
         self.bubble.hide()
         self.ring.hide()
 
+    def settle(self) -> None:
+        """Place the bubble again, in a window that has another size."""
+        if self.step is not None:
+            self._point(self.step)
+        elif self.place >= 0:
+            self.bubble.settle(None, self._places(_END_SHOWS))
+
     @property
     def step(self) -> TourStep | None:
         """The current step; None: the tour has ended or is not shown."""

@@ -91,6 +91,9 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     yield "Tour, end", window
     window.tour.end()
     for name in window.navigation.pages:
+        if name == "Runs":  # during a stream, the analysis has the lowest priority
+            window.bridge.do(Action.STOP_STREAM)
+            window.bridge.tick()
         window.show_page(name)
         yield name, window
         page = None if name == "Live" else window.page(name)

@@ -15,7 +15,9 @@ from deeplabstream.gui.widgets.live_panels import MeasuresPanel
 from tests.gui.fake_session import FakeSession
 
 
-def measured(*animals: str, seconds: float = 12.34) -> Measured:
+def measured(
+    *animals: str, seconds: float = 12.34, experiment: str = "light"
+) -> Measured:
     own = [
         value
         for animal in animals
@@ -28,7 +30,7 @@ def measured(*animals: str, seconds: float = 12.34) -> Measured:
         )
     ]
     outputs = ("", "stimuli", "laser", 2.0), ("", "on_time", "laser", 1.25)
-    return Measured("arena", 0, 20 * 10**9, "light", "mm", (*own, *outputs))
+    return Measured("arena", 0, 20 * 10**9, experiment, "mm", (*own, *outputs))
 
 
 def test_each_measure_has_its_unit(qtbot: QtBot) -> None:
@@ -49,7 +51,7 @@ def test_each_measure_has_its_unit(qtbot: QtBot) -> None:
     assert labels["anna", "region_time", "left"].text() == "13.0 s"
 
 
-def test_the_page_live_shows_them_while_there_are_some(qtbot: QtBot) -> None:
+def test_the_page_live_shows_those_of_an_experiment(qtbot: QtBot) -> None:
     session = FakeSession("arena")
     window = MainWindow(Bridge(session), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
@@ -57,6 +59,9 @@ def test_the_page_live_shows_them_while_there_are_some(qtbot: QtBot) -> None:
     panel = window.live.measures
     assert not panel.isVisible()
     session.do(Action.START_STREAM)
+    session.state = session.state.after(measured("animal1", experiment=""))
+    window.bridge.tick()
+    assert not panel.isVisible(), "no experiment runs"
     session.state = session.state.after(measured("animal1"))
     window.bridge.tick()
     assert panel.isVisible()

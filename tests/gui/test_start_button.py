@@ -148,39 +148,56 @@ def test_the_settings_have_the_animal_to_begin_with(
     window.end()
 
 
-def test_the_animal_can_be_changed_until_the_run_folder_is_made(
+def test_the_animal_can_be_changed_until_the_experiment_starts(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    window.bridge.do(Action.START_STREAM)
-    tick(window)
-    rig = rig_of(window)
+    rig, panel = rig_of(window), window.live.subject
+    for action in ALL[:2]:
+        window.bridge.do(action)
+        tick(window)
+    rig._controls.run_open = True  # the recorder was asked for the folder
+    rig.update(run_folder=tmp_path)
     type_in(window, qtbot, "ANIMAL", "mouse 8")
-    qtbot.keyClick(window.live.subject.lines["ANIMAL"], Qt.Key.Key_Return)
+    qtbot.keyClick(panel.lines["ANIMAL"], Qt.Key.Key_Return)
     assert rig.state.used_settings is not None
     assert rig.state.used_settings.subject.animal == "mouse 8"
     assert "ANIMAL = mouse 8" in rig.state.used_settings.text
     assert not window.banner.isVisible(), "no restart is needed for it"
-    rig._controls.run_open = True  # the recorder was asked for the folder
-    rig.update(run_folder=tmp_path)
-    window.document.set_value("Session", "ANIMAL", "mouse 9")  # on the page Settings
-    assert rig.state.used_settings.subject.animal == "mouse 8"
-    assert window.banner.isVisible(), "it is that of the next run"
-    window.bridge.do(Action.START_ANALYSIS)
+    type_in(window, qtbot, "GROUP", "control")
+    window.live.request(ALL[2])  # takes the field with the focus
     tick(window)
-    panel = window.live.subject
-    window.bridge.do(Action.STOP_ANALYSIS)
-    tick(window)  # the stream runs, the run folder stays
+    assert rig.state.experimenting
+    assert rig.state.used_settings.subject.group == "control"
     assert panel.lines["ANIMAL"].isReadOnly()
     assert panel.fixed.isVisible()
     assert panel.fixed.text() == "Stop the stream to change"
     assert "Stop the stream to change" in panel.lines["GROUP"].toolTip()
     qtbot.keyClicks(panel.lines["ANIMAL"], "mouse 10")
-    assert panel.lines["ANIMAL"].text() == "mouse 9"
+    assert panel.lines["ANIMAL"].text() == "mouse 8"
+    window.document.set_value("Session", "ANIMAL", "mouse 9")  # on the page Settings
+    assert rig.state.used_settings.subject.animal == "mouse 8"
+    assert window.banner.isVisible(), "it is that of the next run"
     window.bridge.do(Action.STOP_STREAM)
     tick(window)
     assert not window.live.subject.lines["ANIMAL"].isReadOnly(), "for the next run"
     assert not window.live.subject.fixed.isVisible()
     assert rig.settings.subject.animal == "mouse 9"
+    window.end()
+
+
+def test_what_names_the_run_folder_is_fixed_when_the_folder_is_made(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.document.set_value("Session", "RUN_NAME", "{animal}_{date}")
+    rig, panel = rig_of(window), window.live.subject
+    window.bridge.do(ALL[0])
+    tick(window)
+    assert not panel.lines["ANIMAL"].isReadOnly()
+    rig._controls.run_open = True
+    window.bridge.do(ALL[1])
+    tick(window)
+    assert panel.lines["ANIMAL"].isReadOnly()
+    assert not panel.lines["GROUP"].isReadOnly()
     window.end()
 
 

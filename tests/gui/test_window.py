@@ -152,6 +152,54 @@ def test_figures_are_those_of_the_rig(window: MainWindow, rig: FakeSession) -> N
     assert window.live.display.line.folder.text() == "monday"
 
 
+def test_losses_are_shown_only_if_they_are_not_0(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    line = window.live.display.line
+
+    def shown(counts: Counts) -> list[str]:
+        line.show_losses(counts)
+        return [n for n in ("Lost", "Skipped") if line.values[n].isVisibleTo(line)]
+
+    window.show()
+    assert shown(Counts(100, 0, 100)) == []
+    assert shown(Counts(100, 0, 90, 10)) == ["Skipped"]
+    assert shown(Counts(100, 2, 100)) == ["Lost"]
+    assert shown(Counts(100, None, 100)) == ["Lost"], "the camera can't count them"
+    assert shown(Counts(100, 0, 100, 0, 90, 10)) == ["Lost"], "missing in the video"
+    line.clear()
+    assert not line.values["Lost"].isVisibleTo(line)
+
+
+def test_single_steps_are_folded_and_stay_unfolded_with_other_settings(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    window.show()
+    start = window.live.controls.buttons[Action.START_STREAM]
+    assert not start.isVisible()
+    assert window.live.controls.start.isVisible()
+    window.live.controls.unfold.click()
+    assert start.isVisible()
+    old = window.live
+    window.bridge.use(replace(rig.settings, text="[Streaming]\nMINUTES = 3\n"))
+    assert window.live is not old
+    assert window.live.controls.buttons[Action.START_STREAM].isVisible()
+
+
+def test_the_log_is_folded_to_its_newest_line(window: MainWindow) -> None:
+    window.show()
+    window.log.add_line("first")
+    window.log.add_line("[Camera arena] is lost", tone="red")
+    assert not window.log.page.isVisible()
+    assert window.log.newest.isVisible()
+    assert window.log.newest.text() == "[Camera arena] is lost"
+    window.log.opener.click()
+    assert window.log.page.isVisible()
+    assert lines(window) == ["first", "[Camera arena] is lost"]
+    window.log.clear()
+    assert window.log.newest.text() == ""
+
+
 def test_the_last_time_to_an_output_stays_until_the_stream_ends(
     window: MainWindow, rig: FakeSession
 ) -> None:

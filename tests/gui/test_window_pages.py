@@ -5,8 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PyQt5.QtCore import QSettings, Qt, QTimer
-from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox, QTableWidget
+from PyQt5.QtCore import QPoint, QRect, QSettings, Qt, QTimer
+from PyQt5.QtWidgets import (
+    QApplication,
+    QLabel,
+    QMessageBox,
+    QTableWidget,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Note
@@ -26,13 +32,13 @@ from deeplabstream.gui.dialogs.help_window import KeysWindow
 from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.main_window import MainWindow
-from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.page_stack import PAGES
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import GREEN, LIGHT, palette
+from deeplabstream.gui.widgets.problem_notice import ProblemNotice
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data import label_book
@@ -116,6 +122,29 @@ def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -
     assert rig.asked[-1] is Action.STOP_EXPERIMENT
     assert "STOP" in window.log.page.toPlainText()
     window.end()
+
+
+@pytest.mark.parametrize("size", [(960, 720), (1280, 720), (1600, 1000)])
+def test_stop_is_in_reach_in_every_size(
+    qtbot: QtBot, file: Path, size: tuple[int, int]
+) -> None:
+    window = opened(qtbot, file)
+    rig_of(window).update(alarms=(Alarm("[Camera arena] is lost", 0),))
+    stop = window.navigation.stop
+    for name in window.navigation.pages:
+        window.show_page(name)
+        window.live.controls.unfold.setChecked(True)
+        window.resize(*size)
+        QApplication.processEvents()
+        window.bridge.tick()
+        assert window.rect().contains(_place_in(window, stop)), name
+        centre = _place_in(window, stop).center()
+        assert window.childAt(centre) is stop, name
+    window.end()
+
+
+def _place_in(window: MainWindow, widget: QWidget) -> QRect:
+    return QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
 
 
 def test_esc_disarms_a_rig_that_remotes_may_start(qtbot: QtBot, file: Path) -> None:
@@ -438,16 +467,17 @@ def test_a_rig_whose_settings_have_problems_is_not_the_last_rig(
     assert rig.asked == []
 
     window.show_page("Live")
-    window.live.settings_requested.emit()
+    notice = window.live.findChild(ProblemNotice)
+    assert notice is not None
+    notice.show_settings.click()
     assert window.navigation.page == "Settings"
     window.document.edit(file.read_text(encoding="utf-8"))
     assert rig.cameras == ("arena",)
     assert [*window.live.display.grid.views] == ["arena"]
     assert controls is not window.live.controls
     assert window.live.controls.start.isEnabled()
-    health = window.page("Health")
-    assert isinstance(health, HealthPage)
-    assert health.cameras.rowCount() == 1
+    window.show_page("Health")
+    assert "arena (SimulatedCamera): analysed, recorded" in cells_of(window)
     window.end()
 
 

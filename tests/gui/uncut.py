@@ -38,12 +38,14 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.gui.application import application, use_palette
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.theme import PALETTES
 from deeplabstream.gui.widgets.elided_text import Elided
 from tests.gui.every_page import pages
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = (1366, 768)
+SIZES = ((960, 720), (1280, 720), (1366, 768))
+"""Half a screen, and small screens; the last one is that of the pages as they are made."""
 _FONT = Qt.ItemDataRole.FontRole
 _SHOWN = Qt.TextFlag.TextShowMnemonic
 
@@ -73,6 +75,33 @@ def unexplained(top: QWidget) -> Iterator[str]:
                 each is not None and each.toolTip() for each in parents
             ):
                 yield f"{type(field).__name__} {field.objectName()} has no tooltip"
+
+
+def nested_scroll_bars(top: QWidget) -> Iterator[str]:
+    """Yield the scrolled areas in `top` that are inside another one."""
+    for area in top.findChildren(QAbstractScrollArea):
+        if not _scrolls(area):
+            continue
+        parent = area.parentWidget()
+        while parent is not None:
+            if isinstance(parent, QAbstractScrollArea) and _scrolls(parent):
+                yield f"{type(area).__name__} scrolls inside another one"
+            parent = parent.parentWidget()
+
+
+def _scrolls(area: QAbstractScrollArea) -> bool:
+    bars = area.verticalScrollBar(), area.horizontalScrollBar()
+    return any(bar is not None and bar.isVisible() for bar in bars)
+
+
+def _resized(top: QWidget, size: tuple[int, int]) -> Iterator[str]:
+    """Give a window a size, and yield it if the window can't be so small."""
+    if isinstance(top, MainWindow):
+        top.resize(*size)
+    for _ in range(3):
+        QApplication.processEvents()
+    if isinstance(top, MainWindow) and top.size() != QSize(*size):
+        yield f"the window is {_size(top.size())}"
 
 
 def _size(size: QSize) -> str:
@@ -209,16 +238,21 @@ def _cells(table: QTableWidget) -> Iterator[tuple[str, QSize, QSize]]:
 
 
 def found() -> list[str]:
-    """Return all texts that are cut, and fields without a tooltip, in both styles."""
+    """Return all texts that are cut, fields without a tooltip, and nested scroll bars.
+
+    In both styles and all sizes of the window.
+    """
     told = []
     for style in PALETTES:
         use_palette(style)
         with TemporaryDirectory() as folder:
             for name, top in pages(Path(folder)):
-                for _ in range(3):
-                    QApplication.processEvents()
-                faults = [*cut_texts(top), *unexplained(top)]
-                told += [f"{style}, {name}: {text}" for text in faults]
+                for size in SIZES if isinstance(top, MainWindow) else ((0, 0),):
+                    faults = [*_resized(top, size), *cut_texts(top), *unexplained(top)]
+                    if name.startswith("Live"):
+                        faults += nested_scroll_bars(top)
+                    where = f"{style}, {size[0]}x{size[1]}, {name}"
+                    told += [f"{where}: {text}" for text in faults]
     use_palette("dark")
     return list(dict.fromkeys(told))
 

@@ -299,7 +299,7 @@ class CheckingTab(QWidget):
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         if (side := table.verticalHeader()) is not None:
             side.hide()
-        left = Panel("Held-out frames, largest error first")
+        left = Panel("Held-out frames by error")
         left.setFixedWidth(_WIDTH)
         left.column.insertWidget(0, self.title)
         left.column.addWidget(self.list, 1)

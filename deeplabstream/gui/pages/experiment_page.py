@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import Qt
-from PyQt5.QtGui import QFont
+from PyQt5.QtCore import QSize, Qt
+from PyQt5.QtGui import QFont, QResizeEvent
 from PyQt5.QtWidgets import (
+    QBoxLayout,
     QComboBox,
     QDoubleSpinBox,
     QFrame,
@@ -51,8 +52,8 @@ from deeplabstream.settings.loading import kinds_of, names_needed
 from deeplabstream.settings.ready_made import described, ready_made, with_experiment
 
 _MOST_RUNS = 12
-_LIST_WIDTH = 250
-_FORM_WIDTH = 590
+_LIST_WIDTH, _FORM_WIDTH = 250, 560  # px
+_WIDE = 1060  # px
 _SHOWN_S = 60.0
 _NAME = Qt.ItemDataRole.UserRole
 
@@ -165,6 +166,8 @@ class ExperimentPage(QWidget):
         self.last_event = QLabel()
         self.trials = TrialList()
         self._area = QScrollArea()
+        self._upper = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        """Form and trials: side by side, in a narrow window one below the other."""
         self._lanes = LiveLanes((), ())
         self._arrange()
         self._connect()
@@ -181,16 +184,28 @@ class ExperimentPage(QWidget):
         row.addWidget(self._choosing())
         right = QVBoxLayout()
         right.setSpacing(8)
-        upper = QHBoxLayout()
-        upper.setSpacing(10)
+        self._upper.setSpacing(10)
         self._area.setMinimumWidth(_FORM_WIDTH)
-        upper.addWidget(self._area, 3)
-        upper.addWidget(self.trials, 2)
-        right.addLayout(upper, 1)
+        self._upper.addWidget(self._area, 3)
+        self._upper.addWidget(self.trials, 2)
+        right.addLayout(self._upper, 1)
         self.last_event.setObjectName("caption")
         right.addWidget(self.last_event)
         right.addWidget(self.timeline)
         row.addLayout(right, 1)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Show the trials below the form while there is no room beside it."""
+        super().resizeEvent(event)
+        narrow = self.width() < _WIDE
+        directions = QBoxLayout.Direction
+        beside, below = directions.LeftToRight, directions.TopToBottom
+        self._upper.setDirection(below if narrow else beside)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Return the size with the trials below the form."""
+        width = _LIST_WIDTH + _FORM_WIDTH + 30
+        return QSize(width, super().minimumSizeHint().height())
 
     def _choosing(self) -> QFrame:
         panel = QFrame()

@@ -1,4 +1,4 @@
-"""Health page: latencies, stages, frame counts and the state of the computer."""
+"""Health page: latencies, stages, frame counts, computer and alarms; without a stream the rig."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,10 @@ import pyqtgraph as pg
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QAbstractItemView,
-    QFrame,
     QGridLayout,
-    QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLayout,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -34,10 +33,14 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.live_figures import STAGES, StageTimes
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
-from deeplabstream.gui.widgets.panels import Log
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
+from deeplabstream.gui.widgets.panels import Log, Panel
+from deeplabstream.gui.widgets.problem_notice import ProblemNotice
+from deeplabstream.gui.widgets.rig_facts import RigFacts
 
 _DOCTOR_OUTCOMES = {1: "Problems were found: see the list above."}
 _NAME_WIDTH = 110  # px
+_STAGES_HEIGHT = 206  # px: header and five rows
 _TICKS_PER_UPDATE = 15
 _FIGURES = ("p50", "p95", "p99", "max")
 _COUNTS = (
@@ -58,7 +61,12 @@ _COUNTS_HELP = (
     "frames in memory, to be encoded",
     "frames missing in the video",
 )
-_IDLE = "Latency, frame counts and load are shown while a stream runs."
+_IDLE = (
+    "Press Start on the page Live: latency, frame counts, load and alarms are shown "
+    "while a stream runs. To find out what is wrong with the computer, or how long the "
+    "rig takes from exposure to output, use the buttons below."
+)
+_UNUSABLE = "To find out what is wrong with the computer, use the buttons below."
 _ENDED = "The stream has ended: these are its last latencies and frame counts."
 _ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
 
@@ -141,6 +149,9 @@ class HealthPage(QWidget):
         self.checks = Log("Pre-flight")
         self.checks.page.setPlaceholderText("Runs when an experiment starts")
         self.animals = QLabel()
+        self.rig, self.notice = RigFacts(), ProblemNotice(document)
+        self._streamed = bridge.session.state.phase is not Phase.IDLE
+        """Whether a stream has run since the page was made."""
         self._stages = StageTimes(bridge.session.settings.deciding_camera)
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
         self._counts: Mapping[str, Counts] = {}
@@ -153,7 +164,6 @@ class HealthPage(QWidget):
         bridge.status_changed.connect(self._take_status)
         bridge.settings_changed.connect(self._renew)
         bridge.ticked.connect(self._tick)
-        self._show_figures(bridge.session.state.phase is not Phase.IDLE)
         self._renew()
 
     def _arrange(self) -> None:
@@ -168,50 +178,66 @@ class HealthPage(QWidget):
         for label in (self.computer, self.animals):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
-        self._grid = grid = QGridLayout(self)
-        grid.setContentsMargins(10, 10, 10, 10)
-        grid.setSpacing(10)
+        examined = QVBoxLayout()
+        examined.addWidget(self.computer)
+        buttons = FlowLayout()
+        for button in (self.examine, self.latency):
+            buttons.addWidget(button)
+        examined.addLayout(buttons)
+        examined.addStretch(1)
+        counted = QVBoxLayout()
+        counted.addWidget(self.cameras, 1)
+        counted.addWidget(self.animals)
+        logs = QWidget()
+        logs.setObjectName("clear")
+        beside = QVBoxLayout(logs)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(10)
+        for log in (self.alarms, self.checks):
+            beside.addWidget(log, 1)
+
         self._figures = [
             _build_panel("Latency", self.plot),
             _build_panel("Stages, ms", self.stages),
+            _build_panel("Frame counts", counted),
         ]
-        for row, panel in enumerate(self._figures):
-            grid.addWidget(panel, row, 0)
-        counted = QWidget()
-        counted.setObjectName("clear")
-        inside = QVBoxLayout(counted)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.cameras, 1)
-        inside.addWidget(self.animals)
-        self._figures.append(_build_panel("Frame counts", counted))
-        grid.addWidget(self._figures[-1], 0, 1)
-        examined = QWidget()
-        examined.setObjectName("clear")
-        below = QVBoxLayout(examined)
-        below.setContentsMargins(0, 0, 0, 0)
-        below.addWidget(self.computer, 1)
-        buttons = QHBoxLayout()
-        for button in (self.examine, self.latency):
-            buttons.addWidget(button)
-        below.addLayout(buttons)
         self._computer_panel = _build_panel("Computer", examined)
-        grid.addWidget(self.alarms, 2, 0)
-        grid.addWidget(self.checks, 2, 1)
+        self._grid = grid = QGridLayout(self)
+        grid.setContentsMargins(10, 10, 10, 10)
+        grid.setSpacing(10)
+        latency, stages, counts = self._figures
+        grid.addWidget(self.notice, 0, 0, 1, 2)
+        grid.addWidget(latency, 0, 0)
+        grid.addWidget(stages, 0, 1)
+        grid.addWidget(counts, 1, 0, 1, 2)
+        grid.addWidget(self.rig, 2, 0)
+        grid.addWidget(logs, 3, 1)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.stages.setMinimumHeight(206)
-        for column, stretch in enumerate(
-            (2, 3)
-        ):  # the table of counts has seven columns
-            grid.setColumnStretch(column, stretch)
+        self.stages.setMinimumHeight(_STAGES_HEIGHT)
+        for column in (0, 1):
+            grid.setColumnStretch(column, 1)
 
     def _show_figures(self, shown: bool) -> None:
-        """Show or hide the panels of figures; without a stream they are empty."""
+        """Show the figures of a stream, or without one what is known of the rig."""
+        usable = bool(self.bridge.session.cameras)
         for panel in self._figures:
-            panel.setVisible(shown)
-        place = (1, 1, 1, 1) if shown else (0, 0, 1, 2)
-        self._grid.addWidget(self._computer_panel, *place)
-        for row, stretch in enumerate((3, 2, 1) if shown else (0, 0, 1)):
+            panel.setVisible(shown and usable)
+        self.rig.setVisible(not shown and usable)
+        self.notice.setVisible(not usable)
+        if not shown:
+            self.computer.setText(_IDLE if usable else _UNUSABLE)
+        beside_rig = not shown and usable
+        self._grid.addWidget(
+            self._computer_panel, 3 if shown else 2, 1 if beside_rig else 0
+        )
+        self._show_logs()
+        for row, stretch in enumerate((4, 2, 0, 3) if shown else (0, 0, 0, 1)):
             self._grid.setRowStretch(row, stretch)
+
+    def _show_logs(self) -> None:
+        """Show alarms and checks; without a stream only if there are some."""
+        for log in (self.alarms, self.checks):
+            log.setVisible(self._streamed or bool(log.page.toPlainText()))
 
     def refresh(self) -> None:
         """Show the current figures."""
@@ -285,6 +311,8 @@ class HealthPage(QWidget):
         for row, name in enumerate(cameras):
             if (item := self.cameras.verticalHeaderItem(row)) is not None:
                 item.setToolTip(name)
+        self.rig.show_settings(self.bridge.session.settings)
+        self._show_figures(self._streamed)
         self.refresh()
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
@@ -300,9 +328,11 @@ class HealthPage(QWidget):
             error = note.kind == "error"
             text = last_line(note.text) if error else note.text
             self.alarms.add_line(text, since, "red" if error else "amber")
+        self._show_logs()
 
     def _take_failure(self, text: str) -> None:
         self.alarms.complain(text)
+        self._show_logs()
 
     def _take_status(self, status: SessionState) -> None:
         if status.phase is Phase.STARTING:
@@ -310,6 +340,7 @@ class HealthPage(QWidget):
             self._counts = {}
             self.checks.clear()
         if status.phase is not Phase.IDLE:
+            self._streamed = True
             self._show_figures(True)
 
     def _tick(self) -> None:
@@ -347,13 +378,10 @@ def _put(
     item.setForeground(pg.mkColor(palette().red if bad else palette().text))
 
 
-def _build_panel(title: str, content: QWidget) -> QFrame:
-    panel = QFrame()
-    panel.setObjectName("panel")
-    column = QVBoxLayout(panel)
-    column.setContentsMargins(12, 8, 12, 10)
-    label = QLabel(title.upper())
-    label.setObjectName("title")
-    column.addWidget(label)
-    column.addWidget(content, 1)
+def _build_panel(title: str, content: QWidget | QLayout) -> Panel:
+    panel = Panel(title)
+    if isinstance(content, QLayout):
+        panel.column.addLayout(content, 1)
+    else:
+        panel.column.addWidget(content, 1)
     return panel

@@ -1,10 +1,10 @@
-"""Live page: images of the cameras on the left, run buttons and log on the right."""
+"""Live page: images of the cameras and log on the left, run buttons and panels on the right."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -37,13 +37,14 @@ from deeplabstream.gui.widgets.live_panels import (
     OutputsPanel,
     SubjectPanel,
 )
-from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
+from deeplabstream.gui.widgets.log_drawer import LogDrawer
+from deeplabstream.gui.widgets.panels import Marks, Triggers
 from deeplabstream.gui.widgets.problem_notice import ProblemNotice
 from deeplabstream.gui.widgets.run_buttons import Controls
 from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.settings import ini_editing
 
-_SIDE_WIDTH = 316
+_SIDE_WIDTH = 320
 _TICKS_PER_UPDATE = 8
 _STOP, _KEEP = "Stop", "Keep running"
 
@@ -54,11 +55,8 @@ class LivePage(QWidget):
     Without cameras, as in settings with problems, it shows the problems.
     """
 
-    settings_requested = pyqtSignal()
-    """The page Settings is to be shown."""
-
     def __init__(
-        self, bridge: Bridge, document: Document, log: Log, test: OutputTest
+        self, bridge: Bridge, document: Document, log: LogDrawer, test: OutputTest
     ) -> None:
         super().__init__()
         settings = bridge.session.settings
@@ -68,7 +66,7 @@ class LivePage(QWidget):
         self.display = Display(bridge)
         if not settings.cameras:
             notice = ProblemNotice(document)
-            notice.settings_requested.connect(self.settings_requested)
+            notice.settings_requested.connect(bridge.settings_requested)
             self.display.replace_images(notice)
         self.controls = Controls(remote=bool(settings.controls()))
         self.subject = SubjectPanel(document)
@@ -106,11 +104,12 @@ class LivePage(QWidget):
         column = QVBoxLayout(self.side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
+        # outputs first: on a small screen the last panels have to be scrolled to
         for panel in (
-            self.outputs, self.measures, self.animals, self.triggers, self.marks,
+            self.outputs, self.animals, self.triggers, self.marks, self.measures,
         ):  # fmt: skip
             column.addWidget(panel)
-        column.addWidget(self.log, 1)
+        column.addStretch(1)
         below.setWidget(self.side)
         below.setWidgetResizable(True)
         below.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -133,7 +132,11 @@ class LivePage(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 10, 10, 10)
         row.setSpacing(10)
-        row.addWidget(self.display, 1)
+        left = QVBoxLayout()
+        left.setSpacing(8)
+        left.addWidget(self.display, 1)
+        left.addWidget(self.log)
+        row.addLayout(left, 1)
         row.addWidget(self.panels)
 
     def _connect(self) -> None:
@@ -155,7 +158,7 @@ class LivePage(QWidget):
 
     def _show_status(self, status: SessionState) -> None:
         self.show_blocked()
-        self.subject.show_status(status)
+        self.subject.show_fixed(self.bridge.session.fixed_subject)
         if status.phase is Phase.STARTING:
             self._tested.clear()
             self._answered.clear()
@@ -222,8 +225,9 @@ class LivePage(QWidget):
         }
 
     def show_images_only(self, only: bool) -> None:
-        """Hide the panels beside the images, or show them again."""
-        self.panels.setVisible(not only)
+        """Hide the panels and the log beside the images, or show them again."""
+        for widget in (self.panels, self.log):
+            widget.setVisible(not only)
 
     def _take_note(self, note: Note) -> None:
         if note.kind == "preflight":

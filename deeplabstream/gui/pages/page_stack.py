@@ -98,7 +98,9 @@ def _settings(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _health(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.health_page import HealthPage
 
-    return HealthPage(bridge, document)
+    page = HealthPage(bridge, document)
+    page.notice.settings_requested.connect(bridge.settings_requested)
+    return page
 
 
 def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:

@@ -44,6 +44,7 @@ from deeplabstream.gui.run_listing import EXCLUDED
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.analysis_bar import AnalysisBar
 from deeplabstream.gui.widgets.elided_text import Elided
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.run_plots import RunPlots
 from deeplabstream.gui.widgets.run_regions import RunRegions
@@ -58,6 +59,7 @@ _COLUMNS = (0, 1, 2, EXCLUDED)
 _CHOOSE = "Choose a run. Ctrl and Shift choose several."
 _TABLES = "Tables (*.csv *.parquet *.xlsx)"
 _PLOTS = "Plots (*.svg *.pdf *.png)"
+_LIST_WIDTH = 296  # px
 _LISTING = "Listing the runs …"
 _OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions", "Correct"), ("Table", "Groups")
 _BY_HAND = ("Regions", "Correct")
@@ -158,16 +160,16 @@ class ResultsPage(QWidget):
 
     def _arrange(self) -> None:
         left = QWidget()
+        left.setMinimumWidth(_LIST_WIDTH)
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(8)
         column.addWidget(self.search)
         column.addWidget(self.table, 1)
         self.table.setMinimumHeight(120)
-        foot = QHBoxLayout()
-        foot.addWidget(self.count, 1)
-        for button in (self.exclude, self.replay, self.other):
-            foot.addWidget(button)
+        foot = FlowLayout(spacing=6)
+        for widget in (self.exclude, self.replay, self.other, self.count):
+            foot.addWidget(widget)
         column.addLayout(foot)
         self.exclude.setToolTip("leaves runs out of results of several runs, or not")
         self.replay.setToolTip(
@@ -194,8 +196,7 @@ class ResultsPage(QWidget):
         self.notes.hide()
         self.progress.setTextVisible(False)
         self.progress.setFixedSize(160, 10)
-        tabs = QHBoxLayout()
-        tabs.setSpacing(4)
+        tabs, buttons = _row(spacing=4), _row(spacing=6)
         parts = (
             *(self.measures, self.plots, self.regions, self.corrections),
             *(self.study, self.groups),
@@ -207,11 +208,13 @@ class ResultsPage(QWidget):
             self.tabs[name] = button
             self._group.addButton(button)
             self._stack.addWidget(widget)
-            tabs.addWidget(button)
-        tabs.addStretch(1)
-        buttons = (self.analyse, self.report, self.save_table, self.save_plots)
-        for button in buttons:
-            tabs.addWidget(button)
+            _add(tabs, button)
+        for button in (self.analyse, self.report, self.save_table, self.save_plots):
+            _add(buttons, button)
+        # in a narrow window the buttons are below the tabs
+        head = FlowLayout(spacing=24)
+        for part in (tabs, buttons):
+            head.addWidget(part)
         foot = QHBoxLayout()
         foot.addWidget(self.progress)
         foot.addWidget(self.state, 1)
@@ -222,7 +225,7 @@ class ResultsPage(QWidget):
         column.setContentsMargins(8, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.title)
-        column.addLayout(tabs)
+        column.addLayout(head)
         column.addWidget(self.notes)
         column.addWidget(self.bar)
         column.addWidget(self._stack, 1)
@@ -595,3 +598,18 @@ def _reason(reply: object) -> str:
 def _written(reply: Written) -> str:
     files = ", ".join(str(file) for file in reply.files)
     return "; ".join([f"Written: {files}"] * bool(files) + [*reply.problems])
+
+
+def _row(spacing: int) -> QWidget:
+    """Return a widget that takes others side by side, by `_add`."""
+    made = QWidget()
+    made.setObjectName("clear")
+    row = QHBoxLayout(made)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(spacing)
+    return made
+
+
+def _add(row: QWidget, widget: QWidget) -> None:
+    if (layout := row.layout()) is not None:
+        layout.addWidget(widget)

@@ -28,6 +28,7 @@ from deeplabstream.gui.pages.using_tab import models_of
 from deeplabstream.gui.programs import ALIGN
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.busy_sign import busy
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.run_table import RunTable, WordSearch
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
@@ -147,8 +148,10 @@ class RunsPage(QWidget):
             *(self.results, self.again, self.label, self.align, self.export),
             *(self.folder, self.delete, self.other),
         )
+        actions = FlowLayout()
         for button in buttons:
-            top.addWidget(button)
+            actions.addWidget(button)
+        top.addLayout(actions)
         upper = QWidget()
         column = QVBoxLayout(upper)
         column.setContentsMargins(0, 0, 0, 0)

@@ -23,7 +23,7 @@ from deeplabstream.engine.session.session_state import Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.questions import input_text, show_message
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.theme import palette
+from deeplabstream.gui.theme import HINT_PX, palette
 from deeplabstream.gui.widgets.connected_cameras import ConnectedCameras
 from deeplabstream.gui.widgets.described_menu import add_described
 from deeplabstream.gui.widgets.settings_form import (
@@ -165,7 +165,7 @@ class SettingsPage(QWidget):
         item = QListWidgetItem(group.upper())
         item.setFlags(Qt.ItemFlag.NoItemFlags)
         font = QFont(self.list.font())
-        font.setPixelSize(11)
+        font.setPixelSize(HINT_PX)
         font.setBold(True)
         item.setFont(font)
         item.setForeground(QColor(palette().faint))

@@ -8,7 +8,6 @@ from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QHBoxLayout,
     QMenu,
     QPushButton,
     QWidget,
@@ -18,6 +17,7 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.results_process import RunMeasures
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 
 _UNITS = {"auto": "auto unit", "px": "px", "mm": "mm"}
 _MOST_LETTERS = 22
@@ -101,13 +101,11 @@ class AnalysisBar(QWidget):
         self.more.clicked.connect(self._edit_options)
         self.others: dict[str, Any] = {}
         """Options of the dialog *More* that differ from the defaults."""
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
+        row = FlowLayout(spacing=6)
+        self.setLayout(row)
         for widget in (self.parts, self.unit, self.smoothing, self.bins, self.phases):
             row.addWidget(widget)
         row.addWidget(self.more)
-        row.addStretch(1)
         self.parts.changed.connect(self.changed)
         self.phases.changed.connect(self.changed)
         self.unit.activated.connect(lambda: self.changed.emit())

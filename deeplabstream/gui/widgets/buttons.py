@@ -22,6 +22,11 @@ def keep_focus_on_clicks(root: QWidget) -> None:
             button.pressed.connect(partial(commit_field, button))
 
 
+def fold_text(text: str, unfolded: bool) -> str:
+    """Return the text of a button that folds and unfolds something."""
+    return f"{'▾' if unfolded else '▸'} {text}"
+
+
 TICK_MS = 33
 
 

@@ -24,6 +24,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.suggestions import Suggest
+from deeplabstream.gui.theme import repolish
 from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
@@ -48,11 +49,7 @@ class Editor(QWidget):
         for inner in self.findChildren((QLineEdit, QComboBox)):
             if inner.property("wrong") is not wrong:
                 inner.setProperty("wrong", wrong)
-                if (
-                    style := inner.style()
-                ):  # a style sheet is not evaluated again by itself
-                    style.unpolish(inner)
-                    style.polish(inner)
+                repolish(inner)
 
 
 class ChoiceEditor(Editor):

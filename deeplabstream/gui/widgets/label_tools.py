@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.gui.widgets.panels import Panel
 
-_WIDTH = 236
+_WIDTH = 268
 KEYS = (
     ("Click", "place point, go to the next"),
     ("Drag", "move a point"),

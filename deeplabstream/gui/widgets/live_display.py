@@ -9,7 +9,6 @@ from PyQt5.QtCore import Qt, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import (
     QFrame,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -22,7 +21,9 @@ from deeplabstream.engine.session.session_state import Counts, Phase, SessionSta
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Figures, Reading, TileFigures
+from deeplabstream.gui.theme import repolish
 from deeplabstream.gui.widgets.elided_text import ElidedButton
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.frame_overlay import Painted, Trail
 from deeplabstream.gui.widgets.video_view import VideoGrid
 
@@ -37,8 +38,17 @@ _FIGURES = (
     "Skipped",
     "Network on",
 )
-_LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
-_LEAST_OF_A_FOLDER = 90  # px
+_LOSSES = ("Lost", "Skipped")
+"""Figures that are hidden while they are 0."""
+_LEAST = {
+    "Time": 46,
+    "To decision": 70,
+    "To output": 70,
+    "Lost": 48,
+    "Skipped": 50,
+    "Network on": 86,
+}  # px
+_FOLDER_WIDTH = 164  # px
 _SOME_SKIPPED, _MANY_SKIPPED = 0.01, 0.2
 """Shares of skipped frames above which the figure is amber, and red."""
 _HELP = {
@@ -73,25 +83,27 @@ class StatusLine(QFrame):
         super().__init__()
         self.setObjectName("panel")
         self.values: dict[str, QLabel] = {}
-        row = QHBoxLayout(self)
-        row.setContentsMargins(14, 5, 14, 5)
-        row.setSpacing(10)
-        self._figures = [self._figure(name) for name in _FIGURES]
-        for figure in self._figures:
-            row.addWidget(figure)
+        self._nonzero: dict[str, bool] = dict.fromkeys(_LOSSES, False)
+        """Whether a figure of losses is not 0."""
+        self._figures = {name: self._figure(name) for name in _FIGURES}
+        self._queued = 0
         self._folder: Path | None = None
-        self.folder = ElidedButton(_LEAST_OF_A_FOLDER)
+        self.folder = ElidedButton(_FOLDER_WIDTH)
         self.folder.setObjectName("link")
         self.folder.setCursor(Qt.CursorShape.PointingHandCursor)
         self.folder.clicked.connect(self._open_folder)
-        row.addWidget(self.folder, 1)
         self.label = QPushButton()
         self.label.setObjectName("tile")
         self.label.setToolTip(
             "labels the frames of the run about which the network was uncertain"
         )
         self.label.clicked.connect(lambda: self.labelling_requested.emit(self._folder))
-        row.addWidget(self.label)
+        flow = FlowLayout()
+        flow.setContentsMargins(14, 5, 14, 5)
+        for widget in (*self._figures.values(), self.folder, self.label):
+            flow.addWidget(widget)
+        self.folder.setMinimumHeight(self._figures["Time"].sizeHint().height())
+        self.setLayout(flow)
         self.show_folder(None)
         self.show_queued(0)
 
@@ -123,10 +135,18 @@ class StatusLine(QFrame):
         at_camera = "?" if counts.lost is None else str(counts.lost)
         self._set("Lost", f"{at_camera} / {counts.recording_losses}")
         self._set_tone("Lost", "red" if counts.lost or counts.recording_losses else "")
+        self._nonzero = {"Lost": counts.lost != 0 or counts.recording_losses > 0}
+        self._nonzero["Skipped"] = counts.skipped > 0
+        self._show_figures()
         self._set("Skipped", str(counts.skipped))
         share = counts.skipped / max(counts.skipped + counts.analysed, 1)
         grave, some = share >= _MANY_SKIPPED, share >= _SOME_SKIPPED
         self._set_tone("Skipped", "red" if grave else "amber" if some else "")
+
+    def _show_figures(self) -> None:
+        """Show the figures; losses only if there are some, or if the camera can't count them."""
+        for name, figure in self._figures.items():
+            figure.setVisible(not self._queued and self._nonzero.get(name, True))
 
     def show_folder(self, folder: Path | None) -> None:
         """Show the run folder."""
@@ -140,13 +160,15 @@ class StatusLine(QFrame):
 
         Without a stream the figures are empty, so they are hidden to make room.
         """
-        for figure in self._figures:
-            figure.setVisible(not count)
+        self._queued = count
+        self._show_figures()
         self.label.setText(f"Label {count} uncertain frame{'s' * (count != 1)} …")
         self.label.setVisible(count > 0)
 
     def clear(self) -> None:
         """Clear the figures; the folder of the last run stays."""
+        self._nonzero = dict.fromkeys(_LOSSES, False)
+        self._show_figures()
         for name, label in self.values.items():
             label.setText("–")
             self._set_tone(name, "")
@@ -177,9 +199,7 @@ class StatusLine(QFrame):
         value = self.values[name]
         if (value.property("tone") or "") != tone:
             value.setProperty("tone", tone)
-            if style := value.style():  # a style sheet is not evaluated again by itself
-                style.unpolish(value)
-                style.polish(value)
+            repolish(value)
 
     def _open_folder(self) -> None:
         if self._folder is not None:

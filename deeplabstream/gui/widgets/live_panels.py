@@ -1,6 +1,6 @@
 """Panels of the live page: session, outputs, measures and animals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -21,9 +21,8 @@ from deeplabstream.analysis.measures import MEASURES
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Measured
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.identity_reporting import IdentityState
-from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.settings_document import SESSION, Document
-from deeplabstream.gui.theme import GREY, animal_colour
+from deeplabstream.gui.theme import GREY, animal_colour, repolish
 from deeplabstream.gui.widgets.buttons import Lamp
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.field_editors import TextField
@@ -46,13 +45,11 @@ SHOWN_MEASURES = (
 )
 """Measures that are shown."""
 _MEASURES = {measure.name: measure for measure in MEASURES}
-_MEASURES_LEAST = 176  # px
 _VALUE_WIDTH = 62  # px
-_ANIMALS_LEAST = 64  # px
 
 
 class SubjectPanel(Panel):
-    """Edits values of `[Session]` for the next run, until its run folder is made.
+    """Edits values of `[Session]` for the next run, until its experiment starts.
 
     The values are saved in run.json, not in the settings file.
     """
@@ -75,7 +72,7 @@ class SubjectPanel(Panel):
             grid.addWidget(line, 1, column)
             self.lines[key] = line
         self.fixed = QLabel(_FIXED)
-        """Shown while the fields can't be changed."""
+        """Shown while some fields can't be changed."""
         self.fixed.setObjectName("caption")
         self.fixed.hide()
         self.column.addLayout(grid)
@@ -83,16 +80,16 @@ class SubjectPanel(Panel):
         document.changed.connect(self._refresh)
         self._refresh()
 
-    def show_status(self, state: SessionState) -> None:
-        """Enable the fields, unless the run folder is already made."""
-        records = state.recording or state.recording_starting
-        runs = state.analysing or records or state.phase is Phase.STOPPING
-        begun = state.phase is not Phase.IDLE and state.run_folder is not None
-        self.fixed.setVisible(runs or begun)
+    def show_fixed(self, fixed: Collection[str]) -> None:
+        """Enable the fields, except those that can't be changed during this stream."""
+        any_fixed = False
         for key, line in self.lines.items():
-            line.setReadOnly(runs or begun)
-            reason = f"{_FIXED}: the run folder is made. " if runs or begun else ""
+            is_fixed = keys_of(Subject)[key][0] in fixed
+            any_fixed |= is_fixed
+            line.setReadOnly(is_fixed)
+            reason = f"{_FIXED}. " if is_fixed else ""
             line.setToolTip(f"{reason}{_help(key)}")
+        self.fixed.setVisible(any_fixed)
 
     def _refresh(self) -> None:
         for key, line in self.lines.items():
@@ -135,7 +132,7 @@ class OutputsPanel(Panel):
             self.tests[name].setToolTip("one short pulse; not while an experiment runs")
             self.tests[name].clicked.connect(partial(self._emit_test, name))
             grid.addWidget(self.tests[name], row, 2)
-        self.hold(grid)
+        self.column.addLayout(grid)
         if not names:  # without a parent it would open as a window and take the focus
             self.hide()
         self._shown: dict[str, float] = {}
@@ -158,11 +155,7 @@ class OutputsPanel(Panel):
                 self._shown[name] = level
                 plate.setText(f"{name}  {level:.0%}" if 0 < level < 1 else name)
                 plate.setProperty("on", level > 0)
-                if (
-                    style := plate.style()
-                ):  # a style sheet is not evaluated again by itself
-                    style.unpolish(plate)
-                    style.polish(plate)
+                repolish(plate)
 
     def show_answers(
         self,
@@ -184,10 +177,7 @@ class OutputsPanel(Panel):
             kind = "problem" if name in failed else "caption"
             if label.objectName() != kind:
                 label.setObjectName(kind)
-                if (
-                    style := label.style()
-                ):  # a style sheet is not evaluated again by itself
-                    style.polish(label)
+                repolish(label)
             if label.text() != text:
                 label.setText(text)
                 label.setToolTip(tip)
@@ -222,25 +212,24 @@ def _ago(time_ns: int) -> str:
 
 
 class MeasuresPanel(Panel):
-    """A row for each measure, a column for each animal."""
+    """A row for each measure, a column for each animal, during and after an experiment."""
 
     def __init__(self) -> None:
         super().__init__("Measures")
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self.column.addWidget(self._area)
+        self._content = QWidget()
+        self.column.addWidget(self._content)
         self.values: dict[tuple[str, str, str], QLabel] = {}
         """Labels by animal (empty: of an output), measure, and region or output."""
         self._shown: Measured | None = None
         self.hide()
 
     def show_measures(self, measured: Measured | None) -> None:
-        """Show the values; None: nothing is measured."""
+        """Show the values of an experiment; None: nothing is measured."""
         if measured is self._shown:
             return
         self._shown = measured
-        self.setVisible(measured is not None)
-        if measured is None:
+        self.setVisible(measured is not None and bool(measured.experiment))
+        if measured is None or not measured.experiment:
             return
         shown = [value for value in measured.values if value[1] in SHOWN_MEASURES]
         if [value[:3] for value in shown] != [*self.values]:
@@ -254,8 +243,8 @@ class MeasuresPanel(Panel):
         rows = [*dict.fromkeys((measure, of) for _, measure, of in keys)]
         content, grid = QWidget(), QGridLayout()
         content.setObjectName("clear")
-        grid.setContentsMargins(0, 0, 10, 0)  # room for the scroll bar
-        grid.setVerticalSpacing(3)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(2)
         grid.setColumnStretch(0, 1)
         content.setLayout(grid)
         if len(animals) > 1:
@@ -274,10 +263,15 @@ class MeasuresPanel(Panel):
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             column = animals.index(animal) + 1 if animal else 1
             grid.addWidget(value, rows.index((measure, of)) + 1, column)
-        self._area.setWidget(content)
-        height = content.sizeHint().height()
-        self._area.setMaximumHeight(height)
-        self._area.setMinimumHeight(min(height, _MEASURES_LEAST))
+        self._content = _replace(self.column, self._content, content)
+
+
+def _replace(column: QVBoxLayout, old: QWidget, new: QWidget) -> QWidget:
+    """Put a widget in the place of another one, which is deleted; return it."""
+    column.replaceWidget(old, new)
+    old.hide()
+    old.deleteLater()
+    return new
 
 
 def _measure_text(measure: str, value: float, length: str) -> str:
@@ -312,14 +306,13 @@ class AnimalsPanel(Panel):
         self.lamps: dict[str, Lamp] = {}
         self.states: dict[str, QLabel] = {}
         self._menu = QMenu(self)
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
+        self._rows = QWidget()
         buttons = QHBoxLayout()
         buttons.setSpacing(6)
         buttons.addWidget(self.swap, 1)
         buttons.addWidget(self.confirm_button, 1)
         self.column.addWidget(self.camera)
-        self.column.addWidget(self._area)
+        self.column.addWidget(self._rows)
         self.column.addLayout(buttons)
         self.swap.clicked.connect(self.swap_names)
         self.confirm_button.clicked.connect(self.confirm)
@@ -345,10 +338,7 @@ class AnimalsPanel(Panel):
             grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(Elided(name), row, 1)
             grid.addWidget(self.states[name], row, 2)
-        self._area.setWidget(rows)
-        height = rows.sizeHint().height()
-        self._area.setMaximumHeight(height)
-        self._area.setMinimumHeight(min(height, _ANIMALS_LEAST))
+        self._rows = _replace(self.column, self._rows, rows)
         self._menu.clear()
         for pair in combinations(names, 2):
             if (action := self._menu.addAction(" and ".join(pair))) is not None:

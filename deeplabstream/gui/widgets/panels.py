@@ -12,9 +12,7 @@ from PyQt5.QtWidgets import (
     QGridLayout,
     QLabel,
     QPlainTextEdit,
-    QScrollArea,
     QVBoxLayout,
-    QWidget,
 )
 
 from deeplabstream.core.command import Mark
@@ -27,7 +25,7 @@ from deeplabstream.gui.widgets.elided_text import Elided
 _MOST_LINES = 500
 _MOST_MARKS = 5
 _MOST_LETTERS = 36
-_LEAST = 84  # px
+_LEAST = 42  # px
 
 
 class Panel(QFrame):
@@ -39,25 +37,9 @@ class Panel(QFrame):
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(12, 8, 12, 10)
         self.column.setSpacing(4)
-        label = QLabel(title.upper())
-        label.setObjectName("title")
-        self.column.addWidget(label)
-
-    def hold(self, grid: QGridLayout) -> None:
-        """Show a grid; a high one in a scroll area, for small screens."""
-        content = QWidget()
-        content.setObjectName("clear")
-        grid.setContentsMargins(0, 0, 0, 0)
-        content.setLayout(grid)
-        if content.sizeHint().height() <= _LEAST:
-            self.column.addWidget(content)
-            return
-        area = QScrollArea()
-        area.setWidget(content)
-        area.setWidgetResizable(True)
-        area.setMinimumHeight(_LEAST)
-        area.setMaximumHeight(content.sizeHint().height())
-        self.column.addWidget(area)
+        self.title = QLabel(title.upper())
+        self.title.setObjectName("title")
+        self.column.addWidget(self.title)
 
 
 class Triggers(Panel):
@@ -75,7 +57,7 @@ class Triggers(Panel):
             grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(Elided(name), row, 1)
             grid.addWidget(self.states[name], row, 2, Qt.AlignmentFlag.AlignRight)
-        self.hold(grid)
+        self.column.addLayout(grid)
         if not names:  # without a parent it would open as a window and take the focus
             self.hide()
 
@@ -91,7 +73,7 @@ _ANSWERS = {True: ("true", GREEN), False: ("false", BLUE), None: ("unknown", GRE
 
 
 class Marks(Panel):
-    """Marks of the experiment, with their counts since its start."""
+    """Marks of the experiment, with their counts since its start; hidden before the first."""
 
     def __init__(self) -> None:
         super().__init__("Experiment")
@@ -99,7 +81,9 @@ class Marks(Panel):
         self._over = True
         """Whether the shown marks belong to an experiment that has ended."""
         self._text = QLabel("not running")
+        self._text.setWordWrap(True)
         self.column.addWidget(self._text)
+        self.hide()
 
     def add(self, steps: Sequence[Step]) -> None:
         """Count the marks of these steps; numbers inside the marks are ignored."""
@@ -125,7 +109,8 @@ class Marks(Panel):
         self._show("running" if running else "not running")
 
     def _begin(self) -> None:
-        """Delete the marks of an experiment that has ended."""
+        """Show the panel; delete the marks of an experiment that has ended."""
+        self.show()
         if self._over:
             self.counts.clear()
             self._over = False
@@ -147,7 +132,7 @@ class Log(Panel):
         super().__init__(title)
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
-        self.page.setMinimumHeight(_LEAST // 2)
+        self.page.setMinimumHeight(_LEAST)
         self.page.setMaximumBlockCount(_MOST_LINES)
         self.page.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

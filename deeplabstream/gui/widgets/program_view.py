@@ -20,6 +20,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, show_question
 from deeplabstream.gui.program_process import ProgramProcess, command_line
+from deeplabstream.gui.theme import repolish
 from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.startup.program import CANT
 from deeplabstream.startup.progress import (
@@ -179,9 +180,7 @@ class ProgramView(QWidget):
         name = "problem" if problem else "caption"
         if self.state.objectName() != name:
             self.state.setObjectName(name)
-            if style := self.state.style():
-                style.unpolish(self.state)
-                style.polish(self.state)
+            repolish(self.state)
         self.state.setText(text)
 
     def _read(self, text: str) -> None:

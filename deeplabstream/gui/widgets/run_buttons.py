@@ -1,13 +1,21 @@
-"""Run buttons: Start and Stop of the whole session, and of its parts."""
+"""Run buttons: Start and Stop of the whole session, and folded below them of its parts."""
 
 from collections.abc import Sequence
 
 from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
+from PyQt5.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
-from deeplabstream.gui.theme import AMBER, GREEN
-from deeplabstream.gui.widgets.buttons import Lamp
+from deeplabstream.gui.theme import AMBER, GREEN, repolish
+from deeplabstream.gui.widgets.buttons import Lamp, fold_text
 from deeplabstream.gui.widgets.stop_button import StopButton
 
 _PAIRS = {
@@ -20,9 +28,9 @@ _PAIRS = {
 
 
 class Controls(QFrame):
-    """Start and Stop, and a pair of buttons with a lamp for each part of the session.
+    """Start and Stop, a lamp for each part of the session, and its folded single steps.
 
-    The pair for remotes is shown with `remote`: the rig has a remote control.
+    Lamp and steps of remotes are shown with `remote`: the rig has a remote control.
     """
 
     begun = pyqtSignal()
@@ -39,33 +47,75 @@ class Controls(QFrame):
         self.setObjectName("panel")
         self.buttons: dict[Action, QPushButton] = {}
         self._lamps: dict[str, Lamp] = {}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(12, 10, 12, 12)
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(6)
+        self._captions: dict[str, QLabel] = {}
         self.start, self.stop = QPushButton("Start"), StopButton("Stop")
         self.start.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.start.setProperty("starts", True)
         self.start.clicked.connect(self.begun)
         self.stop.clicked.connect(self.ended)
         self.stop.setToolTip("ends experiment, recording, analysis and stream")
-        for column, button in enumerate((self.start, self.stop), start=1):
+        both = QHBoxLayout()
+        both.setSpacing(8)
+        for button in (self.start, self.stop):
             button.setObjectName("all")
-            grid.addWidget(button, 0, column)
-        for row, (name, pair) in enumerate(_PAIRS.items(), start=1):
-            self._lamps[name] = Lamp()
-            grid.addWidget(self._lamps[name], row, 0)
-            for column, action in enumerate(pair, start=1):
-                grid.addWidget(self._button(action, starts=column == 1), row, column)
-        grid.setColumnStretch(1, 1)
-        grid.setColumnStretch(2, 1)
-        self.buttons[Action.ARM].setToolTip("waits for the start by a [Remote NAME]")
+            both.addWidget(button, 1)
+
         self.message = QLabel()
+        """What runs, or why nothing can be started."""
         self.message.setObjectName("caption")
         self.message.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self.message.setWordWrap(True)
-        grid.addWidget(self.message, len(_PAIRS) + 1, 0, 1, 3)
+        self.unfold = QPushButton()
+        """Shows or hides the single steps."""
+        self.unfold.setObjectName("link")
+        self.unfold.setCheckable(True)
+        self.unfold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.unfold.setToolTip("starts and stops the parts alone")
+        self.unfold.toggled.connect(self._unfold)
+        self._steps = self._build_steps()
+
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 10, 12, 10)
+        column.setSpacing(8)
+        column.addLayout(both)
+        column.addLayout(self._build_lamps())
+        column.addWidget(self.message)
+        column.addWidget(self.unfold)
+        column.addWidget(self._steps)
+        self._unfold(False)
         self.show_status(SessionState())
+
+    def _build_lamps(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        for place, name in enumerate(_PAIRS):
+            row, column = divmod(place, 2)
+            self._lamps[name], self._captions[name] = Lamp(), QLabel(name)
+            self._captions[name].setObjectName("caption")
+            grid.addWidget(self._lamps[name], row, 2 * column)
+            grid.addWidget(self._captions[name], row, 2 * column + 1)
+        for column in (1, 3):
+            grid.setColumnStretch(column, 1)
+        return grid
+
+    def _build_steps(self) -> QWidget:
+        steps = QWidget()
+        steps.setObjectName("clear")
+        grid = QGridLayout(steps)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(6)
+        for row, pair in enumerate(_PAIRS.values()):
+            for column, action in enumerate(pair):
+                grid.addWidget(self._button(action, starts=column == 0), row, column)
+                grid.setColumnStretch(column, 1)
+        self.buttons[Action.ARM].setToolTip("waits for the start by a [Remote NAME]")
+        return steps
+
+    def _unfold(self, unfolded: bool) -> None:
+        self.unfold.setText(fold_text("Single steps", unfolded))
+        self._steps.setVisible(unfolded)
 
     def show_status(
         self,
@@ -89,7 +139,8 @@ class Controls(QFrame):
         remote = self._remote or bool(status.remote_controls)
         for action in _PAIRS["Remote"]:
             self.buttons[action].setVisible(remote)
-        self._lamps["Remote"].setVisible(remote)
+        for widget in (self._lamps["Remote"], self._captions["Remote"]):
+            widget.setVisible(remote)
         self._lamps["Remote"].show_colour(AMBER if status.armed else "")
         streaming = status.phase is Phase.STREAMING
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
@@ -112,11 +163,7 @@ class Controls(QFrame):
         self.message.setText(wrong or _sentence(status))
         if self.message.objectName() != (name := "problem" if wrong else "caption"):
             self.message.setObjectName(name)
-            if (
-                style := self.message.style()
-            ):  # a style sheet is not evaluated again by itself
-                style.unpolish(self.message)
-                style.polish(self.message)
+            repolish(self.message)
 
     def _enable(self, button: QPushButton, able: bool) -> None:
         # otherwise Qt moves the focus to the next button

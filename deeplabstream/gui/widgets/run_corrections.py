@@ -24,6 +24,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.analysis_bar import Choices
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.pose_corrections import (
@@ -224,11 +225,10 @@ class RunCorrections(QWidget):
         views.setSpacing(8)
         views.addWidget(self.before, 1)
         views.addWidget(self.after, 1)
-        doing = QHBoxLayout()
+        doing = FlowLayout()
         moving = (self.back, self.forth, self.first, self.last)
         for widget in (*moving, self.kind, self.animals, self.parts):
             doing.addWidget(widget)
-        doing.addStretch(1)
         reason = QHBoxLayout()
         reason.addWidget(self.span_text, 1)
         reason.addWidget(self.why, 1)

@@ -17,6 +17,7 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plots import PLOTS
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import Draw, Drawn, Refused, Request, RunMeasures
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.plot_view import PlotView
 
 _LIST_WIDTH = 150  # px
@@ -111,11 +112,10 @@ class RunPlots(QWidget):
             (self.before, "time before the stimulation that is shown"),
             (self.after, "time after the stimulation's start that is shown"),
         )
-        fields = QHBoxLayout()
+        fields = FlowLayout()
         for widget, tip in tips:
             widget.setToolTip(tip)
             fields.addWidget(widget)
-        fields.addStretch(1)
         for box in (self.animal, self.colour, self.output, self.signal):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         right = QVBoxLayout()

@@ -37,6 +37,7 @@ from deeplabstream.gui.run_listing import (
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_summary import RunSummary, summarise
 
+_SEARCH_WIDTH = 140  # px
 _WIDTHS = (150, 80, 80, 120, 75, 110, 180, 80, 80, 150)
 _MOST_WIDTH = 230  # px
 """Most width of a column that is as wide as its longest text."""
@@ -145,8 +146,11 @@ class RunTable(QTableView):
                 widths[column] = min(needed, _MOST_WIDTH)
         widths[NOTES] = _LEAST_NOTES
         fits = sum(widths) <= self.width() - _FRAME
+        modes = QHeaderView.ResizeMode
+        # a table that scrolls has no rest of width for the notes
+        header.setSectionResizeMode(NOTES, modes.Stretch if fits else modes.Interactive)
         for column, width in enumerate(widths if fits else _WIDTHS):
-            if column != NOTES:
+            if column != NOTES or not fits:
                 header.resizeSection(column, width)
         self._is_fitting = False
 
@@ -262,6 +266,7 @@ class WordSearch(QLineEdit):
     def __init__(self) -> None:
         super().__init__()
         self.setPlaceholderText("Words, date …")
+        self.setMinimumWidth(_SEARCH_WIDTH)
         self.setToolTip("shows runs that contain all of these words")
         self.setClearButtonEnabled(True)
 
@@ -283,9 +288,9 @@ class RunSearch(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
-        grid.addWidget(self.text, 0, 0)
+        grid.addWidget(self.text, 0, 0, 1, 2)
         for at, (name, box) in enumerate(self.boxes.items()):
-            grid.addWidget(box, *divmod(at + 1, 2))
+            grid.addWidget(box, *divmod(at + 2, 2))
             box.setToolTip(f"shows runs of this {name} only")
             box.setMinimumContentsLength(10)
             box.setSizeAdjustPolicy(
@@ -301,7 +306,7 @@ class RunSearch(QWidget):
             edit.setToolTip(f"shows runs {word} this day, included")
             edit.setDate(edit.minimumDate())
             edit.dateChanged.connect(self._emit_query)
-            grid.addWidget(edit, 3, at)
+            grid.addWidget(edit, 4, at)
         self.text.textChanged.connect(self._emit_query)
 
     @property

@@ -8,7 +8,6 @@ from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +20,7 @@ from deeplabstream.gui.run_events import listed_events
 from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
+from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.event_list import EventList
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -54,7 +54,7 @@ class RunView(QWidget):
         self.play = PlayButton()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.speed, self.camera = QComboBox(), QComboBox()
-        self.time_label = QLabel()
+        self.time_label = Elided()
         self.time_label.setObjectName("caption")
         self._arrange()
         self._connect()

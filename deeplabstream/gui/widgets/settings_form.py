@@ -19,6 +19,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.suggestions import suggestions_for
+from deeplabstream.gui.widgets.buttons import fold_text
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.field_editors import ChoiceEditor, Editor, editor_for
 from deeplabstream.plugins.trigger import DebounceSettings
@@ -34,7 +35,7 @@ from deeplabstream.settings.fields import (
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
 
-_KEYS_WIDTH = 330
+_KEYS_WIDTH = 228
 _HEADS = 3
 """Number of widgets above the rows: heading, description, problems."""
 NARROW = 200
@@ -211,15 +212,17 @@ class SettingsForm(QWidget):
         grid.setHorizontalSpacing(18)
         grid.setVerticalSpacing(11)
         grid.setColumnMinimumWidth(0, self._keys_width)
-        grid.setColumnStretch(1, 1)
+        # meanings are long: in a wide window their column grows with that of the values
+        grid.setColumnStretch(0, 2 if self._keys_width > NARROW else 0)
+        grid.setColumnStretch(1, 3)
         self._columns.addWidget(panel)
         return grid
 
     def _unfold(self, unfolded: bool) -> None:
         self._advanced.setVisible(unfolded)
         count = len(self.folded)
-        sign = "▾" if unfolded else "▸"
-        self.more.setText(f"{sign} {count} more setting{'s' if count > 1 else ''}")
+        more = f"{count} more setting{'s' if count > 1 else ''}"
+        self.more.setText(fold_text(more, unfolded))
 
     def _fields(self, grid: QGridLayout, keys: Sequence[str]) -> None:
         known = keys_of(self.kind) if self.kind else {}

@@ -6,7 +6,6 @@ from typing import Any
 from PyQt5.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QVBoxLayout,
@@ -25,6 +24,7 @@ from deeplabstream.gui.results_process import (
     Request,
     StudyTable,
 )
+from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.gui.widgets.values_table import ValuesTable
 
@@ -167,10 +167,9 @@ class GroupsView(QWidget):
         self.paired.setToolTip("the same animals are in all groups")
         self.text.setReadOnly(True)
         self.text.setFixedHeight(_TEXT_HEIGHT)
-        fields = QHBoxLayout()
+        fields = FlowLayout()
         for widget in (self.measure, self.by, self.span, self.test, self.paired):
             fields.addWidget(widget)
-        fields.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
