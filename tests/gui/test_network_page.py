@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtGui import QFontInfo, QShowEvent
-from PyQt5.QtWidgets import QApplication, QLineEdit, QWidget
+from PyQt5.QtWidgets import QApplication, QComboBox, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs import file_dialogs, pick_frames
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
@@ -568,6 +569,15 @@ def test_a_distilled_network_does_not_become_its_own_teacher(
     assert distil.form.values()["--teacher"] == teacher
     assert quantise.form.values()["--model"] == [str(made)]
     assert QFontInfo(distil.view.page.font()).fixedPitch(), "tables are aligned"
+
+
+def test_gpus_that_were_found_before_are_offered_once(page: NetworkPage) -> None:
+    found = page.training.gpus
+    found.gpus = TrainingGpus(("NVIDIA RTX A4000",))
+    box = page.faster.panel(DISTIL).form.editors["--device"].findChild(QComboBox)
+    assert box is not None
+    names = [box.itemText(place) for place in range(box.count())]
+    assert names.count("GPU: NVIDIA RTX A4000") == 1
 
 
 def test_a_trained_ensemble_is_offered_to_programs_that_take_one(

@@ -95,7 +95,8 @@ class GpuFinder(QObject):
     ) -> None:
         super().__init__(parent)
         self.gpus: TrainingGpus | None = None
-        """Result of the probe; None: it has not ended."""
+        """Result of the probe; None: `found` was not emitted."""
+        self._result: TrainingGpus | None = None
         self._probe = probe
         self._thread: threading.Thread | None = None
         self._timer = QTimer(self)
@@ -109,11 +110,12 @@ class GpuFinder(QObject):
             self._timer.start(_GPU_POLL_MS)
 
     def _run(self) -> None:
-        self.gpus = self._probe()
+        self._result = self._probe()
 
     def _check(self) -> None:
-        if self.gpus is not None:
+        if self._result is not None:
             self._timer.stop()
+            self.gpus = self._result
             self.found.emit(self.gpus)
 
 
