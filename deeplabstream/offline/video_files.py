@@ -47,7 +47,7 @@ def video_files(named: Sequence[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise DeepLabStreamError(f"{path}: video not found")
+            raise DeepLabStreamError(f"{path}: there is no such video or folder")
     return list(dict.fromkeys(found))
 
 

@@ -64,7 +64,10 @@ def read_sections(text: str) -> Sections:
             reader.read_string("\n".join(lines))
         except (DuplicateSectionError, DuplicateOptionError) as error:
             at = error.lineno or 1
-            problems.append(f"line {at}: {lines[at - 1].strip()!r} occurs twice")
+            first = _first_line(lines[: at - 1], error)
+            problems.append(
+                f"line {at}: {lines[at - 1].strip()!r} occurs twice, first in line {first}"
+            )
             twice = isinstance(error, DuplicateSectionError)
             lines[at - 1] = f"[?{at}]" if twice else ""
         except MissingSectionHeaderError as error:
@@ -80,6 +83,23 @@ def read_sections(text: str) -> Sections:
         else:
             return Sections(_normalise_sections(reader, problems), tuple(problems))
     return Sections({}, (*problems, "and more: this is not a settings file"))
+
+
+def _first_line(
+    before: list[str], error: DuplicateSectionError | DuplicateOptionError
+) -> int:
+    """Return the number of the line that the later one repeats; `before`: all lines above."""
+    if isinstance(error, DuplicateSectionError):
+        starts = [line.strip().startswith(f"[{error.section}]") for line in before]
+        return starts.index(True) + 1
+
+    # The key is in the same section, which began in the last header above.
+    headers = [at for at, line in enumerate(before) if line.strip().startswith("[")]
+    for at in range(headers[-1], len(before)):
+        key = re.split("[=:]", before[at], maxsplit=1)[0]
+        if key.strip().upper() == error.option.upper():
+            return at + 1
+    return headers[-1] + 1
 
 
 def _normalise_sections(

@@ -81,7 +81,15 @@ _NAMING = {
 
 def load(path: Path) -> Settings:
     """Return the settings of a file; SettingsError has all its problems."""
-    return parse(read_text(path), path.resolve().parent)
+    try:
+        return parse(read_text(path), path.resolve().parent)
+    except SettingsError as error:
+        # Problems of a section name it; those of a line need the file.
+        problems = [
+            f"{path.name}: {problem}" if problem.startswith("line ") else problem
+            for problem in error.problems
+        ]
+        raise SettingsError(problems) from error
 
 
 def parse(text: str, folder: Path) -> Settings:
@@ -187,10 +195,10 @@ class _Reading:
                 self._makers[family][name] = maker
             return
         if word is None:
-            problem = f"[{title}] KIND: is missing{guess('', kinds)}"
+            problem = f"[{title}] KIND: is missing{guess('', kinds, len(kinds))}"
         else:
             why = self._found[family].unusable.get(word)
-            why = f": {why}" if why else f": unknown{guess(word, kinds)}"
+            why = f": {why}" if why else f": unknown{guess(word, kinds, len(kinds))}"
             problem = f"[{title}] KIND = {word}{why}"
         self._problems += [*self._found[family].problems, problem]
 

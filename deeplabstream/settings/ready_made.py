@@ -29,16 +29,23 @@ def load_with(rig: Path, experiment: str | None = None) -> Settings:
     """
     if not experiment:
         return load(rig)
-    folder = rig.resolve().parent
-    return parse(with_experiment(read_text(rig), experiment, folder), folder)
+    folder, text = rig.resolve().parent, read_text(rig)
+    _require_form(rig, text)
+    return parse(with_experiment(text, experiment, folder), folder)
 
 
 def with_experiment(rig: str, experiment: str, folder: Path) -> str:
     """Return a rig's text with the experiment of a file; see `combine_with_rig`."""
     file = find(experiment, folder)
-    return combine_with_rig(
-        rig, relocate_paths(read_text(file), file.resolve().parent, folder)
-    )
+    text = read_text(file)
+    _require_form(file, text)
+    return combine_with_rig(rig, relocate_paths(text, file.resolve().parent, folder))
+
+
+def _require_form(file: Path, text: str) -> None:
+    """Raise SettingsError when lines of a file can't be read: numbers change when combined."""
+    if problems := read_sections(text).problems:
+        raise SettingsError([f"{file.name}: {problem}" for problem in problems])
 
 
 def ready_made(rig: Path | None = None) -> dict[str, Path]:

@@ -40,13 +40,13 @@ _LIMITS = {
 _LISTS = (tuple, list, set, frozenset)
 
 
-def guess(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean NAME?` with the closest name, else the known names if few."""
+def guess(word: str, known: Iterable[str], most: int = 12) -> str:
+    """Return `; did you mean NAME?` with the closest name, else up to `most` known names."""
     names = list(known)
     folded = {name.casefold(): name for name in reversed(names)}
     if near := get_close_matches(word.casefold(), folded, n=1, cutoff=0.5):
         return f"; did you mean {folded[near[0]]}?"
-    return f"; available: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+    return f"; available: {', '.join(names)}" if 0 < len(names) <= most else ""
 
 
 def is_list(annotation: Any) -> bool:

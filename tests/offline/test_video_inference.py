@@ -406,7 +406,7 @@ def test_what_is_not_there_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path / "no.mp4"), "--model", "arena"]) == 2
-    assert "video not found" in capsys.readouterr().err
+    assert "there is no such video or folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty"), "--model", "arena"]) == 2
     assert "contains no video" in capsys.readouterr().err

@@ -5,8 +5,16 @@ import pytest
 
 from deeplabstream.core.errors import ModelError, SettingsError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.plugins.discovery import discover
 from deeplabstream.pose.runtimes.runtime_list import check_runtime
-from deeplabstream.settings.loading import Settings, check_against, load, parse
+from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.loading import (
+    FAMILIES,
+    Settings,
+    check_against,
+    load,
+    parse,
+)
 from deeplabstream.settings.settings_docs import describe
 from experiments.example import ExampleExperiment
 from experiments.optogenetic import Optogenetic
@@ -187,8 +195,8 @@ def test_all_problems_are_told_at_once() -> None:
             "only (it becomes part of file names)",
         ),
         ("[Output LASER]\nKIND = SimulatedOutput", "[Output LASER]: occurs twice"),
-        ("[Camera arena]", "'[Camera arena]' occurs twice"),
-        ("[Experiment]\nCAMERA = \nCAMERA = x", "'CAMERA = x' occurs twice"),
+        ("[Camera arena]", "'[Camera arena]' occurs twice, first in line "),
+        ("[Experiment]\nCAMERA = \nCAMERA = x", "'CAMERA = x' occurs twice, first in"),
         ("[Experiment]\nnonsense", "'nonsense' is not KEY = value"),
         ("[Output a]", "[Output a] KIND: is missing"),
         (
@@ -201,6 +209,35 @@ def test_a_problem_is_one_sentence(text: str, problem: str) -> None:
     found = problems(f"{RIG}\n{text}\n")
     assert len(found) == 1
     assert problem in found[0]
+
+
+def test_a_doubled_section_names_both_lines_and_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "rig.ini"
+    file.write_text(f"{RIG}\n[Streaming]\n\n[Streaming]\n", "utf-8")
+    lines = file.read_text("utf-8").splitlines()
+    first, second = (n for n, line in enumerate(lines, 1) if line == "[Streaming]")
+    with pytest.raises(SettingsError) as error:
+        load(file)
+    assert error.value.problems == (
+        f"rig.ini: line {second}: '[Streaming]' occurs twice, first in line {first}",
+    )
+
+
+def test_a_doubled_key_names_the_line_in_its_own_section() -> None:
+    text = "[Experiment]\nCAMERA = a\n[Session]\nANIMAL = a\n# ANIMAL\nanimal = b\n"
+    assert read_sections(text).problems == (
+        "line 6: 'animal = b' occurs twice, first in line 4",
+    )
+
+
+@pytest.mark.parametrize("family", ["Trigger", "Output", "Camera"])
+def test_an_unknown_kind_lists_all_kinds(family: str) -> None:
+    (problem,) = problems(f"{RIG}\n[{family} b]\nKIND = qqqqqqqq\n")
+    folder, contract = FAMILIES[family]
+    assert problem.startswith(f"[{family} b] KIND = qqqqqqqq: unknown; available: ")
+    assert problem.split("available: ")[1].split(", ") == [
+        *discover(folder, contract).classes
+    ]
 
 
 COMBINED = """

@@ -72,6 +72,17 @@ def test_the_rig_stays_and_the_experiment_comes(rig: Path) -> None:
         assert comment in found.text
 
 
+def test_a_doubled_section_is_in_the_line_of_the_rigs_own_file(rig: Path) -> None:
+    """Combined with an experiment the text has other lines."""
+    rig.write_text(f"{RIG}\n[Streaming]\n", "utf-8")
+    lines = rig.read_text("utf-8").splitlines()
+    with pytest.raises(SettingsError) as error:
+        load_with(rig, "conditional")
+    assert error.value.problems == (
+        f"settings.ini: line {len(lines)}: '[Streaming]' occurs twice, first in line 2",
+    )
+
+
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
 def test_every_ready_made_one_fits_a_rig(rig: Path, file: Path) -> None:
     found = load_with(rig, file.stem)
