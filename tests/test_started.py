@@ -75,6 +75,7 @@ SMALLEST = {
     "distillation.py --quick": "student / teacher: error",
     "first_pose.py --starts 1 --compiled": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",
+    "foreign_projects.py --quick": "3 done, 1 refused .*, 0 failed",
     "grouping.py --calls 3": "4 +8 +noise",
     "identity.py --walks 1 --frames 20": "4 alike +1",
     "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",

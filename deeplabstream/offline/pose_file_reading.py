@@ -34,6 +34,16 @@ _LEVELS = (LEVELS[:1] + LEVELS[2:], LEVELS)
 _MOST_LEVELS = len(LEVELS) + 1
 _MOST_FRAMES = 1_000_000
 """More are accepted if a tenth of them has a row."""
+_ELSEWHERE = {
+    ".nc": "movement saves its data as one by movement.io.save_poses.to_dlc_file",
+    ".nwb": "sleap-io converts NWB: sleap_io.save_file(sleap_io.load_file(NWB), SLP)",
+    ".json": "Labels of COCO are for TrainNetwork and ConvertProject",
+    ".pickle": "DeepLabCut writes a .h5 beside it; of several animals after its "
+    "convert_detections2tracklets and stitch_tracklets",
+    ".txt": "Centre points without body parts, as EthoVision exports them, are not read",
+    ".xlsx": "Centre points without body parts, as EthoVision exports them, are not read",
+}
+"""What to do with files of other programs, by their ending."""
 _WHOLE = re.compile(r"\d+(?:\.0*)?")
 
 
@@ -85,8 +95,10 @@ def read_poses(file: Path) -> PoseTable:
     except Exception as error:  # pandas, pyarrow and tables have no common base class
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DeepLabStreamError(f"Can't read {file}: {reason}") from error
+    advice = _ELSEWHERE.get(ending)
     raise DeepLabStreamError(
         f"{file} is not a table of poses: use .csv, .h5, .slp, .parquet or .pqt"
+        f"{f'. {advice}' if advice else ''}"
     )
 
 
@@ -121,7 +133,8 @@ def read_dlc_csv(file: Path) -> "DataFrame":
     )
     if not levels or len({len(cells) for cells, _ in head[: len(levels)]}) > 1:
         raise DeepLabStreamError(
-            f"{file} does not begin with the rows scorer, bodyparts and coords"
+            f"{file} does not begin with the rows scorer, bodyparts and coords, as a table of "
+            "poses or labels of DeepLabCut or Lightning Pose does"
         )
     names = [*zip(*(cells for cells, _ in head[: len(levels)]), strict=True)][1:]
     # pandas writes the name of an index, if it has one, in a row of its own

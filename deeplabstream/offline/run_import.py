@@ -246,8 +246,9 @@ def _of_video(
     """Return the poses of each frame of the video, and the number of frames."""
     rows, frames = len(table), len(reader)
     if min(rows, frames) < 2:
+        short = table.source if rows < 2 else reader.path
         raise DeepLabStreamError(
-            f"{reader.path} or {table.source} has less than two frames"
+            f"{short} has less than two frames: there is nothing to import"
         )
     if rows == frames:
         return table, frames

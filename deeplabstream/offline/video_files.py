@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.pose.image_files import SUFFIXES
 from deeplabstream.startup.progress import Overall
 
 ENDINGS = frozenset(
@@ -40,9 +41,13 @@ def video_files(named: Sequence[Path]) -> list[Path]:
                 if file.suffix.lower() in ENDINGS and ".labeled." not in file.name
             )
             if not inside:
-                raise DeepLabStreamError(
-                    f"{path} contains no video ({', '.join(sorted(ENDINGS))})"
+                images = any(file.suffix.lower() in SUFFIXES for file in path.iterdir())
+                advice = (
+                    ". It has images, whose poses PredictFrames estimates"
+                    if images
+                    else f" ({', '.join(sorted(ENDINGS))})"
                 )
+                raise DeepLabStreamError(f"{path} contains no video{advice}")
             found += inside
         elif path.is_file():
             found.append(path)

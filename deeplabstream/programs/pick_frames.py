@@ -143,6 +143,8 @@ def _videos(
     source: Path, unsure: bool, estimator: PoseEstimator | None
 ) -> Iterator[tuple[str, VideoReader, FrameUncertainty | None]]:
     """Yield the folder's name, the rows and the uncertainty of each video of a source."""
+    if not source.exists():
+        raise DeepLabStreamError(f"{source}: there is no such video or run folder")
     if not source.is_dir():
         if unsure and estimator is None:
             raise DeepLabStreamError(

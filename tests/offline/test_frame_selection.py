@@ -92,8 +92,12 @@ def test_no_frame_with_a_drawing_is_picked(tmp_path: Path) -> None:
     assert run.videos == [recorded]
 
 
-def test_a_video_that_is_none_is_a_sentence(tmp_path: Path) -> None:
-    assert main([str(tmp_path / "no.mp4"), "--into", str(tmp_path)]) == 2
+def test_a_video_that_is_none_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "nowhere"), "--into", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "nowhere: there is no such video or run folder" in said
 
 
 def table(path: Path, rows: int = 60) -> Path:

@@ -242,6 +242,31 @@ def test_what_is_no_table_of_poses_is_a_sentence(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("movement.nc", "to_dlc_file"),
+        ("poses.nwb", r"sleap_io\.save_file"),
+        ("person_keypoints.json", "TrainNetwork and ConvertProject"),
+        ("Raw data-Trial 1.xlsx", "Centre points without body parts"),
+        ("dots_full.pickle", "writes a .h5 beside it"),
+    ],
+)
+def test_files_of_other_programs_are_refused_with_the_way_out(
+    tmp_path: Path, film: Path, name: str, way_out: str
+) -> None:
+    (tmp_path / name).write_bytes(b"\x80")
+    with pytest.raises(DeepLabStreamError, match=way_out):
+        dls.import_run(film, tmp_path / name, tmp_path / "run")
+
+
+def test_a_table_without_rows_is_named(tmp_path: Path, film: Path) -> None:
+    file = tmp_path / "header.csv"
+    file.write_text("scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n", "utf-8")
+    with pytest.raises(DeepLabStreamError, match=r"header\.csv has less than two fr"):
+        dls.import_run(film, file, tmp_path / "run")
+
+
 def test_the_run_is_analysed_corrected_exported_and_found(
     tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

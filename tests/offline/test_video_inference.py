@@ -410,6 +410,9 @@ def test_what_is_not_there_is_said(
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty"), "--model", "arena"]) == 2
     assert "contains no video" in capsys.readouterr().err
+    (tmp_path / "empty" / "img1.png").touch()
+    assert main([str(tmp_path / "empty"), "--model", "arena"]) == 2
+    assert "It has images, whose poses PredictFrames" in capsys.readouterr().err
     film = write_film(tmp_path / "film.mp4", frames=2)
     assert main([str(film), "--model", "nobody"]) == 2
     assert "there is no model" in capsys.readouterr().err
