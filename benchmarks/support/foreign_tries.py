@@ -134,7 +134,7 @@ TRIES = [
             (
                 "COCO's keypoints",
                 "coco/person_keypoints.json",
-                r"labels.*(ConvertProject|TrainNetwork)",
+                r"TrainNetwork and ConvertProject",
             ),
             ("EthoVision, text", "Raw data-Trial 1.txt", r"DeepLabCut|poses"),
             ("EthoVision, Excel", "Raw data-Trial 1.xlsx", r"DeepLabCut|poses"),
@@ -203,12 +203,12 @@ TRIES = [
             (
                 "DeepLabCut project, images lost",
                 "images lost",
-                r"(5|image).*(missing|not found|can't be read|does not exist)",
+                r"there is no image images lost/",
             ),
             (
                 "SLEAP, labels cut off",
                 "cut.pkg.slp",
-                r"cut\.pkg\.slp.*damaged|can't be read",
+                r"cut\.pkg\.slp can't be unpacked.*truncated",
             ),
             ("COCO, boxes without keypoints", "coco/instances.json", r"keypoints"),
             ("LabelMe", "img000.json", r"COCO"),
@@ -218,7 +218,7 @@ TRIES = [
             (
                 "JABS, poses given as labels",
                 "mouse_pose_est_v4.h5",
-                r"CollectedData|labels",
+                r"as DeepLabCut writes it",
             ),
             ("a video given as labels", "mouse.mp4", r"PickFrames|CollectedData"),
         )
@@ -229,7 +229,7 @@ TRIES = [
             (
                 "DeepLabCut 2, train folder",
                 "dlc-models/iteration-0/reachNov3-trainset95shuffle1/train",
-                r"export_model|from_deeplabcut2",
+                r"ImportModel",
             ),
             (
                 "DeepLabCut 3, train folder",

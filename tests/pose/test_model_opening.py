@@ -47,3 +47,12 @@ def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_for_a_file_is_an_unknown_one() -> None:
     with pytest.raises(ModelError, match="there is no model"):
         open_estimator("m" * 300)
+
+
+def test_a_file_of_another_program_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "yolo11n-pose.pt"
+    file.touch()
+    with pytest.raises(
+        ModelError, match=r"ImportModel\.py .*pose\.pt --output models/"
+    ):
+        find_model(file)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.pose.image_files import image_size, read_image
-from deeplabstream.training.data.labels import LabelsError, read_labels
+from deeplabstream.training.data.labels import LabelsError, read_labels, read_rows
 from tests.files.image_headers import declaring, with_orientation
 
 HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
@@ -192,3 +192,14 @@ def test_header_rows_of_unequal_length_are_a_fault(tmp_path: Path, header: int) 
     rows[header] += ",more"
     with pytest.raises(LabelsError):
         read_labels(write(tmp_path, "\n".join(rows)), several=True)
+
+
+def test_a_video_given_as_labels_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "mouse.mp4"
+    file.write_bytes(b"\x00\x00\x00\x18ftyp\xff\xfe")
+    with pytest.raises(LabelsError, match="are labelled after PickFrames"):
+        read_rows(file)
+    file = tmp_path / "annotations.xml"
+    file.write_text("<annotations/>\n")
+    with pytest.raises(LabelsError, match=r"SLEAP's \.slp or COCO's \.json"):
+        read_labels(file)

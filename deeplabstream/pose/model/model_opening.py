@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.files.paths import ROOT, is_folder
+from deeplabstream.files.paths import ROOT, is_file, is_folder
 from deeplabstream.files.rig_folder import model_places
 from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.estimator import PoseEstimator
@@ -167,6 +167,11 @@ def find_model(name: str | Path) -> Path:
     known = f"those in {MODELS.name}/: {', '.join(known_models()) or 'none'}"
     if not str(name):
         raise ModelError(f"{NO_MODEL}, or choose one of {known}")
+    if is_file(Path(name)):
+        raise ModelError(
+            f"{name} is a file, not a model folder. A network of another program is "
+            f"imported first: python utils/ImportModel.py {name} --output models/NAME"
+        )
     raise ModelError(
         f"there is no model {str(name)!r}; give the path of a model folder, or one of "
         f"{known}"

@@ -196,7 +196,14 @@ def read_rows(file: Path) -> list[list[str]]:
         return read_delimited(file).rows()
     except (OSError, ValueError, csv.Error) as error:
         is_table = file.suffix.lower() in (".csv", ".h5")
-        reason = error if is_table else "it is not a table of labels (.csv, .h5)"
+        reason = (
+            error
+            if is_table
+            else (
+                "it is not a table of labels (.csv, .h5). Frames of a video are labelled after "
+                "PickFrames"
+            )
+        )
         raise LabelsError([f"{file} can't be read: {reason}"]) from error
 
 
@@ -349,7 +356,10 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
         starts.pop(1)  # the rest is the header of one animal
     if starts[:3] != ["scorer", "bodyparts", "coords"]:
         raise LabelsError(
-            [f"{file} does not begin with the rows scorer, bodyparts and coords"]
+            [
+                f"{file} does not begin with the rows scorer, bodyparts and coords. Labels "
+                "are DeepLabCut's CollectedData, SLEAP's .slp or COCO's .json"
+            ]
         )
 
     # The path of an image takes one column or several, whose header cells are empty.
