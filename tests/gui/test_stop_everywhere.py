@@ -17,7 +17,11 @@ from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
-from deeplabstream.gui.dialogs.dialog_input import dialog_in_front, run_dialog
+from deeplabstream.gui.dialogs.dialog_input import (
+    POPUPS_MS,
+    dialog_in_front,
+    run_dialog,
+)
 from deeplabstream.gui.dialogs.help_window import HelpWindow, KeysWindow, show_about
 from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
@@ -202,7 +206,7 @@ def test_stop_acts_beside_each_menu_of_each_page(
             else:
                 assert isinstance(widget, QComboBox)
                 widget.showPopup()
-            QApplication.processEvents()
+            QTest.qWait(2 * POPUPS_MS)
             if QApplication.activePopupWidget() is None:
                 continue
             count += 1
@@ -210,6 +214,22 @@ def test_stop_acts_beside_each_menu_of_each_page(
             assert happens(lambda: bool(stops)), f"{page}: {name}"
             assert QApplication.activePopupWidget() is None, f"{page}: {name}"
     assert count > 12
+
+
+def test_stop_acts_beside_a_menu_that_opens_without_a_change_of_focus(
+    window: MainWindow, stops: list[str]
+) -> None:
+    menu = next(widget for _, widget in popups(window) if isinstance(widget, QMenu))
+    app = QApplication.instance()
+    assert app is not None
+    app.blockSignals(True)
+    menu.popup(window.mapToGlobal(QPoint(300, 100)))
+    QTest.qWait(2 * POPUPS_MS)
+    app.blockSignals(False)
+
+    click_stop(window)
+    assert happens(lambda: bool(stops))
+    assert QApplication.activePopupWidget() is None
 
 
 def test_a_dialog_takes_the_input_of_all_other_buttons(

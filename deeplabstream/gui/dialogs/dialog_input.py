@@ -6,7 +6,7 @@ Qt's own modality also blocks the STOP button and the shortcut Esc of the main w
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from PyQt5.QtCore import QEvent, QEventLoop, QObject, QPoint, Qt
+from PyQt5.QtCore import QEvent, QEventLoop, QObject, QPoint, Qt, QTimer
 from PyQt5.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QShortcutEvent, QWindow
 from PyQt5.QtWidgets import QApplication, QDialog, QWidget
 
@@ -29,6 +29,8 @@ _DRAGS = {QEvent.Type.DragEnter, QEvent.Type.DragMove, QEvent.Type.Drop}
 _BLOCKED = _KEYS | _POINTER | _DRAGS
 _ESCAPE = QKeySequence(Qt.Key.Key_Escape)
 _USABLE = "usable_beside_dialogs"
+POPUPS_MS = 50
+"""Interval of the search for an open menu, shorter than any way of the mouse to STOP."""
 _dialogs: list[QDialog] = []
 """Open dialogs that take all input; the last one is in front."""
 
@@ -134,6 +136,11 @@ class StopInput(QObject):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.focusWindowChanged.connect(self._watch)
+        # No signal tells that a menu has opened; where it gets the clicks but not the keys,
+        # the window with the focus stays the same.
+        self._popups = QTimer(self)
+        self._popups.timeout.connect(self._watch_popup)
+        self._popups.start(POPUPS_MS)
 
     def watch(self, window: QWindow | None) -> None:
         """See the input of a window; windows with the focus are seen anyway."""
@@ -142,7 +149,10 @@ class StopInput(QObject):
 
     def _watch(self, window: QWindow | None) -> None:
         self.watch(window)
-        # On some platforms the open menu itself gets the keys.
+        self._watch_popup()
+
+    def _watch_popup(self) -> None:
+        """See the input of the open menu: on some platforms it gets the keys itself."""
         popup = QApplication.activePopupWidget()
         self.watch(popup.windowHandle() if popup is not None else None)
 
