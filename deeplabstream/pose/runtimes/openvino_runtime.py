@@ -1,6 +1,7 @@
 """Networks in OpenVINO, on Intel and AMD CPUs and Intel GPUs."""
 
 import ctypes
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class OpenVinoNetwork:
     ) -> None:
         openvino = package("openvino", "running the network in OpenVINO")
         self._openvino: Any = openvino
-        self._core = openvino.Core()
+        self._core = _core()
         self.file = network
         """Path of the network."""
         self._device = device
@@ -119,7 +120,18 @@ class _Compiled:
         self._bound = address
 
 
+@cache
+def _core() -> Any:
+    """Return OpenVINO's core, one per process, which lasts until its end.
+
+    Each core gives the thread another stack for signal handlers, and takes the one before it
+    back when it is deleted. If cores are not deleted in reverse order, that stack no longer
+    exists: the next signal, such as Ctrl-C, ends the process.
+    """
+    return package("openvino", "running the network in OpenVINO").Core()
+
+
 def has_gpu() -> bool:
     """Return whether OpenVINO finds Intel graphics."""
-    devices = package("openvino", "running the network in OpenVINO").Core()
-    return any(name.split(".")[0] == "GPU" for name in devices.available_devices)
+    devices = _core().available_devices
+    return any(name.split(".")[0] == "GPU" for name in devices)
