@@ -1,9 +1,7 @@
 """Killed runs that several programs open at the same time."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any, TextIO
 
 import pytest
 
@@ -97,17 +95,17 @@ def test_a_damaged_run_json_is_there_while_it_is_made_again(
 def test_two_programs_that_change_run_json_leave_it_whole(
     killed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dump, begun = json.dump, []
+    sync, begun = os.fsync, []
 
-    def slow(facts: object, file: TextIO, **options: Any) -> None:
+    def slow(draft: int) -> None:
         if not begun:
             begun.append(True)
             with monkeypatch.context() as patch:
                 patch.setattr(os, "getpid", lambda: 1)
                 RunFolder(killed).update(note="a long note of the other program")
-        dump(facts, file, **options)
+        sync(draft)
 
-    monkeypatch.setattr(json, "dump", slow)
+    monkeypatch.setattr(os, "fsync", slow)
     RunFolder(killed).update(how="by this program")
     assert begun
     assert RunFolder(killed).facts["how"] == "by this program"
