@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PyQt5 import sip
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Phase, SessionState
@@ -76,3 +77,11 @@ def test_a_stream_takes_the_camera_of_the_preview(
     assert not page.using.preview.isEnabled()
     bridge.status_changed.emit(SessionState(Phase.IDLE))
     assert page.using.preview.isEnabled()
+
+
+def test_the_page_of_a_rig_that_was_closed_gets_no_state(
+    qtbot: QtBot, file: Path, bridge: Bridge
+) -> None:
+    page = PAGES["Network"](bridge, Document(file), Recent(None))
+    sip.delete(page)
+    bridge.status_changed.emit(SessionState(Phase.STREAMING))

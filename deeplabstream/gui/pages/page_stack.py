@@ -125,10 +125,8 @@ def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.network_page import NetworkPage
 
     page = NetworkPage(document, recent)
-    bridge.status_changed.connect(
-        lambda status: page.using.allow_preview(status.phase is Phase.IDLE)
-    )
-    page.using.allow_preview(bridge.session.state.phase is Phase.IDLE)
+    bridge.status_changed.connect(page.using.follow)
+    page.using.follow(bridge.session.state)
     return page
 
 

@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.dialogs.network_preview import NetworkPreviewWindow
 from deeplabstream.gui.model_list import Found, found_models
 from deeplabstream.gui.settings_document import Document
@@ -91,8 +92,9 @@ class UsingTab(QWidget):
             folder = self.found[row].path
             self.message.setText("\n".join(use_live(self.document, folder)))
 
-    def allow_preview(self, idle: bool) -> None:
+    def follow(self, state: SessionState) -> None:
         """Enable the preview while no stream has the camera; close an open one."""
+        idle = state.phase is Phase.IDLE
         self.preview.setEnabled(idle)
         for window in self.findChildren(NetworkPreviewWindow):
             if not idle:
