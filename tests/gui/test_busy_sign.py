@@ -73,6 +73,7 @@ def test_no_action_of_the_window_takes_long_without_a_sign(tmp_path: Path) -> No
         env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     measured = [json.loads(line) for line in done.stdout.splitlines()]
     assert measured[-1]["action"] == "stop stream"
     late = [one for one in measured if one["cpu_s"] >= LIMIT_S and not one["sign"]]
