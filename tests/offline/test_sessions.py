@@ -19,6 +19,7 @@ from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
 from deeplabstream.offline.ibl.pipeline import PIPELINES
 from deeplabstream.offline.queue import session_queue
 from deeplabstream.offline.queue.session_queue import (
+    Queue,
     create_claim,
     holder_is_alive,
     latest_claim,
@@ -287,6 +288,21 @@ def test_a_killed_workers_session_is_taken_over_at_once(tmp_path: Path) -> None:
     assert (sessions[0] / "worked").read_text() == "half\nwhole\n"
     assert (sessions[1] / "worked").read_text() == "whole\n"
     assert all(queue.state(session) == "done" for session in sessions)
+
+
+def test_a_session_that_another_worker_claims_meanwhile_is_left_to_it(
+    tmp_path: Path,
+) -> None:
+    class OvertakenQueue(Queue):
+        def state(self, session: Path) -> str:
+            found = super().state(session)
+            create_claim(self.folder, self.name(session), 1, "faster")
+            return found
+
+    session = made(tmp_path)
+    opened = open_queue(tmp_path)
+    queue = OvertakenQueue(opened.root, "slower")
+    assert not queue.attempt(session, lambda _: pytest.fail("it is worked on twice"))
 
 
 def test_workers_at_once_share_the_queue(tmp_path: Path) -> None:

@@ -88,9 +88,11 @@ class Queue:
         A session that failed is tried again, by any process, until it is set aside.
         """
         name = self.name(session)
+        # Before the state: a claim that another process creates after the state was read
+        # has the number that this process takes, so one of the two is refused.
+        number, _ = latest_claim(self.folder, name)
         if self.state(session) in ("done", "set aside", "running"):
             return False
-        number, _ = latest_claim(self.folder, name)
         claim = create_claim(self.folder, name, number + 1, self.machine)
 
         # Another process may have finished the session between the two checks.
