@@ -84,4 +84,6 @@ def test_the_page_of_a_rig_that_was_closed_gets_no_state(
 ) -> None:
     page = PAGES["Network"](bridge, Document(file), Recent(None))
     sip.delete(page)
-    bridge.status_changed.emit(SessionState(Phase.STREAMING))
+    with qtbot.capture_exceptions() as errors:
+        bridge.status_changed.emit(SessionState(Phase.STREAMING))
+    assert not errors
