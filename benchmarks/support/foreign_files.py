@@ -85,10 +85,10 @@ def write_videos(folder: Path) -> None:
             sound.sample_rate = 44100
             container.mux(stream.encode(sound))
         container.mux(stream.encode())
-    pictures = folder / "image sequence"
-    pictures.mkdir()
+    images = folder / "image sequence"
+    images.mkdir()
     for number in range(3):
-        cv2.imwrite(str(pictures / f"img{number:04d}.png"), image(number))
+        cv2.imwrite(str(images / f"img{number:04d}.png"), image(number))
 
 
 def turn_by_90(path: Path) -> None:

@@ -62,23 +62,23 @@ class WindowHeartbeat:
 
 
 class SilenceWatch:
-    """Tells whether the heartbeats of the program's window are missing."""
+    """Detects missing heartbeats of the program's window."""
 
     def __init__(self, now_ns: int) -> None:
-        self._beat_ns = self._checked_ns = now_ns
+        self._heartbeat_ns = self._checked_ns = now_ns
         self._silent_s = inf  # the first heartbeat says when the watch begins
 
-    def beat(self, heartbeat: WindowHeartbeat, now_ns: int) -> None:
+    def receive(self, heartbeat: WindowHeartbeat, now_ns: int) -> None:
         """Take a heartbeat that has arrived."""
-        self._beat_ns, self._silent_s = now_ns, heartbeat.silent_s
+        self._heartbeat_ns, self._silent_s = now_ns, heartbeat.silent_s
 
     def is_silent(self, now_ns: int) -> bool:
         """Return whether the window does not respond; call it at regular intervals."""
         # after a sleep of the computer the heartbeats need a moment to arrive
         if now_ns - self._checked_ns > LATE_S * 1e9:
-            self._beat_ns = now_ns
+            self._heartbeat_ns = now_ns
         self._checked_ns = now_ns
-        return now_ns - self._beat_ns > self._silent_s * 1e9
+        return now_ns - self._heartbeat_ns > self._silent_s * 1e9
 
 
 class OutputStopper:
@@ -254,7 +254,7 @@ class StopWindowProcess:
                 return
             self._stop = message.stop
             self._stopper.watch(message.programs)
-            self._watch.beat(message, self._clock.now_ns())
+            self._watch.receive(message, self._clock.now_ns())
 
         silent = self._watch.is_silent(self._clock.now_ns())
         if silent and not self.window.isVisible():

@@ -56,7 +56,7 @@ class StopWindowClient(QObject):
         self._end: Connection | None = None
         self._pipe: UnblockedPipe | None = None
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self._beat)
+        self._timer.timeout.connect(self._send_heartbeat)
 
     @property
     def process(self) -> BaseProcess | None:
@@ -108,7 +108,7 @@ class StopWindowClient(QObject):
         theirs.close()
         self._timer.start(HEARTBEAT_MS)
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         if self._process is not None and not self._process.is_alive():
             self.finish()
             self._failed = True

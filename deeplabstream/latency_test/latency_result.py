@@ -1,6 +1,5 @@
 """Latency result: values of a latency test, as a file beside the settings and as text."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from platform import platform
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.measured_latency import FOLDER, Sections, settings_hash
 from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.latency_test.flashes import PARTS, Flash, statistics
 from deeplabstream.latency_test.led_rig import Wiring
 from deeplabstream.recording.run_folder import application_version
@@ -72,9 +72,9 @@ class LatencyResult:
         write_json(path, facts)
         return path
 
-    def words(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """Return the result in sentences."""
-        return words_of(self.ms, self.output, self.unseen, self.unanswered)
+        return sentences_of(self.ms, self.output, self.unseen, self.unanswered)
 
     def lines(self) -> Iterator[str]:
         """Yield the result as lines of text."""
@@ -104,18 +104,18 @@ class LatencyResult:
         yield from self.remarks
 
 
-def read_words(file: Path) -> list[str]:
+def read_sentences(file: Path) -> list[str]:
     """Return the result in a file in sentences; none: it can't be read."""
     try:
-        facts = json.loads(file.read_bytes())
-        return words_of(
+        facts = read_json(file)
+        return sentences_of(
             facts["ms"], facts["output"], facts["unseen"], facts["unanswered"]
         )
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
-def words_of(
+def sentences_of(
     ms: Mapping[str, Mapping[str, float]], output: str, unseen: int, unanswered: int
 ) -> list[str]:
     """Return the statistics of a test in sentences; `ms` as `LatencyResult.ms`."""
@@ -124,7 +124,9 @@ def words_of(
         key, end = "exposure_to_decision", "the decision (no output was measured)"
     whole = ms[key]
     parts = [
-        f"{word} {ms[part]['p50']:.1f}" for part, word in _WORDS.items() if part in ms
+        f"{word} {ms[part]['p50']:.1f}"
+        for part, word in _PART_NAMES.items()
+        if part in ms
     ]
     sentences = [
         f"From the camera's exposure to {end}: {whole['p50']:.1f} ms in half of the flashes, "
@@ -139,14 +141,14 @@ def words_of(
     return sentences
 
 
-_WORDS = {
+_PART_NAMES = {
     "transport": "camera and transfer",
     "network": "network",
     "decision": "triggers and experiment",
     "serial": "output's device",
     "pin": "line",
 }
-"""Parts of the delay in few words, without waiting for the first exposure."""
+"""Short names of the parts of the delay, without waiting for the first exposure."""
 _MEANINGS = {
     **PARTS,
     "screen_to_light": "painting of the patch to its light, by the photodiode",

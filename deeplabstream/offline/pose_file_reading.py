@@ -34,14 +34,15 @@ _LEVELS = (LEVELS[:1] + LEVELS[2:], LEVELS)
 _MOST_LEVELS = len(LEVELS) + 1
 _MOST_FRAMES = 1_000_000
 """More are accepted if a tenth of them has a row."""
+_CENTRES = "Centre points without body parts, as EthoVision exports them, are not read"
 _ELSEWHERE = {
     ".nc": "movement saves its data as one by movement.io.save_poses.to_dlc_file",
     ".nwb": "sleap-io converts NWB: sleap_io.save_file(sleap_io.load_file(NWB), SLP)",
     ".json": "Labels of COCO are for TrainNetwork and ConvertProject",
     ".pickle": "DeepLabCut writes a .h5 beside it; of several animals after its "
     "convert_detections2tracklets and stitch_tracklets",
-    ".txt": "Centre points without body parts, as EthoVision exports them, are not read",
-    ".xlsx": "Centre points without body parts, as EthoVision exports them, are not read",
+    ".txt": _CENTRES,
+    ".xlsx": _CENTRES,
 }
 """What to do with files of other programs, by their ending."""
 _WHOLE = re.compile(r"\d+(?:\.0*)?")

@@ -83,7 +83,7 @@ def measure_latency(options: MeasureLatency) -> int:
                 raise
             print(f"{error}: {ending.reason}", flush=True)
             return ending.exit_code(1)
-    print(*result.lines(), *result.words(), sep="\n")
+    print(*result.lines(), *result.sentences(), sep="\n")
     print(f"written: {result.save(rig.folder)}")
     return 0
 

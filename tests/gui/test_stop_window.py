@@ -77,7 +77,7 @@ def test_the_stop_window_ends_when_the_window_is_killed(tmp_path: Path) -> None:
 
 
 def beat(watch: SilenceWatch, silent_s: float, at_s: float) -> None:
-    watch.beat(WindowHeartbeat(PLACE, silent_s), round(at_s * 1e9))
+    watch.receive(WindowHeartbeat(PLACE, silent_s), round(at_s * 1e9))
 
 
 def silent_at(watch: SilenceWatch, *at_s: float) -> list[bool]:

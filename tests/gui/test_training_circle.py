@@ -98,7 +98,7 @@ def test_the_errors_of_a_finished_training_are_a_table(page: NetworkPage) -> Non
     tab.name.setText("made")
     shutil.copytree(ROOT / "models" / "arena", tab.model)
     tab.program.output_received.emit(
-        "800 pictures to train on\nerror in the held-out images, in pixels of the images:\n"
+        "800 images to train on\nerror in the held-out images, in pixels of the images:\n"
         "  snout        median   2.3   95 % below   7.6   not seen   0%\n"
     )
     tab.program.ended.emit(0, False)
@@ -108,7 +108,7 @@ def test_the_errors_of_a_finished_training_are_a_table(page: NetworkPage) -> Non
         "2.267",
         "7.586",
     ]
-    assert tab.message.text() == "800 pictures to train on"
+    assert tab.message.text() == "800 images to train on"
     tab.program.output_received.emit("a new training\n")
     assert not tab.errors.isVisibleTo(page), "the errors of another training"
 

@@ -43,7 +43,7 @@ USED = 400
 """Packets of the real files that are used: two key frames at least come after the first."""
 SEVERAL = 8
 COMPARED = 30
-"""Pictures between which motion is compared."""
+"""Frames between which motion is compared."""
 
 Numbered = Iterator[tuple[int, Image]]
 

@@ -126,7 +126,7 @@ class SystemMonitor:
                 memory += view.memory_info().rss
         self._known = known
         return SystemStatus(
-            cores, memory / 1e6, _free_gb(folder), _hottest(psutil), self._busy()
+            cores, memory / 1e6, free_gb(folder), _hottest(psutil), self._busy()
         )
 
     def _busy(self) -> float | None:
@@ -146,7 +146,8 @@ def nearest_existing(folder: Path) -> Path:
     return folder
 
 
-def _free_gb(folder: Path) -> float | None:
+def free_gb(folder: Path) -> float | None:
+    """Return the free space, in GB, where a folder is or will be made; None: not known."""
     with suppress(OSError):
         return shutil.disk_usage(nearest_existing(folder)).free / 1e9
     return None

@@ -136,14 +136,14 @@ class StopInput(QObject):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.focusWindowChanged.connect(self._watch)
-        # No signal tells that a menu has opened; where it gets the clicks but not the keys,
+        # Qt emits no signal when a menu opens; where it gets the clicks but not the keys,
         # the window with the focus stays the same.
         self._popups = QTimer(self)
         self._popups.timeout.connect(self._watch_popup)
         self._popups.start(POPUPS_MS)
 
     def watch(self, window: QWindow | None) -> None:
-        """See the input of a window; windows with the focus are seen anyway."""
+        """Watch the input of a window; a window with the focus is watched anyway."""
         if window is not None:
             window.installEventFilter(self)
 
@@ -152,7 +152,7 @@ class StopInput(QObject):
         self._watch_popup()
 
     def _watch_popup(self) -> None:
-        """See the input of the open menu: on some platforms it gets the keys itself."""
+        """Watch the open menu: on some platforms it gets the keys itself."""
         popup = QApplication.activePopupWidget()
         self.watch(popup.windowHandle() if popup is not None else None)
 

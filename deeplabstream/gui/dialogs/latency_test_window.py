@@ -14,7 +14,7 @@ from deeplabstream.gui.dialogs.program_window import FormWindow
 from deeplabstream.gui.form_fields import FormField, form_fields
 from deeplabstream.gui.programs import ProgramForm, Values
 from deeplabstream.gui.suggestions import serial_ports, usb_ports
-from deeplabstream.latency_test.latency_result import read_words
+from deeplabstream.latency_test.latency_result import read_sentences
 from deeplabstream.latency_test.led_rig import Wiring, connections, wiring_of
 from deeplabstream.programs.measure_latency import MeasureLatency
 from deeplabstream.settings.option_fields import option_fields, option_name
@@ -132,7 +132,7 @@ def _connections(settings: Settings, values: Values) -> str:
 
 def _result(output: str) -> str:
     found = _WRITTEN.findall(output)
-    return "\n".join(read_words(Path(found[-1].strip()))) if found else ""
+    return "\n".join(read_sentences(Path(found[-1].strip()))) if found else ""
 
 
 def _port_of_boards(settings: Settings) -> str:

@@ -1,12 +1,12 @@
 """Rig facts: what the settings say about cameras, network, outputs and runs, without a stream."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QGridLayout, QLabel
 
+from deeplabstream.engine.checks.system_monitor import free_gb
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.sections import Settings
@@ -65,9 +65,7 @@ def _camera_texts(settings: Settings) -> Iterator[str]:
 
 def _disk_text(folder: Path) -> str:
     """Return a folder and the free space on its disk, also before the folder is made."""
-    try:
-        place = next(place for place in (folder, *folder.parents) if place.exists())
-        free_gb = shutil.disk_usage(place).free / 1e9
-    except (OSError, StopIteration):
-        return f"{folder}: can't be read"
-    return f"{folder}\n{free_gb:.1f} GB free"
+    free = free_gb(folder)
+    return (
+        f"{folder}: can't be read" if free is None else f"{folder}\n{free:.1f} GB free"
+    )

@@ -8,12 +8,12 @@ from PyQt5.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.gui.run_frames import RunFrames
+from deeplabstream.offline.video_files import ENDINGS
 from deeplabstream.pose.image_files import SUFFIXES, read_image
 from deeplabstream.video.video_reader import open_video
 
-_VIDEOS = ("*.mkv", "*.mp4", "*.avi", "*.mov", "*.m4v")
-_IMAGES = [f"*{suffix}" for suffix in SUFFIXES]
-KINDS = f"Images and videos ({' '.join([*_IMAGES, *_VIDEOS])});;All files (*)"
+_PATTERNS = [f"*{ending}" for ending in sorted({*SUFFIXES, *ENDINGS})]
+KINDS = f"Images and videos ({' '.join(_PATTERNS)});;All files (*)"
 """Files that can be chosen, for a file dialog."""
 
 
