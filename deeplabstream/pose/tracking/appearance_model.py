@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from deeplabstream.pose.tracking.identity_evidence import Array, Mask
 
 FLOOR = 6.0
 """Natural variation of an animal in grey levels, caused by light, shadow and focus."""
@@ -26,7 +24,7 @@ _QUARTILES = (0.25, 0.5, 0.75)
 
 
 class AppearanceModel:
-    """Appearance of the animals of one camera."""
+    """Appearance of the animals of one camera: an `IdentityEvidence`."""
 
     def __init__(self, animals: int) -> None:
         self._count = np.zeros(animals)
@@ -38,6 +36,11 @@ class AppearanceModel:
     def learned(self) -> Mask:
         """(animal,): whether the appearance is known."""
         return np.asarray(self._count >= ENOUGH)
+
+    def view(self, image: Image, points: Array, seen: Mask, clear: Array) -> Array:
+        """Return the quartiles of the colours at the points `clear` (point, 2)."""
+        del points, seen
+        return view(image, clear)
 
     def learn(self, animal: int, view: Array, views: int = 1) -> None:
         """Update an animal's appearance with features (feature,), the mean of `views` views."""
@@ -79,6 +82,10 @@ class AppearanceModel:
         # One spread for all animals: an animal seen in one place only would have a
         # small one, and no view would match it
         return np.asarray((off * off / (usual + FLOOR**2)).mean(axis=-1))
+
+    def brightness(self, views: Array) -> Array:
+        """Return the mean (view,) of the features of views (view, feature)."""
+        return np.asarray(views.mean(axis=1))
 
 
 def body_points(points: Array, seen: Mask, skeleton: Skeleton) -> Array:

@@ -7,7 +7,8 @@ import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.appearance_model import body_points, view
+from deeplabstream.pose.tracking.appearance_model import body_points
+from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
 CLEAR = 0.4
@@ -32,7 +33,12 @@ class Detections:
     """(detection, 2), px: the mean of the visible points."""
 
     def clear_views(
-        self, image: Image, hidden: Sequence[Array], length: float, least: float
+        self,
+        image: Image,
+        appearance: IdentityEvidence,
+        hidden: Sequence[Array] = (),
+        length: float = 0.0,
+        least: float = 0.0,
     ) -> dict[int, Array]:
         """Return the features of each animal whose clear share is at least `least`.
 
@@ -64,7 +70,7 @@ class Detections:
                     nearest = (off * off).sum(axis=-1).min(axis=1)
                     apart &= nearest > (CLEAR * length) ** 2
             if apart.sum() >= least * len(body):
-                views[one] = view(image, body[apart])
+                views[one] = appearance.view(image, self.points[one], seen, body[apart])
         return views
 
     def in_order(

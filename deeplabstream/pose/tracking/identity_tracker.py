@@ -27,6 +27,7 @@ from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
 from deeplabstream.pose.tracking.detections import Detections, detections
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
+from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
 
 MARGIN = 10.0
@@ -75,9 +76,11 @@ class IdentityTracker:
     """Skeleton with the names of all animals."""
     threshold: float
     rules: IdentitySettings = field(default_factory=IdentitySettings)
+    appearance: IdentityEvidence | None = None
+    """None: a new `AppearanceModel`."""
 
     _motion: MotionModel = field(init=False)
-    _appearance: AppearanceModel = field(init=False)
+    _appearance: IdentityEvidence = field(init=False)
     _ambiguities: IdentityAmbiguities = field(init=False)
     _corrections: dict[int, str] = field(init=False)
     """By animal: the user's correction since the last frame."""
@@ -99,7 +102,7 @@ class IdentityTracker:
     def __post_init__(self) -> None:
         animals = len(self.skeleton.animals)
         self._motion = MotionModel(animals, len(self.skeleton.bodyparts))
-        self._appearance = AppearanceModel(animals)
+        self._appearance = self.appearance or AppearanceModel(animals)
         self._named, self._frames = False, 0
         self._ambiguities, self._corrections = IdentityAmbiguities(animals), {}
         self._views = np.zeros((animals, 0))
@@ -164,7 +167,9 @@ class IdentityTracker:
         motion, animals = self._motion, range(len(self._counts))
         hidden = [motion.middles[n] for n in animals if n not in of]
         least = 1.0 if self._named else FIRST_CLEAR_SHARE
-        return detected.clear_views(image, hidden, motion.length, least)
+        return detected.clear_views(
+            image, self._appearance, hidden, motion.length, least
+        )
 
     def _find_ambiguities(
         self,
@@ -289,11 +294,12 @@ class IdentityTracker:
 
         key = [x for x, _ in middles]
         if self.rules.first == "darkest":
-            now = detected.clear_views(image, (), 0.0, 0.0)
+            now = detected.clear_views(image, self._appearance)
             if not set(of.values()) <= now.keys():
                 return of
-            shades = self._views if min(self._counts) else [now[n] for n in of.values()]
-            key = np.mean(shades, axis=1).tolist()
+            few = min(self._counts) == 0
+            views_now = np.array([now[n] for n in of.values()]) if few else self._views
+            key = self._appearance.brightness(views_now).tolist()
         order = sorted(animals, key=lambda animal: key[animal])
 
         self._named = True

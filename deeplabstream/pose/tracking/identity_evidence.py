@@ -1,0 +1,52 @@
+"""Identity evidence: what the identity tracker needs of a model of the animals' appearance.
+
+Evidence has the unit of a misfit, squared standard deviations: costs of different sources
+add up. It adds to motion, and never forbids an assignment.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class IdentityEvidence(Protocol):
+    """Appearance of the animals of one camera, learned while their identity is known."""
+
+    @property
+    def learned(self) -> Mask:
+        """(animal,): whether the appearance is known."""
+
+    @property
+    def differences(self) -> Array:
+        """(animal, animal): difference of their appearance, as the cost of one as the other."""
+
+    def view(self, image: Image, points: Array, seen: Mask, clear: Array) -> Array:
+        """Return the features (feature,) of one animal in one frame.
+
+        `points` (bodypart, 2), px, with `seen`; `clear` (point, 2), px: points along its
+        body that no other animal covers.
+        """
+
+    def learn(self, animal: int, view: Array, views: int = 1) -> None:
+        """Update an animal's appearance with features (feature,), the mean of `views` views."""
+
+    def costs(self, views: Array) -> Array:
+        """Return the distance of views (view, feature) to each animal, (view, animal).
+
+        In squared standard deviations; 0 where nothing is known.
+        """
+
+    def brightness(self, views: Array) -> Array:
+        """Return the brightness (view,) of views (view, feature), for the first names."""
+
+    def reset(self, animals: list[int]) -> None:
+        """Discard the appearance of these animals."""
+
+    def swap(self, one: int, other: int) -> None:
+        """Swap the appearance of two animals."""
