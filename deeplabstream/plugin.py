@@ -15,6 +15,7 @@ from deeplabstream.core.command import Train as Train
 from deeplabstream.core.command import TriggerName as TriggerName
 from deeplabstream.core.command import off as off
 from deeplabstream.core.command import on as on
+from deeplabstream.core.displacement import Displacement as Displacement
 from deeplabstream.core.errors import DeviceError as DeviceError
 from deeplabstream.core.errors import ExperimentError as ExperimentError
 from deeplabstream.core.frame import Image as Image
@@ -24,7 +25,12 @@ from deeplabstream.core.geometry import middle as middle
 from deeplabstream.core.geometry import turn as turn
 from deeplabstream.core.journal_entries import Edge as Edge
 from deeplabstream.core.journal_entries import Sensed as Sensed
+from deeplabstream.core.pair_geometry import FollowLimits as FollowLimits
+from deeplabstream.core.pair_geometry import is_following as is_following
+from deeplabstream.core.pair_geometry import is_within as is_within
+from deeplabstream.core.pair_geometry import speed_towards as speed_towards
 from deeplabstream.core.pose import Pose as Pose
+from deeplabstream.core.pose import identity_switched as identity_switched
 from deeplabstream.files.image_header import declared_size as declared_size
 from deeplabstream.files.image_header import is_cut_off as is_cut_off
 from deeplabstream.files.image_header import too_large as too_large
@@ -73,6 +79,9 @@ from deeplabstream.plugins.output import SelfTestResult as SelfTestResult
 from deeplabstream.plugins.output import Write as Write
 from deeplabstream.plugins.output import section_using as section_using
 from deeplabstream.plugins.output import takes_over as takes_over
+from deeplabstream.plugins.pair_trigger import MovingPairTrigger as MovingPairTrigger
+from deeplabstream.plugins.pair_trigger import PairAnimal as PairAnimal
+from deeplabstream.plugins.pair_trigger import PairTrigger as PairTrigger
 from deeplabstream.plugins.random_seed import SEED_DESCRIPTION as SEED_DESCRIPTION
 from deeplabstream.plugins.random_seed import Seed as Seed
 from deeplabstream.plugins.remote import MOST_LETTERS as MOST_LETTERS

@@ -1,12 +1,16 @@
-"""The four files of docs/extending.md, put into a copy of the program, make a rig that runs."""
+"""The files of docs/extending.md, put into a copy of the program, make a rig that runs."""
 
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from deeplabstream.core.pose import Pose, Skeleton
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
@@ -44,8 +48,8 @@ def run(program: Path, *words: str) -> str:
 
 
 @pytest.mark.timeout(300)  # the whole rig, in a copy that has nothing compiled yet
-def test_four_files_of_ones_own_are_a_rig(program: Path) -> None:
-    assert len(FILE.findall(PAGE)) == 4
+def test_files_of_ones_own_are_a_rig(program: Path) -> None:
+    assert len(FILE.findall(PAGE)) == 5
     assert "no problems" in run(program, "utils/CheckSettings.py", "mine.ini")
     said = run(
         program, "app.py", "--settings", "mine.ini", "--headless", "--seconds", "6"
@@ -55,3 +59,23 @@ def test_four_files_of_ones_own_are_a_rig(program: Path) -> None:
     levels = (program / "lamp.txt").read_text(encoding="utf-8").split()
     assert levels[0] == levels[-1] == "0", "off at the start, and in the end"
     assert "1" in levels
+
+
+def test_a_trigger_on_pairs_of_ones_own_is_one_short_file() -> None:
+    (text,) = [text for name, text in FILE.findall(PAGE) if "circling" in name]
+    assert text.count("\n") <= 40
+    names: dict[str, Any] = {"__name__": "experiments.circling"}
+    exec(compile(text, "circling.py", "exec"), names)
+    circling = names["Circling"](bodyparts=("body",), speed=50, distance=60)
+
+    known = Skeleton(("body",), animals=("anna", "bob"))
+    answers = []
+    for frame in range(8):
+        angle = frame / 4
+        points = np.array(
+            [[[50 * np.cos(angle), 50 * np.sin(angle)]], [[0, 0]]], np.float32
+        )
+        pose = Pose(known, points, np.ones((2, 1), np.float32))
+        answers.append(circling.answer(pose, frame / 8))
+    assert answers == [None] + [True] * 7
+    assert circling.fulfilled_by == ("anna>bob",)

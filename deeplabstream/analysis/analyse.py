@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from deeplabstream.analysis.run_data import OpenedRun, RunData, read_run
 from deeplabstream.analysis.spans import TimeSpan, spans_of
 from deeplabstream.analysis.totals import (
     AnimalTrack,
+    ArrivalPart,
     BoutPart,
     OutputPart,
     RegionPart,
@@ -46,6 +47,7 @@ from deeplabstream.analysis.tracks import (
     Spans,
     bouts_of,
     fill_gaps,
+    is_known,
     joined,
     known_intervals,
     smooth,
@@ -53,10 +55,17 @@ from deeplabstream.analysis.tracks import (
 from deeplabstream.analysis.visits import (
     VisitRules,
     Visits,
+    first_arrivals,
     inside_region,
     visits_of,
 )
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pair_geometry import (
+    FollowLimits,
+    Vectors,
+    is_following,
+    speed_towards,
+)
 from deeplabstream.core.regions import Polygon
 from deeplabstream.recording.run_summary import summarise
 
@@ -397,8 +406,14 @@ class _Analysis:
                     (name, subject, of): target for of, target in found.items()
                 }
             own_visits = {r.name: visits[name, r.name] for r in self.regions}
+            arrivals = self._arrivals(name, visits)
             for span in spans:
-                parts = self._parts(track, own_visits, targets, SpanClock(span.spans))
+                clock = SpanClock(span.spans)
+                parts = self._parts(track, own_visits, targets, clock)
+                parts["arrival"] = {
+                    region: ArrivalPart(clock, moments)
+                    for region, moments in arrivals.items()
+                }
                 for measure in MEASURES:
                     for of, part in parts.get(measure.of, {}).items():
                         if (
@@ -501,6 +516,22 @@ class _Analysis:
         )
         return visits_of(self.data.t, inside, known, rules, options.max_gap_s)
 
+    def _arrivals(
+        self, name: str, visits: Mapping[tuple[str, str], Visits]
+    ) -> dict[str, Floats]:
+        """Return the arrivals of one of several animals as the first, by region."""
+        others = [other for other in self.data.animals if other != name]
+        if not others:
+            return {}
+        return {
+            region.name: first_arrivals(
+                self.data.t,
+                visits[name, region.name],
+                [visits[other, region.name] for other in others],
+            )
+            for region in self.regions
+        }
+
     def _targets(
         self, animal: int, tracks: Mapping[str, AnimalTrack]
     ) -> dict[Subject, dict[str, Target]]:
@@ -511,7 +542,7 @@ class _Analysis:
             for point in self.points_of_interest
         }
         others = {
-            name: self._target(animal, own, track.xy, self.options.contact_distance)
+            name: self._other_animal(animal, at, own, track)
             for at, (name, track) in enumerate(tracks.items())
             if at != animal
         }
@@ -543,29 +574,79 @@ class _Analysis:
         distance = np.abs(region.depths(own.xy))
         return Target(distance, own.known)
 
-    def _target(
-        self,
-        animal: int,
-        own: AnimalTrack,
-        place: Floats,
-        contact_distance: float | None = None,
-    ) -> Target:
+    def _target(self, animal: int, own: AnimalTrack, place: Floats) -> Target:
         ways = place - own.xy
         distance = np.hypot(*ways.T)
         known = own.known & np.isfinite(distance[1:]) & np.isfinite(distance[:-1])
-        approach = angle = contacts = None
+        approach = angle = None
         if self.options.approach_speed is not None:
-            moved = velocities(own.t, own.xy, own.known, self.options.speed_window_s)
             with np.errstate(invalid="ignore", divide="ignore"):
-                approach = (moved * ways[:-1]).sum(axis=1) / distance[:-1]
+                approach = speed_towards(self._velocity(own), _vectors(ways[:-1]))
         if self.head:
             ways = self._head_ways(animal, place)
             angle = angles_to(self._head_vectors(animal), ways)
-        if contact_distance is not None:
-            with np.errstate(invalid="ignore"):
-                near = distance[:-1] <= contact_distance
+        return Target(distance, known, approach, angle)
+
+    def _other_animal(
+        self, animal: int, other: int, own: AnimalTrack, track: AnimalTrack
+    ) -> Target:
+        """Return another animal as a target: contacts and following, too."""
+        target, options = self._target(animal, own, track.xy), self.options
+        contacts = None
+        if options.contact_distance is not None:
+            near, known = self._contact(animal, other, target, options.contact_distance)
             contacts = bouts_of(own.t, near, known)
-        return Target(distance, known, approach, angle, contacts)
+
+        return replace(
+            target,
+            contacts=contacts,
+            following=self._following(own, track, options.following_speed),
+            chasing=self._following(own, track, options.chasing_speed),
+        )
+
+    def _contact(
+        self, animal: int, other: int, target: Target, limit: float
+    ) -> tuple[Bools, Bools]:
+        """Return in which intervals (frame - 1,) two animals touch, and where it is known."""
+        options = self.options
+        if not options.contact_bodyparts:
+            with np.errstate(invalid="ignore"):
+                return target.distance[:-1] <= limit, target.known
+
+        own = self._indices("contact_bodyparts", options.contact_bodyparts)
+        parts = options.contact_target_bodyparts or options.contact_bodyparts
+        others = self._indices("contact_target_bodyparts", parts)
+        ways = (
+            self.points[:, animal][:, own, None]
+            - self.points[:, other][:, None, others]
+        ).reshape(len(self.data.t), -1, 2)
+        gaps = np.hypot(ways[..., 0], ways[..., 1])
+        with np.errstate(invalid="ignore"):
+            near = np.asarray((gaps <= limit).any(axis=1), np.bool_)
+        # a part that was not found matters only while no others touch
+        found = near | is_known(gaps)
+        intervals = np.diff(self.data.t) <= options.max_gap_s + 1e-9
+        return near[:-1], found[1:] & found[:-1] & intervals
+
+    def _following(
+        self, own: AnimalTrack, track: AnimalTrack, speed: float | None
+    ) -> Bools | None:
+        """Return in which intervals (frame - 1,) the animal follows; None: no speed given."""
+        if speed is None:
+            return None
+        limits = FollowLimits(
+            speed, self.options.following_distance, self.options.following_angle
+        )
+        ways = _vectors((track.xy - own.xy)[:-1])
+        with np.errstate(invalid="ignore"):
+            return is_following(
+                self._velocity(own), self._velocity(track), ways, limits
+            )
+
+    def _velocity(self, track: AnimalTrack) -> Vectors:
+        """Return the velocity in each interval; NaN: not known."""
+        window_s = self.options.speed_window_s
+        return _vectors(velocities(track.t, track.xy, track.known, window_s))
 
     def _head_ways(self, animal: int, place: Floats) -> Floats:
         """Return the directions (frame, 2) from the back of the head to a target."""
@@ -632,3 +713,8 @@ class _Analysis:
                 shown = probability[:-1] >= options.behaviour_threshold
             found[name] = bouts_of(t, shown, known, options.min_behaviour_s), known
         return found
+
+
+def _vectors(xy: Floats) -> Vectors:
+    """Return x and y (frame,) of vectors (frame, 2)."""
+    return xy[:, 0], xy[:, 1]

@@ -29,6 +29,7 @@ Subject: TypeAlias = Literal[
     "freezing",
     "head",
     "region",
+    "arrival",
     "wall",
     "point",
     "animal",
@@ -55,7 +56,7 @@ class MeasureDefinition:
     source: str
     function: Callable[[Any], float]
     """Computes the value from the part of its subject: TrackPart, RegionPart,
-    TargetPart, BoutPart, TrialPart."""
+    ArrivalPart, TargetPart, BoutPart, TrialPart."""
     needs: str = ""
     """Attribute of a Target without which the measure is left out."""
     live: bool = False
@@ -252,6 +253,18 @@ MEASURES: tuple[MeasureDefinition, ...] = (
         label="mean speed in {of}",
     ),
     MeasureDefinition(
+        "region_first_arrivals", "count", "arrival",
+        "entries while all other animals are known to be outside", _OURS,
+        lambda p: p.count,
+        label="arrivals in {of} as the first animal",
+    ),
+    MeasureDefinition(
+        "region_first_latency", "s", "arrival",
+        "time until the first of these entries; empty: none", _OURS,
+        lambda p: p.latency_s,
+        label="latency to arrive in {of} as the first animal",
+    ),
+    MeasureDefinition(
         "wall_time", "s", "wall",
         "thigmotaxis: time nearer to the border of `arena` than `wall_distance`", _SIMON,
         lambda p: p.near_wall_s,
@@ -314,7 +327,8 @@ MEASURES: tuple[MeasureDefinition, ...] = (
     ),
     MeasureDefinition(
         "contact_time", "s", "animal",
-        "time in which the other animal is at `contact_distance` or nearer", _SOCIAL,
+        "time in which the other animal is at `contact_distance` or nearer: the positions, or "
+        "the nearest of `contact_bodyparts`", _SOCIAL,
         lambda p: p.contact.total_s, "contacts",
         label="time in contact with {of}",
     ),
@@ -322,6 +336,19 @@ MEASURES: tuple[MeasureDefinition, ...] = (
         "contacts", "count", "animal", "contacts that begin in the span", _SOCIAL,
         lambda p: p.contact.count, "contacts",
         label="contacts with {of}",
+    ),
+    MeasureDefinition(
+        "following_time", "s", "animal",
+        "time in which both move at `following_speed` or faster, the other animal is at "
+        "`following_distance` or nearer, and the movement of the animal differs by "
+        "`following_angle` at most from the direction to the other one and from its movement",
+        _SOCIAL, lambda p: p.following_s, "following",
+        label="time of following {of}",
+    ),
+    MeasureDefinition(
+        "chasing_time", "s", "animal",
+        "the same with `chasing_speed`", _SOCIAL, lambda p: p.chasing_s, "chasing",
+        label="time of chasing {of}",
     ),
     MeasureDefinition(
         "behaviour_time", "s", "behaviour",

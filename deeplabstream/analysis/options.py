@@ -126,8 +126,27 @@ class AnalysisOptions:
     """
     contact_distance: OptionalNumber = option(default=None, title="Contact distance")
     """Distance of two animals' positions that is a contact; None: contacts are left out."""
+    contact_bodyparts: tuple[str, ...] = option(default=(), title="Contact: body parts")
+    """Body parts of the animal whose nearest distance counts for contacts; empty: its position.
+
+    """
+    contact_target_bodyparts: tuple[str, ...] = option(
+        default=(), title="Contact: body parts of the target"
+    )
+    """Body parts of the other animal; empty: those of the animal itself."""
     approach_speed: OptionalNumber = option(default=None, title="Approach speed")
     """Speed towards a target from which on an animal approaches; None: left out."""
+    following_speed: OptionalNumber = option(default=None, title="Following speed")
+    """Speed of both animals from which on one follows the other; None: left out."""
+    chasing_speed: OptionalNumber = option(default=None, title="Chasing speed")
+    """Speed of both from which on following is a chase; None: left out."""
+    following_distance: Number = option(default=100.0, title="Following distance")
+    """Largest distance of an animal that follows or chases another one."""
+    following_angle: Annotated[float, Field(gt=0, le=90)] = option(
+        default=45.0, title="Following angle (°)"
+    )
+    """Largest angle, in degrees, between its movement and the direction to the other one, and
+    between the movements of both."""
     behaviour_threshold: Share = option(default=0.5, title="Behaviour threshold")
     """Probability from which on a behaviour is shown."""
     min_behaviour_s: Number = option(default=0.0, title="Shortest behaviour bout (s)")

@@ -198,6 +198,25 @@ class RegionPart:
 
 
 @dataclass(frozen=True, eq=False)
+class ArrivalPart:
+    """Arrivals of an animal in a region before all others, within the spans of a clock."""
+
+    clock: SpanClock
+    moments: Floats
+    """(arrival,), s."""
+
+    @property
+    def count(self) -> float:
+        """Arrivals in a span."""
+        return float(self.clock.holds(self.moments).sum())
+
+    @property
+    def latency_s(self) -> float:
+        """Counted seconds until the first one; NaN: none."""
+        return first_after(self.moments, self.clock)
+
+
+@dataclass(frozen=True, eq=False)
 class Target:
     """A point, the wall or another animal, as one animal's track relates to it."""
 
@@ -211,6 +230,11 @@ class Target:
     """(frame,): between head and direction to it, degrees; None: no head is known."""
     contacts: Spans | None = None
     """None: not another animal, or no `contact_distance` is given."""
+    following: Bools | None = None
+    """(frame - 1,): whether the animal follows it; None: not another animal, or no
+    `following_speed` is given."""
+    chasing: Bools | None = None
+    """(frame - 1,): the same with `chasing_speed`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,10 +291,25 @@ class TargetPart:
         return BoutPart(required(self.target.contacts), self.clock, self.known_s)
 
     @property
+    def following_s(self) -> float:
+        """Seconds in which the animal follows the target."""
+        return self._seconds_of(self.target.following)
+
+    @property
+    def chasing_s(self) -> float:
+        """Seconds in which it chases the target."""
+        return self._seconds_of(self.target.chasing)
+
+    @property
     def near_wall_s(self) -> float:
         """Thigmotaxis: seconds nearer to the wall than `wall_distance`."""
         near = self.target.distance[:-1] < self.options.wall_distance
         return float(self.seconds[near].sum())
+
+    def _seconds_of(self, state: Bools | None) -> float:
+        if state is None:
+            raise ValueError("the measure needs what was not computed")
+        return float(self.seconds[state].sum())
 
     def _angles(self) -> tuple[Floats, Floats]:
         """Return the known angles, and the seconds that count."""

@@ -1,5 +1,6 @@
 """Visits to a region: inside or outside on each frame, entries, exits, visits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,3 +137,22 @@ def visits_of(
         start = start[SpanClock(spans).holds(start)]
         entries = np.union1d(entries, start)
     return Visits(spans, state, certain, entries, spans[~still_inside, 1])
+
+
+def first_arrivals(t: Floats, visits: Visits, others: Sequence[Visits]) -> Floats:
+    """Return the entries of an animal, s, while all other animals were elsewhere.
+
+    Parameters
+    ----------
+    t : numpy.ndarray of float64, shape (frame,)
+        Time of each frame, s.
+    visits : Visits
+        Visits of the animal to a region.
+    others : sequence of Visits
+        Visits of each other animal to it. An entry while it is not known where one of them is
+        does not count.
+    """
+    at = np.searchsorted(t, visits.entries)
+    at, entries = at[at < len(t) - 1], visits.entries[at < len(t) - 1]
+    elsewhere = [other.known[at] & ~other.inside[at] for other in others]
+    return entries[np.all(elsewhere, axis=0)] if others else entries

@@ -67,7 +67,7 @@ class TriggerEvaluator:
         self._answers: dict[str, tuple[float, bool | None]] = {}
         self._filtered: dict[str, tuple[float, FilteredPose]] = {}
         self._shams: set[str] = set()
-        self.held: dict[str, str] = {}
+        self.flags: dict[str, str] = {}
         self.measures: MeasuresSoFar = NO_MEASURES
         """Measures that triggers can read."""
 
@@ -96,10 +96,10 @@ class TriggerEvaluator:
     ) -> None:
         """Add the answers of all triggers of `camera` to `answers`.
 
-        On a frame that is too old every trigger is unknown. Afterwards
-        `held` has, for the record, the triggers whose answer is held: see `Step.flags`.
+        On a frame that is too old every trigger is unknown. Afterwards `flags` has, for the
+        record, the flags of triggers: see `Step.flags`.
         """
-        self.held = {}
+        self.flags = {}
         self._filtered[camera] = time_s, filtered
 
         # sorted: a trigger that names others comes after them, and reads this frame's answers
@@ -118,8 +118,11 @@ class TriggerEvaluator:
                     _add_place(error, f"[Trigger {name}]")
                     raise
 
+            flags = [*trigger.fulfilled_by] if answers[name] else []
             if trigger.holding and answers[name] is not None:
-                self.held[f"[Trigger {name}]"] = "held"
+                flags = ["held"]
+            if flags:
+                self.flags[f"[Trigger {name}]"] = "+".join(flags)
             self._answers[name] = time_s, answers[name]
 
             if trigger.sham is not (name in self._shams):
@@ -413,7 +416,7 @@ class Loop:
             decision.status,
             decision.lost,
             too_old,
-            {**filtered.flags, **self._evaluator.held},
+            {**filtered.flags, **self._evaluator.flags},
             filtered.pose if filtered.changed else None,
             filtered.behaviours,
             inputs,

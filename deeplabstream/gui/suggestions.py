@@ -10,7 +10,9 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.behaviour_classifiers import read_classifiers
 from deeplabstream.engine.checks.settings_check import network_skeleton
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.plugins.pair_trigger import ALL, ANY
 from deeplabstream.pose.model.model_opening import known_models
+from deeplabstream.settings.actor_triggers import actor_trigger_problem
 from deeplabstream.settings.validation_messages import leaves
 
 Suggested: TypeAlias = Mapping[str, str]
@@ -46,6 +48,11 @@ def suggestions_for(
     family = _NAMING.get(key) or next(
         (_FAMILIES[name] for name in types if name in _FAMILIES), None
     )
+    if family == "Trigger":
+        return lambda: {
+            **dict.fromkeys(names(family), ""),
+            **dict.fromkeys(_actor_triggers(document), ""),
+        }
     if family is not None:
         return lambda: dict.fromkeys(names(family), "")
     if types != {str} and not (key == "SOURCE" and str in types):
@@ -55,6 +62,9 @@ def suggestions_for(
         "DETECTOR": _networks,
         "BODYPARTS": lambda: _bodyparts(document),
         "ANIMAL": lambda: _animals(document),
+        "ACTOR": lambda: _animals_of_pairs(document),
+        "TARGET": lambda: _animals_of_pairs(document),
+        "TARGET_BODYPARTS": lambda: _bodyparts(document),
         "BEHAVIOUR": lambda: _behaviours(document),
         "PORT": serial_ports,
         "SOURCE": lambda: _devices(kind, key),
@@ -82,6 +92,23 @@ def _animals(document: Document) -> Suggested:
     skeleton = network_skeleton(_model(document))
     count = skeleton.count if skeleton else 1
     return {str(number): "" for number in range(1, count + 1)}
+
+
+def _actor_triggers(document: Document) -> list[str]:
+    """Return NAME.ANIMAL for each trigger on pairs that has no ACTOR of its own."""
+    if document.settings is None:
+        return []
+    return [
+        f"{name}.{animal}"
+        for name, maker in document.settings.triggers.items()
+        if not actor_trigger_problem(name, maker, "") and "." not in name
+        for animal in _animals(document)
+        if not actor_trigger_problem(name, maker, animal)
+    ]
+
+
+def _animals_of_pairs(document: Document) -> Suggested:
+    return {ANY: "", ALL: "", **_animals(document)}
 
 
 def _model(document: Document) -> str:

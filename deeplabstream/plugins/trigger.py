@@ -253,6 +253,11 @@ class Trigger(DebounceSettings, ABC):
         """Whether it needs thresholds of the speed: [Measures]."""
         return False
 
+    @property
+    def fulfilled_by(self) -> tuple[str, ...]:
+        """The pairs of animals that fulfil it on the last frame, as `anna>bob`: for the record."""
+        return ()
+
 
 @settings(kw_only=True)
 class BodyPartTrigger(Trigger):
@@ -276,6 +281,11 @@ class BodyPartTrigger(Trigger):
         `pose` is in UNIT; `time_s` is the frame's time. None when the pose does not
         suffice, such as for a speed on the first frame.
         """
+
+    @property
+    def named_bodyparts(self) -> Mapping[str, tuple[str, ...]]:
+        """The body parts that its settings name, by key."""
+        return {"BODYPARTS": self.bodyparts}
 
     def select_pose(self, pose: Pose) -> Pose | None:
         """Return the pose that `holds` gets; None: the identity is unknown."""

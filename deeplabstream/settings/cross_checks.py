@@ -176,10 +176,11 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
 def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
     """Return a sentence for each mismatch with the network's body parts and animals."""
     named = [
-        (f"[Trigger {name}] BODYPARTS", part)
+        (f"[Trigger {name}] {key}", part)
         for name, trigger in rig.new_triggers().items()
         if isinstance(trigger, BodyPartTrigger)
-        for part in trigger.bodyparts
+        for key, parts in trigger.named_bodyparts.items()
+        for part in parts
     ] + [
         (f"[{f'Tracking {name}'.strip()}] BONES", part)
         for name, rules in rig.tracking.items()

@@ -1,7 +1,7 @@
 """Settings loading: settings.ini as one typed object; no hardware is touched."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.remote import Remote
 from deeplabstream.plugins.trigger import Trigger, named_by
+from deeplabstream.settings.actor_triggers import actor_trigger_problem, actor_values
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.cross_checks import (
     animal_problems,
@@ -131,6 +132,7 @@ class _Reading:
             elif title not in FIXED:
                 self._load_named_section(title, texts, streaming)
         self._choose_experiment(run)
+        self._add_actor_triggers(run)
         makers = self._makers
         used = None if streaming.multiple_devices else 1
         rig = Settings(
@@ -236,6 +238,26 @@ class _Reading:
             f"{name}]{guess(name, known)}"
         )
 
+    def _add_actor_triggers(self, run: ExperimentRun) -> None:
+        """Add the triggers that sections name as NAME.ANIMAL: NAME with ACTOR = ANIMAL."""
+        makers = self._makers["Trigger"]
+        named = [("[Experiment] STOP_TRIGGER", str(run.stop_trigger or ""))]
+        for family in ("Trigger", "Experiment", "Camera", "Remote"):
+            for section, maker in self._makers[family].items():
+                for key, name in _references(maker, TriggerName):
+                    named.append((f"[{family} {section}] {key}", name))
+
+        for place, name in named:
+            base, dot, animal = name.partition(".")
+            if name in makers or not dot or base not in makers:
+                continue
+            if problem := actor_trigger_problem(base, makers[base], animal):
+                self._problems.append(f"{place} = {name}: {problem}")
+            else:
+                kind, values = makers[base].kind, actor_values(makers[base], animal)
+                makers[name] = Maker(kind, values)
+            self._names["Trigger"].append(name)
+
     def _check_names(self, rig: Settings) -> None:
         if not self._names["Camera"]:
             self._problems.append(
@@ -288,12 +310,9 @@ class _Reading:
 
     def _check_named(self, title: str, maker: Maker[Any]) -> None:
         """Check the names of triggers, outputs and inputs that a section has."""
-        made = maker()
-        for key, (attribute, info) in keys_of(maker.kind).items():
-            for family, kind in _NAMING.items():
-                if kind in leaves(info.annotation):
-                    for word in _flat(getattr(made, attribute)):
-                        self._check_name(f"[{title}] {key}", family, word)
+        for family, kind in _NAMING.items():
+            for key, name in _references(maker, kind):
+                self._check_name(f"[{title}] {key}", family, name)
 
     def _check_name(self, title: str, family: str, name: str) -> None:
         if name not in self._names[family]:
@@ -330,6 +349,15 @@ def _defaults(kind: type, streaming: Streaming) -> SectionTexts:
         defaults |= dict.fromkeys(["RATE", "FRAMERATE"], f"{streaming.framerate:g}")
     defaults["STREAMS"] = ", ".join(streaming.streams)
     return {key: word for key, word in defaults.items() if key in keys_of(kind)}
+
+
+def _references(maker: Maker[Any], kind: object) -> Iterator[tuple[str, str]]:
+    """Yield key and name of each section that a section names in fields of a type."""
+    made = maker()
+    for key, (attribute, info) in keys_of(maker.kind).items():
+        if kind in leaves(info.annotation):
+            for name in _flat(getattr(made, attribute)):
+                yield key, name
 
 
 def _flat(value: object) -> list[str]:

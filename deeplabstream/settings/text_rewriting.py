@@ -48,9 +48,17 @@ def with_name(text: str, title: str, name: str) -> str:
                 info.annotation
             )
             parts = [part.strip() for part in texts.get(key, "").split(",")]
-            if naming and old in parts:
-                new = ", ".join(name if part == old else part for part in parts)
-                text = set_value(text, place, key, new)
+            if not naming:
+                continue
+            # NAME, or the trigger of one actor: NAME.ANIMAL
+            renamed = [
+                name + part.removeprefix(old)
+                if part == old or part.startswith(f"{old}.")
+                else part
+                for part in parts
+            ]
+            if renamed != parts:
+                text = set_value(text, place, key, ", ".join(renamed))
     return text
 
 

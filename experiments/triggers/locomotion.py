@@ -1,6 +1,5 @@
 """Triggers on speed, direction of movement and freezing."""
 
-from collections import deque
 from dataclasses import field
 from math import dist, hypot
 from typing import Literal
@@ -8,7 +7,13 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import Pose, PoseTrigger, angle_between, middle
+from deeplabstream.plugin import (
+    Displacement,
+    Pose,
+    PoseTrigger,
+    angle_between,
+    middle,
+)
 
 from .hysteresis import Hysteresis
 
@@ -23,8 +28,8 @@ class LocomotionTrigger(PoseTrigger):
     window_s: float = Field(
         0.2, gt=0, description="seconds over which the displacement is measured"
     )
-    _past: deque[tuple[float, float, float]] = field(
-        default_factory=deque, init=False, repr=False, compare=False
+    _moved: Displacement = field(
+        default_factory=Displacement, init=False, repr=False, compare=False
     )
 
     def displacement(
@@ -32,18 +37,11 @@ class LocomotionTrigger(PoseTrigger):
     ) -> tuple[float, float, float] | None:
         """Return duration, s, and displacement in x and y; None before WINDOW_S have passed."""
         x, y = middle(pose.places(self.bodyparts))
-        past = self._past
-        past.append((time_s, x, y))
-        while len(past) > 1 and time_s - past[1][0] >= self.window_s:
-            past.popleft()
-        then_s, then_x, then_y = past[0]
-        if time_s - then_s < self.window_s:
-            return None
-        return time_s - then_s, x - then_x, y - then_y
+        return self._moved.add(time_s, x, y, self.window_s)
 
     def reset(self) -> None:
         """Discard the last position."""
-        self._past.clear()
+        self._moved.clear()
 
 
 @settings(kw_only=True)

@@ -43,6 +43,8 @@ OPTIONS = AnalysisOptions(
     wall_distance=101,
     contact_distance=25,
     approach_speed=15,
+    following_speed=15,
+    chasing_speed=19,
     bin_s=5,
 )
 WALK = np.arange(50.0)  # px below 100 on each frame from 15 s on
@@ -80,6 +82,8 @@ EXPECTED = {
     "region_longest_visit.left": 7.6,
     "region_distance.left": 52,
     "region_mean_speed.left": 52 / 7.6,
+    "region_first_arrivals.left": 0,
+    "region_first_latency.left": np.nan,
     "wall_time": 15.1,
     "wall_share": 0.755,
     "mean_wall_distance": (
@@ -104,6 +108,8 @@ EXPECTED = {
     "animal_facing_time.animal2": 6.5,
     "contact_time.animal2": 2.5,
     "contacts.animal2": 1,
+    "following_time.animal2": 0,
+    "chasing_time.animal2": 0,
     "behaviour_time.rest": 6,
     "behaviour_share.rest": 6 / 19,
     "behaviour_bouts.rest": 2,

@@ -52,7 +52,7 @@ def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
         filtered = PoseFilter(Thresholds(0.5)).filter("top", NOWHERE, time_s)
         evaluator.evaluate(answers, "top", filtered, time_s, too_old)
     assert answers == {"inside": None}
-    assert evaluator.held == {}
+    assert evaluator.flags == {}
 
 
 class Faulty(InsideRegion):

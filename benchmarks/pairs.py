@@ -1,0 +1,314 @@
+"""Error of "A approaches B" on scripted encounters: delay, precision and recall of the trigger.
+
+    python benchmarks/pairs.py [--quick] [--json FILE]
+
+Two animals stand, step, turn, walk past each other, come, leave and follow. A camera sees their
+body parts with noise at 30, 60 or 100 frames per second. The truth is computed from the exact
+paths at 1000 positions per second, not from the script: an approach is a time in which the speed
+of the actor along the line to the target is TRUE_SPEED or more, within TRUE_ANGLE, and which
+brings the actor at least TRUE_WAY nearer. An onset of the trigger is right if it comes at most
+EARLY_S before the onset of an approach and at most LATE_S after the first frame of it; any other
+onset is wrong. SPEED of the trigger is chosen on one half of the encounters; the figures are of
+the other half.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.core.pose import Pose, Skeleton
+from experiments.triggers.pair_movement import Approach
+
+RATE = 1000
+"""Positions of the exact paths per second."""
+TRUE_SPEED, TRUE_ANGLE, TRUE_WAY = 60.0, 45.0, 20.0
+"""mm/s, degrees, mm."""
+EARLY_S, LATE_S = 0.1, 0.05
+NOISE_MM = 1.0
+"""Standard deviation of each coordinate of each body part."""
+WINDOW_S, EXIT_DELAY_S = 0.1, 0.15
+"""Settings of the trigger."""
+SPEEDS = (30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0, 65.0, 70.0)
+"""SPEED from which that of the trigger is chosen, mm/s."""
+AIMS = {"precision": 0.95, "recall": 0.9}
+MICE = Skeleton(("neck", "body", "tailbase"), animals=("anna", "bob"))
+BODY = np.array([22.0, 0.0, -28.0])
+"""Positions of the body parts along the axis, mm."""
+
+Floats = NDArray[np.float64]
+
+
+def walk(way: Floats, seconds: float) -> Floats:
+    """Return the steps (n, 2) along a way, from rest to rest with minimal jerk."""
+    t = np.linspace(0, 1, max(2, round(seconds * RATE)))
+    progress = t**3 * (10 - 15 * t + 6 * t**2)
+    return np.diff(progress, prepend=0.0)[:, None] * way
+
+
+def turned(vector: Floats, degrees: float) -> Floats:
+    """Return a vector turned by an angle."""
+    angle = np.radians(degrees)
+    rotation = np.array(
+        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    )
+    return np.asarray(rotation @ vector)
+
+
+def act(rng: np.random.Generator, places: Floats) -> tuple[Floats, Floats]:
+    """Return the steps (n, 2) of both animals in one act of the script."""
+    one = int(rng.integers(2))
+    to_other = places[1 - one] - places[one]
+    distance = float(np.hypot(*to_other))
+    speed = rng.uniform(60, 250)
+    kind = rng.choice(["stand", "step", "come", "pass", "leave", "follow", "both"])
+    still = np.zeros((round(rng.uniform(0.3, 1.5) * RATE), 2))
+    moves = [still, still]
+
+    if kind == "step":
+        way = turned(to_other / distance, rng.uniform(0, 360)) * rng.uniform(3, 12)
+        moves[one] = walk(way, rng.uniform(0.3, 0.6))
+    elif kind == "come" and distance > 80:
+        way = turned(to_other, rng.uniform(-15, 15)) * rng.uniform(0.5, 0.8)
+        moves[one] = walk(way, float(np.hypot(*way)) / speed)
+    elif kind == "pass":
+        side = rng.choice([-1, 1]) * rng.uniform(65, 115)
+        way = turned(to_other / distance, side) * rng.uniform(60, 250)
+        moves[one] = walk(way, float(np.hypot(*way)) / speed)
+    elif kind == "leave":
+        way = turned(-to_other / distance, rng.uniform(-40, 40)) * rng.uniform(60, 200)
+        moves[one] = walk(way, float(np.hypot(*way)) / speed)
+    elif kind == "follow":
+        way = turned(to_other / distance, rng.uniform(-30, 30)) * rng.uniform(80, 200)
+        steps = walk(way, float(np.hypot(*way)) / speed)
+        lag = np.zeros((round(rng.uniform(0.1, 0.4) * RATE), 2))
+        moves[1 - one] = np.concatenate([steps, lag])
+        moves[one] = np.concatenate([lag, steps])
+    elif kind == "both":
+        for animal in (0, 1):
+            way = turned(np.array([rng.uniform(40, 200), 0.0]), rng.uniform(0, 360))
+            moves[animal] = walk(way, float(np.hypot(*way)) / rng.uniform(60, 250))
+
+    count = max(map(len, moves))
+    padded = [np.concatenate([m, np.zeros((count - len(m), 2))]) for m in moves]
+    return padded[0], padded[1]
+
+
+def encounter(rng: np.random.Generator, seconds: float) -> tuple[Floats, Floats]:
+    """Return exact positions (position, animal, 2), mm, and axes of the bodies, radians.
+
+    The animals sway while they move, and are led back when they leave the arena.
+    """
+    places = rng.uniform(100, 400, (2, 2))
+    parts: list[Floats] = []
+    while sum(map(len, parts)) < seconds * RATE:
+        steps = np.stack(act(rng, places), axis=1)
+        path = places + np.cumsum(steps, axis=0)
+        apart = np.hypot(*(path[:, 0] - path[:, 1]).T)
+        if apart.min() < 40 or path.min() < 0 or path.max() > 600:
+            continue
+        parts.append(path)
+        places = path[-1]
+    path = np.concatenate(parts)
+
+    moved = np.diff(path, axis=0, prepend=path[:1])
+    heading = np.zeros(path.shape[:2])
+    for animal in (0, 1):
+        x, y = moved[:, animal].T
+        is_moving = np.hypot(x, y) > 1e-3
+        last = np.maximum.accumulate(np.where(is_moving, np.arange(len(x)), 0))
+        heading[:, animal] = np.arctan2(y, x)[last]
+    # the body sways sideways with the gait, by up to 2 mm at four steps per second
+    phase = np.cumsum(np.hypot(*np.moveaxis(moved, 2, 0)), axis=0) / 25 * 2 * np.pi
+    aside = np.stack([-np.sin(heading), np.cos(heading)], axis=2)
+    return path + 2 * np.sin(phase)[..., None] * aside, heading
+
+
+@dataclass(frozen=True)
+class TrueApproach:
+    """An approach by the definition of the truth."""
+
+    actor: int
+    start_s: float
+    end_s: float
+
+
+def true_approaches(path: Floats) -> Iterator[TrueApproach]:
+    """Yield the approaches of both animals, from exact positions."""
+    for actor in (0, 1):
+        velocity = np.gradient(path[:, actor], 1 / RATE, axis=0)
+        way = path[:, 1 - actor] - path[:, actor]
+        distance = np.hypot(*way.T)
+        speed = np.hypot(*velocity.T)
+        towards = (velocity * way).sum(axis=1) / distance
+        is_near = towards >= np.cos(np.radians(TRUE_ANGLE)) * speed
+        state = (towards >= TRUE_SPEED) & is_near
+        # the gait makes the direction oscillate: short breaks do not end an approach
+        edges = np.flatnonzero(np.diff(np.r_[False, state, False].astype(int)))
+        spans = edges.reshape(-1, 2)
+        joined: list[list[int]] = []
+        for start, end in spans.tolist():
+            if joined and start - joined[-1][1] < 0.15 * RATE:
+                joined[-1][1] = end
+            else:
+                joined.append([start, end])
+        for start, end in joined:
+            if towards[start:end].clip(min=0).sum() / RATE >= TRUE_WAY:
+                yield TrueApproach(actor, start / RATE, end / RATE)
+
+
+def poses(
+    rng: np.random.Generator, path: Floats, heading: Floats, fps: float
+) -> Iterator[tuple[float, Pose]]:
+    """Yield time and pose of each frame of a camera."""
+    offset = rng.uniform(0, 1 / fps)
+    for time_s in np.arange(offset, len(path) / RATE - 0.002, 1 / fps).tolist():
+        at = round(time_s * RATE)
+        axis = np.stack([np.cos(heading[at]), np.sin(heading[at])], axis=1)
+        points = path[at][:, None] + BODY[None, :, None] * axis[:, None]
+        points += rng.normal(0, NOISE_MM, points.shape)
+        yield time_s, Pose(MICE, points.astype(np.float32), np.ones((2, 3), np.float32))
+
+
+@dataclass
+class Outcome:
+    """Counts of one setting, and delays of the right onsets."""
+
+    approaches: int = 0
+    right: int = 0
+    wrong: int = 0
+    delays_s: tuple[float, ...] = ()
+    """From the first frame of an approach to the onset of the trigger."""
+
+    def add(
+        self, onsets: list[float], truth: list[TrueApproach], frames: Floats
+    ) -> None:
+        """Add the onsets of one actor; each is right for one approach at most."""
+        self.approaches += len(truth)
+        left = list(onsets)
+        for approach in truth:
+            first_s = frames[np.searchsorted(frames, approach.start_s)]
+            found = [
+                onset
+                for onset in left
+                if approach.start_s - EARLY_S <= onset <= first_s + LATE_S + 1e-9
+            ]
+            if found:
+                self.right += 1
+                left.remove(found[0])
+                self.delays_s += (float(found[0] - first_s),)
+        self.wrong += len(left)
+
+    @property
+    def precision(self) -> float:
+        """Share of the onsets that are right."""
+        return self.right / max(1, self.right + self.wrong)
+
+    @property
+    def recall(self) -> float:
+        """Share of the approaches that were found in time."""
+        return self.right / max(1, self.approaches)
+
+    @property
+    def report(self) -> dict[str, float]:
+        """Return what is stated."""
+        delays = np.array(self.delays_s) * 1e3
+        return {
+            "approaches": self.approaches,
+            "right": self.right,
+            "wrong": self.wrong,
+            "precision": self.precision,
+            "recall": self.recall,
+            "median_delay_ms": float(np.median(delays)) if len(delays) else np.nan,
+            "p95_delay_ms": float(np.percentile(delays, 95)) if len(delays) else np.nan,
+        }
+
+
+def trigger(actor: int, speed: float) -> Approach:
+    """Return the trigger of one actor."""
+    return Approach(
+        bodyparts=MICE.bodyparts,
+        actor=MICE.animals[actor],
+        target=MICE.animals[1 - actor],
+        speed=speed,
+        angle=TRUE_ANGLE,
+        window_s=WINDOW_S,
+        exit_delay_s=EXIT_DELAY_S,
+    )
+
+
+def outcomes(seeds: range, seconds: float, fps: float) -> dict[float, Outcome]:
+    """Return the outcome of each SPEED over encounters."""
+    total = {speed: Outcome() for speed in SPEEDS}
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        path, heading = encounter(rng, seconds)
+        truth = list(true_approaches(path))
+        frames = list(poses(rng, path, heading, fps))
+        times = np.array([time_s for time_s, _ in frames])
+        # the last approach must have the time in which it may be found
+        end_s = times[-1] - 1
+        for speed, outcome in total.items():
+            for actor in (0, 1):
+                own = trigger(actor, speed)
+                state = [own.answer(pose, time_s) is True for time_s, pose in frames]
+                rises = np.flatnonzero(np.diff(np.r_[False, state].astype(int)) > 0)
+                onsets = [float(t) for t in times[rises] if t < end_s]
+                of_actor = [
+                    a for a in truth if a.actor == actor and 0.5 < a.start_s < end_s
+                ]
+                onsets = [t for t in onsets if t > 0.5]
+                outcome.add(onsets, of_actor, times)
+    return total
+
+
+def chosen(half: dict[float, Outcome]) -> float:
+    """Return the SPEED with the highest lower value of precision and recall, to their aims."""
+    return max(
+        half,
+        key=lambda speed: min(
+            half[speed].precision - AIMS["precision"],
+            half[speed].recall - AIMS["recall"],
+        ),
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Return 0 when the aims are reached at every frame rate, 1 when they are not."""
+    parser = argparse.ArgumentParser(prog="pairs.py", description="A approaches B")
+    parser.add_argument("--quick", action="store_true", help="fewer encounters")
+    parser.add_argument("--json", type=Path, help="write everything there")
+    options = parser.parse_args(argv)
+    count, seconds = (6, 30.0) if options.quick else (40, 60.0)
+    results: dict[str, dict[str, float]] = {}
+    print(
+        f"{count} encounters of {seconds:g} s to choose SPEED, {count} others to test"
+    )
+    reached = True
+    for fps in (30.0, 60.0, 100.0):
+        speed = chosen(outcomes(range(count), seconds, fps))
+        tested = outcomes(range(1000, 1000 + count), seconds, fps)[speed].report
+        results[f"{fps:g} fps"] = {"speed": speed, **tested}
+        print(
+            f"{fps:3g} fps, SPEED = {speed:g} mm/s: {tested['approaches']:.0f} approaches, "
+            f"precision {tested['precision']:.3f}, recall {tested['recall']:.3f}, delay "
+            f"{tested['median_delay_ms']:.0f} ms (95 %: {tested['p95_delay_ms']:.0f} ms)"
+        )
+        reached &= all(tested[name] >= aim for name, aim in AIMS.items())
+    if options.json:
+        about = {"python": platform.python_version(), "machine": platform.machine()}
+        text = json.dumps({"about": about, "approach": results}, indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    return int(not reached)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
