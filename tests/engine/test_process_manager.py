@@ -208,6 +208,30 @@ def test_an_engine_that_an_error_leaves_running_is_killed_before_its_guards_end(
     assert [name for name, _ in sent[1:]] == ["top", "recorder", "second_guard"]
 
 
+def test_an_error_of_the_main_process_that_switches_off_is_reported() -> None:
+    class Unforeseen:
+        @property
+        def reopens(self) -> Never:
+            raise RuntimeError("no such device")
+
+    manager: Any = object.__new__(ProcessManager)
+    sent: list[tuple[str, object]] = []
+    names = ("engine", "guard", "recorder", "second_guard")
+    vars(manager).update({name: EndedChild(name, sent) for name in names})
+    manager.cameras, manager.outputs = {}, {"laser": Unforeseen()}
+    manager._engine_wake = manager._recorder_wake = threading.Semaphore()
+    manager._run, manager._settled, manager._cores = None, False, set()
+    manager.saved_s, manager.journal, manager.rings = 0.0, create_journal(16), {}
+    reports: list[Any] = []
+    for _ in manager.ending(lambda: (messages.Stop(),), reports.append, iter(())):
+        pass
+    assert reports[-1].text == (
+        "The main process could not switch the outputs off: the thread 'switch off' ended "
+        "because of an error in the program (RuntimeError: no such device); they may still "
+        "be on"
+    )
+
+
 def test_an_error_at_the_end_is_reported_and_everything_else_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

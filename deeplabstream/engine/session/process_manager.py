@@ -3,7 +3,6 @@
 import multiprocessing
 import shutil
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +38,7 @@ from deeplabstream.ipc.ring import FrameRing, RingSpec, create_ring
 from deeplabstream.ipc.semaphore import opened_semaphore
 from deeplabstream.ipc.shared_memory_cleanup import remove_abandoned
 from deeplabstream.ipc.stop_link import StopLink
+from deeplabstream.ipc.watched_thread import watched_thread
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
 
@@ -458,10 +458,14 @@ class ProcessManager:
         # In a thread: opening an output may block, and the window must stay responsive.
         here = _MainReport(JournalWriter(self.journal), self._recorder_wake.release)
         what = "Engine and guards ended unexpectedly"
-        acting = threading.Thread(
-            target=switch_off, args=(self.outputs, what, MAIN, here), daemon=True
+
+        def failed(text: str) -> None:
+            text = f"The {MAIN} could not switch the outputs off: {text}"
+            here.send(messages.ProblemReport(f"{text}; they may still be on"))
+
+        acting = watched_thread(
+            lambda: switch_off(self.outputs, what, MAIN, here), "switch off", failed
         )
-        acting.start()
         while acting.is_alive():
             acting.join(0.01)
             here.hand_over(handle)
