@@ -15,6 +15,8 @@ from deeplabstream.plugin import DeviceError, Event, EventOutput, Send
 SUBSCRIBING_S = 0.5
 """Maximum time that opening a ZeroMQ port waits for a subscriber."""
 LINGER_MS = 500
+_MOST_BYTES = 1024
+"""Size of one part of a message of a subscriber, which contains the names that it receives."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class ZmqEvents(EventOutput):
         place = f"tcp://{self.host}:{self.port}"
         with zmq.Context() as context, context.socket(zmq.XPUB) as link:
             link.linger = LINGER_MS
+            link.maxmsgsize = _MOST_BYTES
             try:
                 link.bind(place)
             except zmq.ZMQError as error:

@@ -31,8 +31,9 @@ from deeplabstream.plugin import (
     read_token,
     watched_thread,
 )
-from outputs.remotes.limits import WrongTokens, answer_within, received_parts
+from outputs.remotes.limits import WrongTokens, answer_within
 from outputs.remotes.open_ephys import PORT, OpenEphysServer
+from outputs.remotes.zmtp import RequestServer
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -289,22 +290,17 @@ class ZmqStart(_Listener):
     @contextmanager
     def listening(self, listener: RemoteListener) -> Iterator[None]:
         """Open the port."""
-        import zmq
-
         token = read_token(self.token_file)
         host = f"[{self.host}]" if ":" in self.host else self.host
         place = f"tcp://{host}:{self.port}"
-        with zmq.Context() as context, context.socket(zmq.REP) as link:
-            link.linger = 0
-            link.maxmsgsize = _MOST_BYTES
-            if ":" in self.host:
-                link.ipv6 = True
-            try:
-                link.bind(place)
-            except zmq.ZMQError as error:
-                raise DeviceError(f"{place} can't be used: {error}. {_CURE}") from error
-            # only a few messages can be queued, because a sender waits for its answer
-            link.rcvhwm = _MOST_CONNECTIONS
+        limits = _MOST_BYTES, _LINE_S, _MOST_CONNECTIONS
+        try:
+            server = RequestServer((self.host, self.port), *limits)
+        except OSError as error:
+            raise DeviceError(
+                f"{place} can't be used: {error.strerror or error}. {_CURE}"
+            ) from error
+        with server:
             ended = threading.Event()
             wrong = WrongTokens(listener, _TURN_S)
 
@@ -315,7 +311,7 @@ class ZmqStart(_Listener):
                 while not ended.is_set():
                     requested_s = time.perf_counter()
                     with suppress(TimeoutError):
-                        message = received_parts(link, _MOST_BYTES, _TURN_S)
+                        message = server.receive(_TURN_S)
                         command, answer = None, _TOO_LONG
                         if message is not None:
                             text = message.decode("utf-8", "replace")
@@ -326,8 +322,7 @@ class ZmqStart(_Listener):
                             received_s = time.perf_counter()
                         if command in ("start", "stop") and answer.startswith(done):
                             started = command == "start"
-                        with suppress(zmq.ZMQError):  # the sender may have disconnected
-                            link.send_string(answer)
+                        server.answer(answer, valid=bool(command))
                     # messages that arrived while this process was blocked have been
                     # read by now
                     if started and 0 < self.silent_s < requested_s - received_s:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO
 
 from deeplabstream.plugin import DeviceError, RemoteAlarm, RemoteListener
 
@@ -56,24 +56,6 @@ def lines_of(file: IO[str]) -> Iterator[str]:
         if left > 0:
             yield line.strip()
     raise DeviceError(f"an answer is longer than {MOST_BYTES} bytes")
-
-
-def received_parts(link: Any, most_bytes: int, seconds: float) -> bytes | None:
-    """Return a ZeroMQ message, its parts joined by spaces; None: it is too long.
-
-    TimeoutError: none came. The parts of one that is too long are read and dropped.
-    """
-    if not link.poll(round(max(0.0, seconds) * 1e3)):
-        raise TimeoutError("timed out")
-    parts: list[bytes] = []
-    left = most_bytes
-    while True:
-        part = link.recv(copy=False)
-        left -= len(part) + 1
-        if left >= 0:
-            parts.append(part.bytes)
-        if not part.more:
-            return b" ".join(parts) if left >= 0 else None
 
 
 class WrongTokens:

@@ -8,11 +8,10 @@ from typing import Any
 
 from deeplabstream.plugin import DeviceError
 
-from .limits import answer_within
+from .limits import MOST_BYTES, answer_within
 
 PORT = 37497
 """Default port of the GUI's HTTP server, from version 0.6 on."""
-_MOST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class OpenEphysServer:
             with answer_within(link.sock, self.timeout_s):
                 link.request(method, path, body, {"Content-Type": "application/json"})
                 answer = link.getresponse()
-                text = answer.read(_MOST_BYTES).decode("utf-8", "replace")
+                content = answer.read(MOST_BYTES + 1)
         except (OSError, HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DeviceError(
@@ -62,6 +61,11 @@ class OpenEphysServer:
             ) from error
         finally:
             link.close()
+        if len(content) > MOST_BYTES:
+            raise DeviceError(
+                f"the answer of {self.place} is longer than {MOST_BYTES} bytes"
+            )
+        text = content.decode("utf-8", "replace")
         if answer.status != 200:
             raise DeviceError(
                 f"{self.place} refused {path}: {answer.status} {text[:200]}"

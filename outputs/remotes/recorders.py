@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -17,9 +17,9 @@ from outputs.remotes.limits import (
     MOST_BYTES,
     answer_within,
     lines_of,
-    received_parts,
 )
 from outputs.remotes.open_ephys import PORT, OpenEphysServer
+from outputs.remotes.zmtp import answer_to
 
 _PAUSE_S = 0.05
 
@@ -319,31 +319,17 @@ class TcpRecorder(_Messages):
 class ZmqRecorder(_Messages):
     """Any program that takes a ZeroMQ request (REP) and answers it."""
 
-    packages: ClassVar[tuple[str, ...]] = ("zmq",)
-
     def _exchange(self, text: str) -> str:
-        import zmq
-
-        with zmq.Context() as context, context.socket(zmq.REQ) as link:
-            link.linger = 0
-            give_up_s = time.perf_counter() + self.timeout_s
-            link.maxmsgsize = MOST_BYTES
-            host = f"[{self.host}]" if ":" in self.host else self.host
-            link.ipv6 = ":" in self.host
-            link.sndtimeo = link.rcvtimeo = round(self.timeout_s * 1e3)
-            try:
-                link.connect(f"tcp://{host}:{self.port}")
-                link.send_string(text)
-                left_s = give_up_s - time.perf_counter()
-                answer = received_parts(link, MOST_BYTES, left_s)
-            except (zmq.ZMQError, TimeoutError) as error:
-                raise self._silent(error) from error
-            if answer is None:
-                place = f"{self.host}:{self.port}"
-                raise _NoAnswerError(
-                    f"the answer of {place} is longer than {MOST_BYTES} bytes"
-                )
-            return answer.decode("utf-8", "replace")
+        place = self.host, self.port
+        try:
+            answer = answer_to(place, text, MOST_BYTES, self.timeout_s)
+        except OSError as error:
+            raise self._silent(error) from error
+        if answer is None:
+            raise _NoAnswerError(
+                f"the answer of {self.host}:{self.port} is longer than {MOST_BYTES} bytes"
+            )
+        return answer.decode("utf-8", "replace")
 
 
 class _NoAnswerError(DeviceError):

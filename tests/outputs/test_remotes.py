@@ -40,6 +40,7 @@ from outputs.remotes.recorders import (
     TcpRecorder,
     ZmqRecorder,
 )
+from outputs.remotes.zmtp import RequestServer
 from tests.free_ports import free_port
 from tests.outputs.fake_recorders import (
     FakeOpenEphys,
@@ -366,19 +367,21 @@ def test_a_message_that_waited_while_this_computer_was_held_up_is_a_sign_of_life
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It came in time, after the rig had looked, and nobody read it for 100 s."""
-    port, poll, held_up_s = free_port(), zmq.Socket.poll, 0.0
+    port, receive, held_up_s = free_port(), RequestServer.receive, 0.0
     started, looked = threading.Event(), threading.Event()
 
-    def held_up(link: "zmq.Socket[bytes]", timeout_ms: int) -> int:
+    def held_up(server: RequestServer, seconds: float) -> bytes | None:
         nonlocal held_up_s
-        found = poll(link, timeout_ms)
-        if not found and started.is_set() and not looked.is_set():
-            looked.set()
-            assert poll(link, round(LIMIT_S * 1e3))
-            held_up_s = 100.0
-        return found
+        try:
+            return receive(server, seconds)
+        except TimeoutError:
+            if started.is_set() and not looked.is_set():
+                looked.set()
+                receive(server, LIMIT_S)  # it is returned again, as it is not answered
+                held_up_s = 100.0
+            raise
 
-    monkeypatch.setattr(zmq.Socket, "poll", held_up)
+    monkeypatch.setattr(RequestServer, "receive", held_up)
     clock = SimpleNamespace(
         perf_counter=lambda: time.perf_counter() + held_up_s,
         perf_counter_ns=time.perf_counter_ns,
@@ -1006,10 +1009,19 @@ def test_an_unforeseen_exception_of_a_control_is_reported(
 
 
 def test_a_deeply_nested_answer_is_not_open_ephys() -> None:
-    text = "[" * 100_000
+    text = "[" * 60_000
     head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(text)}\r\n\r\n"
     with (
         line_server(lambda line: "" if line else head + text) as port,
         pytest.raises(DeviceError, match="does not answer as Open Ephys"),
+    ):
+        OpenEphysRecorder(port=port).check(False)
+
+
+def test_a_long_answer_is_not_open_ephys() -> None:
+    head = "HTTP/1.0 200 OK\r\n\r\n"
+    with (
+        line_server(lambda line: "" if line else head + " " * 100_000) as port,
+        pytest.raises(DeviceError, match="longer than 65536 bytes"),
     ):
         OpenEphysRecorder(port=port).check(False)
