@@ -118,14 +118,42 @@ def _prune(graph: Any) -> None:
     graph.initializer.extend(weights)
 
 
-class _Building:
+class GraphBuilder:
+    """Appends operations and constants to a graph."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+        self.count = 0
+
+    def add(self, kind: str, inputs: list[str], **attributes: object) -> str:
+        """Append an operation; return its output's name."""
+        self.count += 1
+        result = f"ours/{kind}{self.count}"
+        node = onnx_package().helper.make_node(
+            kind, inputs, [result], name=result, **attributes
+        )
+        self.graph.node.append(node)
+        return result
+
+    def hold(self, values: Any) -> str:
+        """Add constants to the graph, those in a list as int64; return their name."""
+        if isinstance(values, list):
+            values = np.array(values, np.int64)
+        self.count += 1
+        name = f"ours/held{self.count}"
+        self.graph.initializer.append(
+            onnx_package().numpy_helper.from_array(np.asarray(values), name)
+        )
+        return name
+
+
+class _Building(GraphBuilder):
     """Builder of a graph with operations before and after a network."""
 
     def __init__(self, graph: Any, outputs: list[str], network: str) -> None:
-        self.graph = graph
+        super().__init__(graph)
         self.outputs = outputs
         self.network = network
-        self.count = 0
 
     def before(self, first: Any, description: NetworkDescription) -> None:
         """Add the preparation of images before the network's operations."""
@@ -239,25 +267,6 @@ class _Building:
         if layout == "NCHW":
             return name
         return self.add("Transpose", [name], perm=[0, 3, 1, 2])
-
-    def add(self, kind: str, inputs: list[str], **attributes: object) -> str:
-        """Append an operation; return its output's name."""
-        self.count += 1
-        result = f"ours/{kind}{self.count}"
-        node = onnx_package().helper.make_node(
-            kind, inputs, [result], name=result, **attributes
-        )
-        self.graph.node.append(node)
-        return result
-
-    def hold(self, values: Any) -> str:
-        """Add constants to the graph; return their name."""
-        self.count += 1
-        name = f"ours/held{self.count}"
-        self.graph.initializer.append(
-            onnx_package().numpy_helper.from_array(values, name)
-        )
-        return name
 
 
 def onnx_package() -> Any:

@@ -4,14 +4,14 @@ SLEAP-NN puts the search for peaks into the network, and finds whole cells. Netw
 a single animal are cut before it: the confidence maps are read between cells, as
 SLEAP-NN itself does (its integral refinement). So are bottom-up networks; their part
 affinity fields join body parts to animals as ours do. Top-down networks are imported with
-both stages, for the animal with the best score.
+both stages, refined in the graph, for the animal with the best score.
 """
 
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pydantic
@@ -38,13 +38,16 @@ from deeplabstream.pose.importers.sleap_nn_metadata import (
     read_metadata,
     size_limit,
 )
+from deeplabstream.pose.importers.sleap_nn_refinement import (
+    SQUARE,
+    is_refined,
+    refine_top_down,
+)
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 
 NETWORK = "model.onnx"
 SIGMA = 1.5
 """Default width of SLEAP-NN's targets, in cells, without its configuration."""
-CENTROID: Final = 5
-"""Cells along a side of the square of SLEAP-NN's integral refinement."""
 FLOOR = 0.2
 """Default threshold of peaks, if the metadata have none."""
 
@@ -63,7 +66,8 @@ def import_sleap_nn(
     That is width and height; without one, the network's. A bottom-up network finds at
     most `animals`, 0: as in its metadata; a top-down one those with the best scores, 0:
     one. Where `from_sleap_nn.py` put a reference beside the network, points are compared
-    with it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
+    with it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair that can't be
+    refined 1.5 cells.
     Differences are noted where they are accepted. ModelError gives the reason.
     """
     metadata = read_metadata(source)
@@ -100,9 +104,7 @@ def import_sleap_nn(
             if not (source / REFERENCE).is_file():
                 return import_onnx(file, description, folder, about)
             reference = read_reference(source / REFERENCE, description)
-            limit = tolerance_px or max(
-                TOLERANCE_PX, _reading_px(description, metadata)
-            )
+            limit = tolerance_px or max(TOLERANCE_PX, _reading_px(network, metadata))
             model = import_onnx(
                 file, description, folder, about, reference, limit, accept_differences
             )
@@ -143,13 +145,13 @@ def _described(
         raise ModelError(f"{source / METADATA}: {description}") from error
 
 
-def _reading_px(description: NetworkDescription, metadata: Metadata) -> float:
+def _reading_px(network: Any, metadata: Metadata) -> float:
     """Return the difference of points from another decoding, in input pixels.
 
-    An exported top-down pair finds whole cells, with both of its networks; the maps of
-    others are read as SLEAP-NN reads them.
+    A top-down pair whose graph could not be refined finds whole cells, with both of its
+    networks; the maps of others are read as SLEAP-NN reads them.
     """
-    if description.heatmaps:
+    if metadata.model_type != "topdown" or is_refined(network):
         return 0.0
     return 1.5 * metadata.output_stride / metadata.input_scale
 
@@ -269,7 +271,7 @@ def _maps(name: str, metadata: Metadata, source: Path) -> HeatmapSection:
         sigma=sigma or SIGMA,
         origin=0,
         values="scores",
-        centroid=CENTROID,
+        centroid=SQUARE,
     )
 
 
@@ -294,7 +296,7 @@ def _not_found(metadata: Metadata, source: Path) -> ModelError:
 def _top_down(
     network: Any, metadata: Metadata, source: Path, animals: int
 ) -> dict[str, Any]:
-    """Select the first animals, those with the highest confidence of the centre."""
+    """Refine the points; select the first animals, those with the surest centres."""
     onnx = onnx_package()
     most = max(1, animals)
     if most > (metadata.max_instances or most):
@@ -302,11 +304,14 @@ def _top_down(
             f"{source}: the network was exported for {metadata.max_instances} animals; export "
             f"it with --max-instances {most}"
         )
+    parts, windows = len(metadata.node_names), metadata.max_instances or 0
+    points_name = refine_top_down(network, metadata.crop_size, parts, windows)
+    sources = {"peaks": points_name or "peaks", "peak_vals": "peak_vals"}
     first = onnx.numpy_helper.from_array(np.arange(most), "first_animals")
     network.graph.initializer.append(first)
-    for name in ("peaks", "peak_vals"):
+    for name, value in sources.items():
         node = onnx.helper.make_node(
-            "Gather", [name, "first_animals"], [f"{name}_of_first"], axis=1
+            "Gather", [value, "first_animals"], [f"{name}_of_first"], axis=1
         )
         network.graph.node.append(node)
     points = _output("peaks_of_first", "n", "animal", "part", "xy")
