@@ -11,6 +11,7 @@ outputs. docs/importing_networks.md lists the tested networks. Only tensors are 
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,10 +34,12 @@ from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
     DETECTOR,
     NETWORK,
+    PURPOSE,
     ModelFolder,
     drafted,
     load_model_folder,
     network_hash,
+    save_description,
 )
 from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.programs.program import Program
@@ -76,6 +79,7 @@ class ImportModel:
     licence: str = option(default="", title="Licence")
     """Licence of the network, written to model.json; default: that of the export; in a
     console it is asked for."""
+    purpose: str = option(default="", title="Purpose", description=PURPOSE)
     size: Annotated[tuple[int, int] | None, BeforeValidator(_size)] = option(
         default=None,
         title="Frame size",
@@ -96,8 +100,7 @@ class ImportModel:
         decimals=1,
         unit="px",
     )
-    """Largest distance of a point to the original's, in px of the input; 0: 0.5, of a
-    top-down pair of SLEAP-NN 1.5 cells."""
+    """Largest distance of a point to the original's, in px of the input; 0: 0.5."""
     accept_differences: bool = option(
         default=False, title="Accept differences", advanced=True
     )
@@ -110,6 +113,10 @@ def import_model(options: ImportModel) -> int:
     licence = options.licence or _licence(options)
     with drafted(options.output) as draft:
         _import(options, licence, draft)
+        if options.purpose:
+            imported = load_model_folder(draft)
+            about = {"purpose": options.purpose, **imported.about}
+            save_description(replace(imported, about=about))
 
     model = load_model_folder(options.output)
     several = f" of up to {model.animals} animals" if model.animals > 1 else ""

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import PURPOSE
 from deeplabstream.pose.network_estimator import RIGHT_PX
 from deeplabstream.settings.option_fields import (
     extra_of,
@@ -107,9 +108,9 @@ class TrainConfig:
     """CPU threads; 0: one per core."""
     licence: str = option(default="")
     """Licence of the network, for model.json."""
-    purpose: str = option(default="", title="Purpose", advanced=True)
-    """Animal and view that the network is for, such as a dark mouse from above: shown where a
-    network is chosen."""
+    purpose: str = option(
+        default="", title="Purpose", advanced=True, description=PURPOSE
+    )
     command: str = option(default="")
     """The command that was used, for model.json."""
     progress: Literal["bar", "json", "none"] = option(default="bar")

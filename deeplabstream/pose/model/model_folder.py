@@ -37,6 +37,11 @@ IMPORTED = 2
 """Current version of the rules by which networks of other programs are imported."""
 DETECTOR = "detector"
 """Sub-folder of a model folder with its detector network."""
+PURPOSE = (
+    "animal and view that the network is for, such as a dark mouse from above: shown where "
+    "a network is chosen"
+)
+"""Description of the option `purpose` of programs that write a model folder."""
 _PIECE = 1 << 20
 """Bytes of weights that are read at once."""
 SIDE = pydantic.Field(ge=16, le=4096)
