@@ -331,27 +331,22 @@ def _train_network(
     if config.config is not None:
         # Lightning Pose's app reads the predictions there.
         copy_to_image_preds(folder, run.label_files())
-    for line in _result_lines(result, folder, second):
+    for line in _result_lines(result, folder, second, config.progress != "json"):
         report(line)
     return result
 
 
 def _result_lines(
-    result: "TrainingResult", folder: Path, second: "SecondLabels | None"
+    result: "TrainingResult", folder: Path, second: "SecondLabels | None", table: bool
 ) -> Iterator[str]:
-    """Yield the errors of each body part beside the human limit, and the calibration."""
+    """Yield the errors of each body part beside the human limit, and the calibration.
+
+    Without `table` the errors are left out: the window reads them from model.json.
+    """
     from deeplabstream.training.evaluation.learned_images import learned_before
 
-    yield "error in the held-out images, in pixels of the images:"
-    persons = {} if second is None else {d.bodypart: d for d in second.summary()}
-    for error in result.errors:
-        line = (
-            f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
-            f"{error.p95_px:5.1f}   not seen {error.below_threshold:4.0%}"
-        )
-        if persons:
-            line += f"   two persons: {persons[error.bodypart].text}"
-        yield line
+    if table:
+        yield from _error_table(result, second)
     if warning := learned_before(folder):
         yield f"  {warning}"
     for name, value in result.animals.items():
@@ -363,6 +358,22 @@ def _result_lines(
         f"calibration error of the confidence {before:.3f} raw, {calibrated}"
         f"; threshold {result.threshold:g}; written to {folder}"
     )
+
+
+def _error_table(
+    result: "TrainingResult", second: "SecondLabels | None"
+) -> Iterator[str]:
+    """Yield a title, and the errors of each body part beside the human limit."""
+    yield "error in the held-out images, in pixels of the images:"
+    persons = {} if second is None else {d.bodypart: d for d in second.summary()}
+    for error in result.errors:
+        line = (
+            f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
+            f"{error.p95_px:5.1f}   not seen {error.below_threshold:4.0%}"
+        )
+        if persons:
+            line += f"   two persons: {persons[error.bodypart].text}"
+        yield line
 
 
 def _ensemble_sentence(config: TrainConfig) -> str:

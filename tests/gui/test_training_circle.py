@@ -97,10 +97,7 @@ def test_the_errors_of_a_finished_training_are_a_table(page: NetworkPage) -> Non
     page.show_step("Train")
     tab.name.setText("made")
     shutil.copytree(ROOT / "models" / "arena", tab.model)
-    tab.program.output_received.emit(
-        "800 images to train on\nerror in the held-out images, in pixels of the images:\n"
-        "  snout        median   2.3   95 % below   7.6   not seen   0%\n"
-    )
+    tab.program.output_received.emit("800 images to train on\n")
     tab.program.ended.emit(0, False)
     assert tab.errors.isVisibleTo(page)
     assert [tab.errors.text(0, column) for column in range(3)] == [
@@ -154,6 +151,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert tab.errors.isVisibleTo(page), "a table, not lines of text"
     assert len(tab.errors.values.rows) > 1
     assert "95 % below" not in tab.message.text()
+    assert "calibration error of the confidence" in tab.message.text()
     assert tab.progress.losses[-1][0] == before + 10
     assert min(step for step, _ in tab.progress.losses) < before, "one curve"
     predicted = page.predicting.panel(PREDICT).form.values()

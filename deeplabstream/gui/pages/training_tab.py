@@ -71,7 +71,6 @@ _NONE_YET = (
 )
 _ERRORS = {"body part": "bodypart", "median, px": "median_px", "95 %, px": "p95_px"}
 """Columns of the table of errors, and their names in model.json."""
-_ERRORS_BEGIN = "error in the held-out images"
 _COARSE = 0.1
 """Median error, as a share of the frame's width, above which a warning is shown."""
 _LAST = Path("checkpoints", "last.ckpt")
@@ -538,7 +537,7 @@ class TrainingTab(QWidget):
         self._show_state()
 
     def _show_errors(self) -> None:
-        """Show the errors of the body parts as a table, in place of lines of the output."""
+        """Show the errors of the body parts, from model.json, as a table."""
         try:
             about = load_model_folder(first_of(self.model)).about
         except ModelError:
@@ -547,12 +546,6 @@ class TrainingTab(QWidget):
         rows = [[row.get(name) for name in _ERRORS.values()] for row in found]
         self.errors.show_values(list(_ERRORS), rows)
         self.errors.setVisible(bool(rows))
-        lines = self.progress.messages
-        table = next(
-            (n for n, line in enumerate(lines) if line.startswith(_ERRORS_BEGIN)),
-            len(lines),
-        )
-        self.message.setText("\n".join(lines[:table][-_LAST_LINES:]))
 
     def _verdict(self) -> str:
         """Return the result of the training, with a warning if the error is large."""
