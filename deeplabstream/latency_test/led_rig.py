@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from deeplabstream.core.errors import DeviceError, SettingsError
@@ -15,7 +14,7 @@ from deeplabstream.pose.led_detector import Led
 from deeplabstream.settings.ini_editing import add_section, remove_section, set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.option_fields import extra, raises
+from deeplabstream.settings.option_fields import option, raises
 from deeplabstream.settings.sections import Settings
 
 LED, ANSWER = "latency led", "latency answer"
@@ -41,13 +40,13 @@ _NOTHING = Led(0, 0, 1, 1, 255.0)
 
 
 def _pin(default: int, title: str, description: str, lowest: int = 0) -> Any:
-    return Field(
+    return option(
         default=default,
         ge=lowest,
         le=127,
         title=title,
         description=description,
-        json_schema_extra=extra(metavar="PIN"),
+        metavar="PIN",
     )
 
 
@@ -56,14 +55,14 @@ def _pin(default: int, title: str, description: str, lowest: int = 0) -> Any:
 class Wiring:
     """Measured output, light source, and wiring of the board."""
 
-    output: str = Field(
+    output: str = option(
         default="",
         title="Output",
         description="output that is measured; default: the only one; with `screen` none: "
         "half the loop is measured, no output is switched",
-        json_schema_extra=extra(metavar="NAME"),
+        metavar="NAME",
     )
-    port: str = Field(
+    port: str = option(
         default="",
         title="Board",
         description="serial port of the board; default: that of the settings",
@@ -75,36 +74,36 @@ class Wiring:
         "input of the board to which the output is wired",
         2,
     )
-    active_low: bool = Field(
+    active_low: bool = option(
         default=False,
         title="Active low",
         description="the output's line is low while it is on",
-        json_schema_extra=extra(advanced=True),
+        advanced=True,
     )
-    screen: int | None = Field(
+    screen: int | None = option(
         default=None,
         ge=0,
         title="What flashes",
         description="a patch on this monitor flashes in place of the LED; 0: the main one; "
         "default: the LED flashes",
-        json_schema_extra=extra(metavar="NUMBER"),
+        metavar="NUMBER",
     )
-    full_screen: bool = Field(
+    full_screen: bool = option(
         default=False,
         title="Full screen",
         description="the patch covers the monitor; default: 400 x 400 pixels in its top "
         "left corner",
-        json_schema_extra=extra(advanced=True),
+        advanced=True,
     )
     photodiode_pin: int = _pin(
         0,
         "Photodiode at pin",
         "input of the board with a photodiode on the patch; 0: none",
     )
-    photodiode_low: bool = Field(
+    photodiode_low: bool = option(
         default=False,
         description="whether that input is low while the patch is lit; set by the test",
-        json_schema_extra=extra(internal=True),
+        internal=True,
     )
 
     @property
@@ -205,17 +204,17 @@ def wiring_of(settings: Settings, requested: Wiring | None = None) -> Wiring:
         return replace(wiring, port="")
     wiring = replace(wiring, port=requested.port or _only_port(settings, output))
     options: dict[int, str] = {}
-    for option, pin in wiring.pins.items():
+    for name, pin in wiring.pins.items():
         if pin in options:
             raise DeviceError(
-                f"{options[pin]} and {option} are both pin {pin}: use two pins"
+                f"{options[pin]} and {name} are both pin {pin}: use two pins"
             )
-        options[pin] = option
+        options[pin] = name
         address = BoardPinAddress(wiring.port, pin)
         if used := section_using(address, settings.outputs, settings.inputs):
             raise DeviceError(
                 f"pin {pin} of the board at {wiring.port} is that of {used}: choose another "
-                f"pin with {option}"
+                f"pin with {name}"
             )
     _check_monitor(settings, wiring)
     return wiring
