@@ -27,7 +27,7 @@ from deeplabstream.engine.session.session_state import (
     StateChanged,
 )
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.settings.loading import parse
+from deeplabstream.settings.loading import Settings, parse
 from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.patient_guards import use_noticing_guards
 from tests.engine.small_rig import RIG
@@ -203,6 +203,28 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     assert len(pairs) == spans["top", "analysis"]["analysed"]
     assert sum(len(then.commands) for then, _ in pairs) > 0
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+
+
+def test_an_animal_that_is_named_while_frames_are_analysed_is_in_the_run(
+    tmp_path: Path,
+) -> None:
+    def named(animal: str) -> Settings:
+        return parse(f"{SETTINGS}{SIMULATED}[Session]\nANIMAL = {animal}\n", tmp_path)
+
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        it.until(lambda it: it.session.state.run_folder is not None)
+        assert it.session.take_subject(named("m7"))
+        begin_experiment(it)
+        assert not it.session.take_subject(named("m8")), "the experiment has its animal"
+        it.stop()
+        folder = it.session.state.run_folder
+    assert folder is not None
+    run = RunFolder(folder)
+    assert run.facts["session"]["animal"] == "m7"
+    assert parse(run.settings_text, folder).subject.animal == "m7"
+    events = (folder / "events.csv").read_text("utf-8")
+    assert events.count("ANIMAL = m7 (was empty)") == 1
 
 
 def test_an_analysis_that_is_started_again_is_replayed(tmp_path: Path) -> None:
