@@ -152,12 +152,24 @@ class RecordedFrames:
         return max(0, int(after) - 1)
 
     def video_frame_of(self, row: int) -> tuple[Path, int] | None:
-        """Return the video of a row and the frame in it; None: it was not recorded."""
+        """Return the video of a row and the frame in it; None: it was not recorded.
+
+        Of a run that was computed from a video: that video, if the file exists.
+        """
         video = self.rows["video"].iat[row]
-        if not video:
+        if video:
+            path = inside(self.folder.path, str(video))
+            return path, int(self.rows["video_frame"].iat[row])
+        if self._analysed_video is None:
             return None
-        path = inside(self.folder.path, str(video))
-        return path, int(self.rows["video_frame"].iat[row])
+        return self._analysed_video, int(self.rows["frame"].iat[row])
+
+    @cached_property
+    def _analysed_video(self) -> Path | None:
+        """The video that the run was computed from; None: none, or it does not exist."""
+        analysed = str(self.folder.facts.get("video") or "")
+        path = Path(analysed).resolve()
+        return path if analysed and path.is_file() else None
 
     def of_video(self, video: str) -> "RecordedFrames":
         """Return the frames of one video by its file name, a row for each of them."""

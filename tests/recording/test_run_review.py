@@ -44,6 +44,15 @@ def test_pictures_are_found_where_there_are_some(run: Review) -> None:
     assert run.video_frame_of("top", UNFILMED) is None
 
 
+def test_frames_of_an_analysed_video_are_those_of_the_video(tmp_path: Path) -> None:
+    video = record(tmp_path / "filmed") / "top.mkv"
+    path = record(tmp_path / "analysed", filmed=range(0))
+    RunFolder(path).update(video=str(video))
+    assert review(path).video_frame_of("top", 3) == (video, 3)
+    video.unlink()
+    assert review(path).video_frame_of("top", 3) is None
+
+
 def test_lanes_tell_what_held_when(run: Review) -> None:
     trigger, light = run.lanes
     assert (trigger.name, light.name) == ("in", "light")
