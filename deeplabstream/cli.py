@@ -114,6 +114,9 @@ TASKS = {
         "check-animals": Command(
             "utils.CheckAnimals", "a network on several simulated animals"
         ),
+        "evaluate-tracking": Command(
+            "utils.EvaluateTracking", "identities of tracked animals against true ones"
+        ),
     },
     "Maintain": {
         "repair": Command("utils.RepairRun", "a run that was killed"),

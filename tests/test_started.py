@@ -89,6 +89,7 @@ SMALLEST = {
     "prediction.py --quick": "",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
     "start_from.py --quick": "simulated +4 ",
+    "tracking.py --quick --half second": "simulated, poor, second +Hungarian",
     "triggers.py --quick": "10 triggers:",
     "two_cameras.py --seconds 1 --runtime cpu": "right [0-9]+ frames delivered",
     "window_cost.py --rounds 1 --seconds 1 --cameras 1": "load at the end",
@@ -174,6 +175,7 @@ def test_the_smallest_case_of_a_benchmark_comes_to_its_end(
             "litpose does not exist",
         ),
         ("rivals/inference_worker.py dlc-live . 1 weights.pt 1", "install dlc-live"),
+        ("rivals/tracking_worker.py .", "install sleap-nn"),
         ("rivals/inference_worker.py sleap-nn . 1 weights.pt 1", "install sleap-nn"),
     ],
 )

@@ -56,7 +56,8 @@ def read_poses(file: Path) -> PoseTable:
     file : pathlib.Path
         CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or CSV or `.slp` of
         SLEAP, a pose file of JABS, or a Parquet table. A frame that its first column (of
-        DeepLabCut and Lightning Pose) or its rows (of SLEAP) leave out has no points.
+        DeepLabCut and Lightning Pose) or its rows (of SLEAP) leave out has no points; nor has
+        an animal with all points at 0, 0.
 
     Returns
     -------
@@ -296,10 +297,14 @@ def _poses(
         [columns.get((animal, part, "likelihood"), ones) for part in parts]
         for animal in animals
     ]
-    return pose_table(
-        file,
-        Skeleton(tuple(parts), animals=tuple(animals) if len(animals) > 1 else ()),
-        np.moveaxis(np.array(points), 3, 0),
-        np.moveaxis(np.array(sure), 2, 0),
-        scorer,
+    placed: NDArray[np.float64] = np.moveaxis(np.array(points), 3, 0)
+    confidence = np.moveaxis(np.array(sure), 2, 0)
+
+    # Some programs write 0 for all points of an animal that they did not find
+    if len(parts) > 1:
+        nowhere = (placed == 0).all(axis=(2, 3))
+        placed[nowhere], confidence[nowhere] = np.nan, 0.0
+    skeleton = Skeleton(
+        tuple(parts), animals=tuple(animals) if len(animals) > 1 else ()
     )
+    return pose_table(file, skeleton, placed, confidence, scorer)

@@ -162,3 +162,15 @@ def test_sleaps_analysis_csv(tmp_path: Path) -> None:
     ):
         with pytest.raises(DeepLabStreamError, match=said):
             read_poses(written(tmp_path, other))
+
+
+def test_an_animal_with_all_points_at_0_was_not_found(tmp_path: Path) -> None:
+    """MABe's files say it so; one point at the corner of the image is a point."""
+    head = (
+        "scorer,net,net,net,net,net,net\nbodyparts,nose,nose,nose,tail,tail,tail\n"
+        "coords,x,y,likelihood,x,y,likelihood\n"
+    )
+    file = written(tmp_path, f"{head}0,0,0,1,0,0,1\n1,0,0,1,5,6,1\n")
+    table = read_poses(file)
+    assert np.isnan(table.points[0]).all() and (table.confidence[0] == 0).all()
+    np.testing.assert_array_equal(table.points[1, 0], [[0, 0], [5, 6]])

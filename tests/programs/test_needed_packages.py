@@ -18,6 +18,7 @@ import pytest
         ("ExportRun", "run --to nwb", "ndx_pose", "ndx-pose"),
         ("ExportRun", "run --to all", "pyarrow", "pyarrow"),
         ("ExportRun", "run --to bundle", "rocrate", "rocrate"),
+        ("EvaluateTracking", "run --truth true.csv", "trackeval", "trackeval"),
     ],
 )
 def test_a_missing_package_is_named_as_pip_knows_it_before_the_work(

@@ -21,6 +21,7 @@ COMMANDS = {
     "BenchmarkModel": f"utils.BenchmarkModel --model {NONE} --json FILE.json",
     "CheckAnimals, rows": f"utils.CheckAnimals --model {NONE} --json FILE.json",
     "CheckAnimals, sheet": f"utils.CheckAnimals --model {NONE} --sheet FILE.png",
+    "EvaluateTracking": "utils.EvaluateTracking none.csv --truth none.csv --json FILE.json",
     "CheckNetwork": (
         f"utils.CheckNetwork --model {NONE} --video none.mp4 --labels {LABELS} "
         "--sheet FILE.png"
