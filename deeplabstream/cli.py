@@ -97,6 +97,9 @@ TASKS = {
         "rehearse": Command(
             "utils.RehearseExperiment", "an experiment on a simulated animal"
         ),
+        "audit": Command(
+            "utils.AuditRun", "how often the triggers of a run were right"
+        ),
         "verify": Command("utils.VerifyBundle", "what an evidence bundle proves"),
         "pulses": Command(
             "utils.MatchPulses",

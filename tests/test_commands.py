@@ -108,6 +108,7 @@ PARSED = {
     "utils/ImportRun.py": "needs poses of other programs; tests/offline",
     "utils/AnalyseRuns.py output/m3": "needs an imported run; tests/offline",
     "utils/AnalyseRuns.py output --report": "needs runs of groups; tests/analysis",
+    "utils/AuditRun.py": "needs verdicts of people; tests/utils/test_audit_run",
     "utils/CorrectPoses.py": "needs a run with these frames; tests/utils",
     "utils/CompareGroups.py": "needs runs of groups; tests/analysis",
     "utils/TrainClassifier.py": "needs labelled behaviour; tests/training",

@@ -31,6 +31,7 @@ from deeplabstream.files.report_document import (
     ReportText,
     number,
 )
+from deeplabstream.recording.audit_results import AuditResults, read_results
 from deeplabstream.recording.exposure_pulses import pulse_sentences
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
@@ -74,6 +75,8 @@ class _Run:
     """By camera, why there are no results."""
     notes: Sequence[str]
     """Repairs, and lines that can't be read."""
+    audit: AuditResults | None
+    """Figures of the run's audit; None: there is none."""
 
 
 def run_document(
@@ -101,6 +104,7 @@ def run_document(
         *_quality(read),
         *_measures(read),
         *_trials(read),
+        *_audit(read),
         *_plots(read, plots or PlotOptions()),
         ReportSection("Frames and latency", list(_frames(read))),
         ReportSection("Exclusions", list(_exclusions(read))),
@@ -138,13 +142,18 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
             failed.setdefault(camera, str(error))
     if failed and not results and options != AnalysisOptions():
         raise DeepLabStreamError(next(iter(failed.values())))
+    audit = None
+    try:
+        audit = read_results(run)
+    except DeepLabStreamError as error:
+        notes.append(str(error))
     deciding = read_sections(folder.settings_text).texts.get("Experiment", {})
     first = deciding.get("CAMERA", "")
     ordered = sorted(results, key=lambda camera: camera != first)
     return _Run(
         folder, summarise(folder.path), folder.facts, folder.events(), frames,
         {camera: results[camera] for camera in ordered}, failed,
-        list(dict.fromkeys(notes)),
+        list(dict.fromkeys(notes)), audit,
     )  # fmt: skip
 
 
@@ -367,6 +376,42 @@ def _trials(run: _Run) -> Iterator[ReportSection]:
     times = "start (s)", "end (s)"
     heads = "experiment", "trial", *times, "stimulus", "outcome", "reaction time (s)"
     yield ReportSection("Trials", [ReportTable(heads, rows)])
+
+
+def _audit(run: _Run) -> Iterator[ReportSection]:
+    """Yield what was found out about the errors of triggers: of this run, or an earlier one."""
+    blocks: list[Block] = []
+    if run.audit is not None:
+        blocks.append(
+            ReportText(
+                "How often triggers and outputs were right, judged by raters on a random "
+                "sample of this run. An interval contains the share of the run's frames "
+                "with a probability of 95 %."
+            )
+        )
+        rows = [
+            (
+                f"{row.group} {row.name}", "" if row.hour is None else str(row.hour + 1),
+                row.measure, number(row.interval.value), number(row.interval.low),
+                number(row.interval.high), str(row.clips),
+            )
+            for row in run.audit.rows
+        ]  # fmt: skip
+        heads = "of", "hour", "figure", "value", "95 % from", "to", "clips"
+        blocks.append(ReportTable(heads, rows))
+        blocks += [ReportText(line) for line in run.audit.remarks()]
+    if earlier := validate_facts(run.facts)[0].get("audit"):
+        blocks.append(
+            ReportText(
+                f"This run rests on the audit of the earlier run {earlier['run']}, with "
+                f"{earlier['judged']} judged clips."
+            )
+        )
+        blocks += [ReportText(figure) for figure in earlier["figures"]]
+        changed = "; ".join(earlier["changed"]) or "nothing"
+        blocks.append(ReportText(f"Changed since that audit: {changed}."))
+    if blocks:
+        yield ReportSection("Audit of triggers", blocks)
 
 
 def _plots(run: _Run, options: PlotOptions) -> Iterator[ReportSection]:

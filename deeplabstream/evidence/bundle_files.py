@@ -46,17 +46,6 @@ _COLUMNS = (
 _PROGRAM = ("deeplabstream", "cameras", "experiments", "outputs")
 
 
-def networks_of_run(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hashes of a run's networks by name; empty: the network has no file."""
-    model = facts["model"] or {}
-    networks = [model, *model.get("cameras", {}).values()]
-    return {
-        str(network["name"]): str(network.get("sha256") or "")
-        for network in networks
-        if network
-    }
-
-
 def network_folder(network: str, sha256: str) -> str:
     """Return the name of the folder of a network in a bundle."""
     return f"{Path(network).name}_{sha256[:8]}"

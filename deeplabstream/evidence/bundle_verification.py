@@ -8,6 +8,7 @@ from typing import Any
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.visible_text import visible
+from deeplabstream.engine.audited_triggers import audit_sentence
 from deeplabstream.engine.measured_latency import (
     differences_of_run,
     measured_facts,
@@ -28,7 +29,6 @@ from deeplabstream.evidence.bundle_files import (
     latency_tests,
     manifest_text,
     network_folder,
-    networks_of_run,
     program_hash,
 )
 from deeplabstream.files.foreign_files import is_special, read_json
@@ -42,7 +42,11 @@ from deeplabstream.recording.alignment.aligned_run import (
     FACTS,
     RESIDUALS,
 )
+from deeplabstream.recording.audit_files import read_audit
+from deeplabstream.recording.audit_results import read_results
 from deeplabstream.recording.run_folder import RunFolder, application_version
+from deeplabstream.recording.run_json import networks_of_run, validate_facts
+from deeplabstream.recording.run_schema import AUDIT, AUDIT_RESULTS
 from deeplabstream.settings.loading import load
 
 
@@ -181,6 +185,7 @@ def _check_run(folder: RunFolder, result: Verification) -> None:
         "That the network gives these poses on these videos: it was not run again."
     )
     _check_timing(folder, result)
+    _check_audit(folder, result)
 
 
 def _check_decisions(folder: RunFolder, result: Verification) -> None:
@@ -303,6 +308,31 @@ def _check_timing(folder: RunFolder, result: Verification) -> None:
     if not any(test["output"] for test in timing):
         result.not_proven.append(
             "The delay from exposure to output: the run names no measurement of it."
+        )
+
+
+def _check_audit(folder: RunFolder, result: Verification) -> None:
+    """State what the audit of the run says about the errors of its triggers."""
+    try:
+        audit = read_results(folder.path)
+        file = None if audit is None else read_audit(folder.path)
+    except DeepLabStreamError as error:
+        result.failed.append(f"the audit can't be read: {error}")
+        return
+    if audit is None or file is None:
+        earlier = validate_facts(folder.facts)[0].get("audit")
+        known = audit_sentence(earlier) if earlier else "no sample of it was judged"
+        result.not_proven.append(f"How often the run's triggers were right: {known}.")
+    elif len(file.verdicts) != audit.verdicts:
+        result.not_proven.append(
+            f"The figures of the audit: {AUDIT_RESULTS} was computed from "
+            f"{audit.verdicts} verdicts, {AUDIT} has {len(file.verdicts)}."
+        )
+    else:
+        whole = [str(row) for row in audit.rows if row.hour is None]
+        result.not_proven.append(
+            "That the raters are right. They judged a random sample of the run: "
+            f"{'; '.join([*audit.remarks(), *whole])}."
         )
 
 

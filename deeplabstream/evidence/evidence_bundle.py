@@ -29,7 +29,6 @@ from deeplabstream.evidence.bundle_files import (
     latency_tests,
     manifest_text,
     network_folder,
-    networks_of_run,
     program_hash,
 )
 from deeplabstream.files.atomic_replace import replace
@@ -43,7 +42,9 @@ from deeplabstream.recording.exporters.exports import ExportedBeforeError
 from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import nwb
 from deeplabstream.recording.run_folder import RunFolder, application_version
+from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_schema import AUDIT, AUDIT_RESULTS
 
 SCHEMA = 1
 BUNDLE = "bundle"
@@ -234,6 +235,8 @@ _MEDIA = {
 _DESCRIBED = {
     "run/run.json": "Facts about the run: versions, networks, cameras, frame accounts",
     "run/settings.ini": "The settings as used",
+    f"{RUN}/{AUDIT}": "Clips of the audit, and what raters said about them",
+    f"{RUN}/{AUDIT_RESULTS}": "How often triggers and outputs were right, with intervals",
     "run/events.csv": "Commands, writes to outputs, reports of devices, notes",
     "run.nwb": "The run as Neurodata Without Borders",
     PROOF: "Which program re-ran the decisions, and what differed",

@@ -33,6 +33,17 @@ def stream_start(facts: Mapping[str, Any]) -> datetime:
     return started - timedelta(microseconds=since_ns // 1000)
 
 
+def networks_of_run(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hashes of a run's networks by name; empty: the network has no file."""
+    model = facts["model"] or {}
+    networks = [model, *model.get("cameras", {}).values()]
+    return {
+        str(network["name"]): str(network.get("sha256") or "")
+        for network in networks
+        if network
+    }
+
+
 def skeleton_facts(skeleton: Skeleton) -> dict[str, Any]:
     """Return a skeleton as in `run.json`, where its edges have an old name."""
     return {
@@ -212,6 +223,16 @@ def _are_timings(value: object) -> bool:
     return isinstance(value, list) and all(map(is_timing, value))
 
 
+def _is_audit(value: object) -> bool:
+    """Return whether the entry is as `audited_triggers` writes it."""
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(value.get(name), str) for name in ("run", "made"))
+        and _is_whole_number(value.get("judged"))
+        and all(_is_list_of_text(value.get(name)) for name in ("figures", "changed"))
+    )
+
+
 def _are_pulse_inputs(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(entry, Mapping)
@@ -273,6 +294,7 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "not_saved": (_is_list_of_text, list),
     "measures": (_are_measures, list),
     "timing": (_are_timings, list),
+    "audit": (_is_audit, lambda: None),
     "pulse_inputs": (_are_pulse_inputs, dict),
     "pulses": (_are_pulses, dict),
 }
@@ -283,6 +305,7 @@ _OPTIONAL = (
     "not_saved",
     "measures",
     "timing",
+    "audit",
     "pulse_inputs",
     "pulses",
 )

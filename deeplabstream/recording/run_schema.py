@@ -23,6 +23,10 @@ REGIONS = "regions.json"
 """File of the regions and points that were added after a run."""
 CORRECTIONS = "corrections.json"
 """File of the corrections of a run's poses."""
+AUDIT = "audit.json"
+"""File of the clips of an audit and of their verdicts."""
+AUDIT_RESULTS = "audit_results.json"
+"""File of the figures of an audit."""
 IMPORTED = "imported"
 """Entry in `run.json` of a run that was imported, and how such a run ended."""
 VIDEO_ENDED = "the video has ended"
@@ -312,6 +316,8 @@ FILES: Mapping[str, str] = {
     REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",
     CORRECTIONS: "corrections of the poses, if any; the tables keep what was recorded "
     "([results.md](results.md))",
+    AUDIT: "clips of the audit and their verdicts, if any ([audit.md](audit.md))",
+    AUDIT_RESULTS: "figures of the audit with their intervals, if any ([audit.md](audit.md))",
 }
 """Files of a run folder. CAMERA is the name of a camera."""
 

@@ -16,6 +16,8 @@ from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
 from deeplabstream.recording.run_schema import (
+    AUDIT,
+    AUDIT_RESULTS,
     CORRECTIONS,
     EVENTS,
     FILES,
@@ -60,6 +62,8 @@ def test_what_is_written_is_what_the_schema_declares(tmp_path: Path) -> None:
         NOTES,
         REGIONS,
         CORRECTIONS,
+        AUDIT,
+        AUDIT_RESULTS,
         PULSES.file,
         MATCHES.file,
         "queue/",

@@ -19,7 +19,7 @@ from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
 from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Step
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
@@ -70,20 +70,24 @@ class _RecordedBehaviours:
 
 
 def rerun_decisions(
-    settings: Settings, folder: RunFolder, throughout: bool = False
+    settings: Settings,
+    folder: RunFolder,
+    throughout: bool = False,
+    thresholds: Thresholds | None = None,
 ) -> Iterator[tuple[Step, Step]]:
     """Yield the recorded step of each analysed frame, and the step with `settings`.
 
     At each frame the clock is set to the recorded time at which the pose was estimated, so
     that frames that were too old are too old again. Analysis and experiment begin and end
     as recorded; with `throughout` the experiment begins with the first frame, even if none
-    ran.
+    ran. `thresholds` replace the confidences below which triggers saw NaN.
     """
+    thresholds = thresholds or folder.thresholds
     facts = folder.facts
     start_ns = int(facts["start_ns"])
     if facts["model"] is None:
         raise DeviceError(f"no poses in {folder.path}")
-    network = _RecordedPoses(folder.skeleton, folder.thresholds.usual)
+    network = _RecordedPoses(folder.skeleton, thresholds.usual)
     behaviours = _RecordedBehaviours()
     clock, deciding = ManualClock(), settings.deciding_camera
     outputs = virtual_outputs(settings.outputs)
@@ -99,11 +103,11 @@ def rerun_decisions(
             start_ns,
             pose_filter=pose_filter_of(
                 settings,
-                folder.thresholds,
+                thresholds,
                 {camera: [behaviours] for camera in settings.cameras},
             ),
             inputs=lambda: behaviours.inputs,
-            measuring=measuring(settings, folder.skeleton, folder.thresholds),
+            measuring=measuring(settings, folder.skeleton, thresholds),
         )
         loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))

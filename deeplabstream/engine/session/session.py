@@ -15,6 +15,7 @@ from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Sensed, Step
+from deeplabstream.engine.audited_triggers import audit_facts, audit_sentence
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.checks.stream_watchdogs import (
     AnalysisWatchdog,
@@ -46,6 +47,7 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.ipc.stop_link import StopLink
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.text_rewriting import with_drawn_seeds, with_subject
@@ -550,6 +552,8 @@ class RigSession:
         root, facts = self.settings.output_directory, self.state.run_facts()
         if timing := self._timing(used):
             facts["timing"] = timing
+        if audit := self._audit(used, facts):
+            facts["audit"] = audit
 
         processes.send_recorder(messages.OpenRun(root, used.text, facts, name))
 
@@ -563,6 +567,16 @@ class RigSession:
             if latency_test["changed"]:
                 self.note("latency", timing_sentence(latency_test))
         return timing
+
+    def _audit(
+        self, used: Settings, facts: Mapping[str, object]
+    ) -> dict[str, object] | None:
+        """Return the audit of an earlier run for `run.json`; write a note on later changes."""
+        networks = networks_of_run({"model": None, **facts})
+        audit = audit_facts(used.output_directory, used.text, networks)
+        if audit and audit["changed"]:
+            self.note("audit", audit_sentence(audit))
+        return audit
 
     def _record(self, processes: ProcessManager) -> None:
         cameras, number = self.settings.recorded, self.state.recording_number + 1

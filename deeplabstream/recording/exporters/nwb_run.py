@@ -16,6 +16,7 @@ from deeplabstream.recording.alignment.aligned_run import (
     FACTS,
     RESIDUALS,
 )
+from deeplabstream.recording.audit_results import read_results
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.exporters.nwb import (
     UNKNOWN_SEX,
@@ -72,6 +73,18 @@ _TIMING_COLUMNS: Mapping[str, str] = {
     "max": "maximum, ms",
     "jitter": "standard deviation, ms",
     "changed": "settings that differed in the run; empty: none",
+}
+
+
+_AUDIT_COLUMNS: Mapping[str, str] = {
+    "of": "trigger, output or animal",
+    "name": "its name",
+    "hour": "hour since Start Stream, from 0 on; -1: the whole run",
+    "figure": "precision, recall, or wrong pulses per hour",
+    "value": "median of the posterior distribution",
+    "low": "lower end of the 95 % interval",
+    "high": "upper end of the 95 % interval",
+    "clips": "number of judged clips on which it rests",
 }
 
 
@@ -141,6 +154,7 @@ def _add_run(run: Review, into: Path, file: Any) -> None:
     _add_events(run, file)
     _add_timing(run, file)
     _add_pulses(run, file)
+    _add_audit(run, file)
     _add_alignments(run, file)
 
 
@@ -331,6 +345,35 @@ def _add_timing(run: Review, file: Any) -> None:
             rows,
             _TIMING_COLUMNS,
         )
+
+
+def _add_audit(run: Review, file: Any) -> None:
+    """Add the figures of the run's audit, one per row."""
+    audit = read_results(run.folder.path)
+    if audit is None or not audit.rows:
+        return
+    rows = [
+        {
+            "of": row.group,
+            "name": row.name,
+            "hour": -1 if row.hour is None else row.hour,
+            "figure": row.measure,
+            "value": row.interval.value,
+            "low": row.interval.low,
+            "high": row.interval.high,
+            "clips": row.clips,
+        }
+        for row in audit.rows
+    ]
+    about = "errors of triggers and outputs, judged by raters on a random sample: "
+    _add_table(
+        file,
+        ("audit", "audit of the triggers"),
+        "figures",
+        about + "; ".join(audit.remarks()),
+        rows,
+        _AUDIT_COLUMNS,
+    )
 
 
 def _add_pulses(run: Review, file: Any) -> None:

@@ -1,0 +1,401 @@
+"""Setting search: the setting of a trigger that would have met a wished share of wrong answers.
+
+What the raters said about a frame is true for every setting: whether the condition held. So
+candidates are evaluated on all recorded poses by the exact replay, and each judged clip tells
+whether a candidate is right on that frame. How many frames of each stratum a candidate fires
+on is known; how many of these are right is estimated as in `estimation`.
+
+A candidate changes one number of the trigger (a limit, or HOLD_MS, MIN_DWELL_S, EXIT_DELAY_S)
+and the confidence from which a body part counts. On one half of the clips, the candidate with
+the best recall is chosen among those that meet the wish with a probability of `CERTAINTY`.
+Its figures are stated on the other half: those of the first half are too good, because the
+best of many was chosen by them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from deeplabstream.audit.audit import Audit
+from deeplabstream.audit.estimation import (
+    draw_held,
+    interval_of,
+    prior_of,
+    shares_of,
+)
+from deeplabstream.audit.sampling import Population, stratum_of, trigger_populations
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError, counted
+from deeplabstream.core.pose import Thresholds
+from deeplabstream.engine.replay.rerun import rerun_decisions
+from deeplabstream.plugins.trigger import DebounceSettings, Trigger
+from deeplabstream.recording.audit_files import Stratum
+from deeplabstream.recording.audit_results import Interval
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.fields import Maker, keys_of
+from deeplabstream.settings.loading import Settings, load
+from deeplabstream.settings.validation_messages import leaves
+from deeplabstream.startup.progress import progress
+
+CERTAINTY = 0.9
+"""Probability with which a chosen setting meets the wish, on the first half of the clips."""
+_DEBOUNCE = ("HOLD_MS", "MIN_DWELL_S", "EXIT_DELAY_S")
+"""Keys of the debounce that are searched; the others limit how often outputs are on."""
+_FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
+_FROM_ZERO: Mapping[str, tuple[float, ...]] = {
+    "_S": (0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
+    "_MS": (50.0, 100.0, 200.0, 500.0),
+    "": (1.0, 2.0, 5.0, 10.0, 20.0),
+}
+"""Values in place of 0, by the end of the key."""
+_CONFIDENCES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_DRAWS = 1000
+_SEED = 20
+_FEWEST = 10
+"""Smallest number of judged clips of a trigger."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting of a trigger: changed fields by key, and the confidence."""
+
+    confidence: float
+    changes: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        texts = [f"{key} = {value:g}" for key, value in self.changes.items()]
+        return ", ".join([*texts, f"confidence from {self.confidence:g} on"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingChoice:
+    """The setting that was chosen for a trigger, and its figures on the other half."""
+
+    trigger: str
+    wish: float
+    """Wished share of the frames with a true answer on which the condition did not hold."""
+    setting: Candidate
+    meets: bool
+    """Whether it meets the wish; else it is the nearest one."""
+    clips: int
+    """Number of clips of the other half."""
+    wrong: Interval | None
+    """Share of wrong frames among those with a true answer, on the other half."""
+    recall: Interval | None
+
+    def __str__(self) -> str:
+        figures = (
+            "; ".join(
+                f"{name} {figure.value:.1%} (95 %: {figure.low:.1%} to {figure.high:.1%})"
+                for name, figure in (("wrong", self.wrong), ("recall", self.recall))
+                if figure is not None
+            )
+            or "no clip on which it fires"
+        )
+        found = (
+            f"would have met {self.wish:.2g} wrong"
+            if self.meets
+            else f"is nearest to {self.wish:.2g} wrong, but not known to meet it: judge more "
+            "clips"
+        )
+        return (
+            f"[Trigger {self.trigger}] {self.setting} {found}; on the other half "
+            f"({counted(self.clips, 'clip')}): {figures}"
+        )
+
+
+def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoice:
+    """Return the setting of a trigger that would have met a wished share of wrong answers.
+
+    Parameters
+    ----------
+    audit : Audit
+        The audited run.
+    trigger : str
+        Name of the trigger.
+    wish : float
+        Largest share of the frames with a true answer on which the condition may not hold.
+
+    Raises
+    ------
+    DeepLabStreamError
+        Too few clips were judged, or the run can't be re-run.
+    """
+    if not 0 < wish < 1:
+        raise DeepLabStreamError(f"wish = {wish:g}: expected a share between 0 and 1")
+    shares = shares_of(audit.sample, audit.counting_verdicts)
+    clips = [
+        clip
+        for clip in audit.sample.clips
+        if clip.kind == "trigger" and clip.name == trigger and clip.number in shares
+    ]
+    if len(clips) < _FEWEST:
+        raise DeepLabStreamError(
+            f"[Trigger {trigger}]: {counted(len(clips), 'clip')} judged; at least "
+            f"{_FEWEST} are needed to look for a setting"
+        )
+
+    folder = audit.review.folder
+    settings = load(folder.path / "settings.ini")
+    if trigger not in settings.triggers:
+        raise DeepLabStreamError(
+            f"{folder.path} has no settings of [Trigger {trigger}]"
+        )
+    camera = clips[0].camera
+    candidates = list(
+        candidates_of(settings.triggers[trigger], folder.thresholds.of(camera))
+    )
+    answers = answers_with(settings, folder, trigger, camera, candidates)
+
+    cells = _Cells.of(
+        list(trigger_populations(audit.review, [trigger])),
+        answers,
+        {clip.time_s: shares[clip.number] for clip in clips},
+    )
+    chosen, meets = _choose(cells.half(0), candidates, wish)
+    other = cells.half(1)
+    precision, recall = other.figures(candidates.index(chosen)) or (None, None)
+    return SettingChoice(
+        trigger=trigger,
+        wish=wish,
+        setting=chosen,
+        meets=meets,
+        clips=other.judged,
+        wrong=None if precision is None else interval_of(1 - precision),
+        recall=None if recall is None else interval_of(recall),
+    )
+
+
+def candidates_of(maker: Maker[Trigger], confidence: float) -> Iterator[Candidate]:
+    """Yield the settings that are tried, the present one first."""
+    single: list[dict[str, float]] = [{}]
+    for key, value in _numbers(maker):
+        for other in _values(key, value):
+            if _is_valid(maker, key, other):
+                single.append({key: other})
+    others = [other for other in _CONFIDENCES if abs(other - confidence) > 0.02]
+    for threshold in (confidence, *others):
+        for changes in single:
+            yield Candidate(threshold, changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of several candidates on the frames of a run.
+
+    Attributes
+    ----------
+    times_s : numpy.ndarray of float64, shape (frame,)
+        Time of each analysed frame, seconds since Start Stream.
+    fired : numpy.ndarray of bool, shape (candidate, frame)
+        Whether each candidate was true.
+    """
+
+    times_s: NDArray[np.float64]
+    fired: NDArray[np.bool_]
+
+
+def answers_with(
+    settings: Settings,
+    folder: RunFolder,
+    trigger: str,
+    camera: str,
+    candidates: Sequence[Candidate],
+) -> Answers:
+    """Return the answers of candidates for a trigger on the recorded poses of a run.
+
+    All candidates with the same confidence are evaluated in one replay, as further triggers
+    beside the recorded ones. Shams are left out: they say nothing about the condition.
+    DeviceError: the run can't be re-run.
+    """
+    maker = settings.triggers[trigger]
+    known = keys_of(maker.kind)
+    by_confidence: dict[float, list[int]] = defaultdict(list)
+    for at, candidate in enumerate(candidates):
+        by_confidence[candidate.confidence].append(at)
+
+    fired: list[list[bool]] = [[] for _ in candidates]
+    times_s: list[float] = []
+    start_ns = int(folder.facts["start_ns"])
+    before = folder.thresholds
+    for confidence, places in by_confidence.items():
+        names = {f"{trigger}~{at}": at for at in places}
+        makers = {
+            name: Maker(
+                maker.kind,
+                {
+                    **maker.values,
+                    "probability": 1.0,
+                    **{
+                        known[key][0]: value
+                        for key, value in candidates[at].changes.items()
+                    },
+                },
+            )
+            for name, at in names.items()
+        }
+        tried = replace(settings, triggers={**settings.triggers, **makers})
+        thresholds = Thresholds(
+            before.usual if before.own else confidence,
+            {**before.own, camera: confidence} if before.own else {},
+        )
+        times_s = []
+        try:
+            steps = rerun_decisions(tried, folder, thresholds=thresholds)
+            for recorded, step in progress(steps, f"confidence {confidence:g}"):
+                if recorded.camera == camera:
+                    times_s.append((recorded.exposed_ns - start_ns) / 1e9)
+                    for name, at in names.items():
+                        fired[at].append(step.triggers.get(name) is True)
+        except (OSError, ValueError, KeyError) as error:
+            raise DeviceError(f"{folder.path} can't be re-run: {error}") from error
+    return Answers(np.array(times_s), np.array(fired, np.bool_))
+
+
+# --- candidates
+
+
+def _numbers(maker: Maker[Trigger]) -> Iterator[tuple[str, float]]:
+    """Yield key and value of the numeric limits and the debounce of a trigger."""
+    trigger, shared = maker(), keys_of(DebounceSettings)
+    for key, (name, info) in keys_of(maker.kind).items():
+        if key in shared and key not in _DEBOUNCE:
+            continue
+        value = getattr(trigger, name)
+        if leaves(info.annotation) <= {int, float} and type(value) in (int, float):
+            yield key, value
+
+
+def _values(key: str, value: float) -> Iterator[float]:
+    """Yield other values of a number, of its own type."""
+    if value:
+        others = [float(f"{value * factor:.3g}") for factor in _FACTORS]
+    else:
+        end = next(end for end in ("_MS", "_S", "") if key.endswith(end))
+        others = list(_FROM_ZERO[end])
+    if type(value) is int:
+        others = sorted({round(other) for other in others} - {value})
+    yield from others
+
+
+def _is_valid(maker: Maker[Trigger], key: str, value: float) -> bool:
+    name = keys_of(maker.kind)[key][0]
+    try:
+        maker.kind(**{**maker.values, name: value})
+    except (ValidationError, ValueError):
+        return False
+    return True
+
+
+# --- estimation
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """A stratum with the answers of all candidates on its frames."""
+
+    stratum: Stratum
+    fired: NDArray[np.bool_]
+    """(candidate, frame)"""
+    judged: NDArray[np.intp]
+    """Places of the judged frames among the frames."""
+    shares: NDArray[np.float64]
+    """Share of the raters who say that the condition held, of each judged frame."""
+
+
+def halves(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return two random halves of `count` places, the same at each call, in order."""
+    order = np.random.default_rng(_SEED).permutation(count)
+    return np.sort(order[::2]), np.sort(order[1::2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """The strata of a trigger."""
+
+    cells: Sequence[_Cell]
+
+    @classmethod
+    def of(
+        cls,
+        populations: Sequence[Population],
+        answers: Answers,
+        shares: Mapping[float, float],
+    ) -> "_Cells":
+        """Return the cells; `shares` has the judged frames by time."""
+        cells = []
+        for population in populations:
+            places = np.searchsorted(answers.times_s, population.times_s)
+            known = places < len(answers.times_s)
+            known[known] &= answers.times_s[places[known]] == population.times_s[known]
+            times_s = population.times_s[known]
+            judged = [at for at, time_s in enumerate(times_s) if time_s in shares]
+            cells.append(
+                _Cell(
+                    stratum_of(population, 1),
+                    answers.fired[:, places[known]],
+                    np.array(judged, np.intp),
+                    np.array([shares[float(times_s[at])] for at in judged]),
+                )
+            )
+        return cls(cells)
+
+    def half(self, which: int) -> "_Cells":
+        """Return the cells with every second judged frame, of each stratum."""
+        found = []
+        for cell in self.cells:
+            chosen = halves(len(cell.judged))[which]
+            found.append(
+                replace(cell, judged=cell.judged[chosen], shares=cell.shares[chosen])
+            )
+        return _Cells(found)
+
+    @property
+    def judged(self) -> int:
+        """Number of judged frames."""
+        return sum(len(cell.judged) for cell in self.cells)
+
+    def figures(
+        self, candidate: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return draws of precision and recall of a candidate; None: it fires on no clip."""
+        random = np.random.default_rng(_SEED)
+        right = missed = np.zeros(_DRAWS)
+        size = clips = 0
+        for cell in self.cells:
+            fired = cell.fired[candidate]
+            on = fired[cell.judged]
+            prior = prior_of(cell.stratum)
+            count = int(fired.sum())
+            size += count
+            clips += int(on.sum())
+            right = right + draw_held(count, cell.shares[on], prior, random, _DRAWS)
+            missed = missed + draw_held(
+                len(fired) - count, cell.shares[~on], prior, random, _DRAWS
+            )
+        if not clips:
+            return None
+        return right / size, right / np.maximum(right + missed, 1)
+
+
+def _choose(
+    cells: _Cells, candidates: Sequence[Candidate], wish: float
+) -> tuple[Candidate, bool]:
+    """Return the setting with the best recall that meets the wish, else the nearest one."""
+    best: tuple[float, Candidate] | None = None
+    nearest: tuple[float, Candidate] = (-1.0, candidates[0])
+    for at, candidate in enumerate(candidates):
+        found = cells.figures(at)
+        if found is None:
+            continue
+        precision, recall = found
+        certainty = float((1 - precision <= wish).mean())
+        if certainty > nearest[0]:
+            nearest = certainty, candidate
+        value = float(np.median(recall))
+        if certainty >= CERTAINTY and (best is None or value > best[0]):
+            best = value, candidate
+    return (best[1], True) if best else (nearest[1], False)
