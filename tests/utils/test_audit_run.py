@@ -25,7 +25,8 @@ def run(tmp_path: Path) -> Path:
 
 
 def table_of(file: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(file.open(encoding="utf-8")))
+    with file.open(encoding="utf-8") as text:
+        return list(csv.DictReader(text))
 
 
 def test_clips_are_judged_elsewhere(

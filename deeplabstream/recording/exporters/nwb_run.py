@@ -77,8 +77,8 @@ _TIMING_COLUMNS: Mapping[str, str] = {
 
 
 _AUDIT_COLUMNS: Mapping[str, str] = {
-    "of": "trigger, output or animal",
-    "name": "its name",
+    "kind": "trigger, output or animal",
+    "of": "its name",
     "hour": "hour since Start Stream, from 0 on; -1: the whole run",
     "figure": "precision, recall, or wrong pulses per hour",
     "value": "median of the posterior distribution",
@@ -354,8 +354,8 @@ def _add_audit(run: Review, file: Any) -> None:
         return
     rows = [
         {
-            "of": row.group,
-            "name": row.name,
+            "kind": row.group,
+            "of": row.name,
             "hour": -1 if row.hour is None else row.hour,
             "figure": row.measure,
             "value": row.interval.value,
