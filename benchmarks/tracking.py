@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.support.fish import fish
 from benchmarks.support.tracking_sets import (
     DISTURBANCES,
     Found,
@@ -157,11 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     python = str(asked.sleap_nn or "")
 
-    cases = [
-        (truth, each.name, each.found(truth))
-        for truth in chosen_sets(asked.quick, asked.sets)
-        for each in DISTURBANCES
-    ]
+    cases = list(chosen_cases(asked.quick, asked.sets))
     print(f"{'set, detections, half':<30}{'tracker':<38}{'HOTA':>7}{'DetA':>7}{'AssA':>7}"
           f"{'IDF1':>7}{'IDP':>7}{'IDR':>7}{'sw.':>6}")  # fmt: skip
     rows = []
@@ -183,10 +180,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def chosen_sets(quick: bool, names: Sequence[str] | None) -> list[Truth]:
-    """Return the sets by name; all that are there."""
+def chosen_cases(
+    quick: bool, names: Sequence[str] | None
+) -> Iterator[tuple[Truth, str, Found]]:
+    """Yield the truth, the name and the detections of the named sets, or of all."""
     sets = [simulated_mice(120)] if quick else [simulated_mice(), *recorded_sets()]
-    return [truth for truth in sets if not names or truth.name in names]
+    for truth in sets:
+        if not names or truth.name in names:
+            for each in DISTURBANCES:
+                yield truth, each.name, each.found(truth)
+    if not quick and (not names or "fish-8" in names) and (made := fish()):
+        yield made[0], "detected", made[1]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Detections of several animals without identities, and the truth: sets for tracking.py.
 
-Simulated mice, and where the data are there: three mice that look alike (MABe22), two flies
-(SLEAP), and eight fish (idtracker.ai), which a quick detector finds.
+Simulated mice, and where the data are there: three mice that look alike (MABe22) and two flies
+(SLEAP).
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,11 +43,12 @@ class Truth:
     rate: float
     video: Path | None = None
     arena: Arena | None = None
+    length: float | None = None
 
     @property
     def length_px(self) -> float:
-        """Length of an animal: the median."""
-        return animal_length(self.points.astype(np.float32))
+        """Length of an animal; the median of the points, if it is not given."""
+        return self.length or animal_length(self.points.astype(np.float32))
 
     def images(self, first: int, last: int) -> Iterator[Image]:
         """Yield the images of the frames from `first` on, before `last`."""
