@@ -21,6 +21,7 @@ _SETTLE_MS = 2500
 _WELL_INSIDE_NS = 300_000_000
 _QUALITY = 88
 _RUNS, _RESULTS = "Runs", "Results"
+_RATER = "anna"
 
 
 class Photographer:
@@ -86,6 +87,9 @@ class Photographer:
             self._window.show_page(_RUNS)
             yield from self._go_into_the_run()
             self._take(f"{_RUNS.lower()}_{style}.jpg")
+            yield from self._audit_the_run()
+            self._take(f"audit_{style}.jpg")
+            self._leave_the_audit()
             yield from self._analyse_the_run()
             self._take(f"{_RESULTS.lower()}_{style}.jpg")
 
@@ -115,6 +119,28 @@ class Photographer:
         yield
         while page.view.video.place is None:
             yield
+
+    def _audit_the_run(self) -> Iterator[None]:
+        """Show a clip of the run's audit with the overlay, and yield until it ends."""
+        page = self._window.page(_RUNS)
+        if not isinstance(page, RunsPage):
+            return
+        page.show_audit()
+        while not page.audit.shown:
+            yield
+        page.audit.use_rater(_RATER)  # not the user of this computer
+        while not page.audit.shown:
+            yield
+        page.audit.play.stop()
+        page.audit.overlay.setChecked(True)
+        page.audit.at_s = 0.0
+        page.audit.tick()
+        yield
+
+    def _leave_the_audit(self) -> None:
+        page = self._window.page(_RUNS)
+        if isinstance(page, RunsPage):
+            page.cancel()
 
     def _analyse_the_run(self) -> Iterator[None]:
         """Show the plots of the run, and yield until they are drawn."""

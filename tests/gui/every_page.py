@@ -8,6 +8,7 @@ import numpy as np
 from PyQt5.QtCore import QEventLoop
 from PyQt5.QtWidgets import QApplication, QWidget
 
+from deeplabstream.audit.audit import open_audit
 from deeplabstream.core.pose import Pose
 from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.engine.identity_reporting import IdentityState
@@ -31,6 +32,7 @@ from deeplabstream.settings.loading import kinds_of, load
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
+from tests.recording.recorded import record
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (1366, 768)
@@ -105,6 +107,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
             page.open(next((ROOT / "tests/golden/runs").glob("*/run.json")).parent)
             _process_events_until(lambda page=page: page.view.review is not None)  # type: ignore[misc]
             yield "Runs, a run", window
+            yield from _audit(page, window, folder)
         elif isinstance(page, ResultsPage):
             yield from _results(page, window)
         elif isinstance(page, NetworkPage):
@@ -163,6 +166,27 @@ def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidg
     for name in ("Table", "Groups"):
         page.show_tab(name)
         yield f"Results, {name}", window
+
+
+def _audit(
+    page: RunsPage, window: MainWindow, folder: Path
+) -> Iterator[tuple[str, QWidget]]:
+    run = record(folder / "audited")
+    open_audit(run, count=5, seed=1)
+    page.open(run)
+    page.show_audit()
+    audit = page.audit
+    _process_events_until(lambda: audit.shown)
+    yield "Runs, audit", window
+    audit.overlay.click()
+    yield "Runs, audit, overlay", window
+    while audit.clip is not None:
+        _process_events_until(lambda: audit.shown)
+        audit.give("right")
+    _process_events_until(lambda: audit.figures.isVisible())
+    audit.figures.hours.setChecked(True)
+    yield "Runs, audit, figures", window
+    audit.closed.emit()
 
 
 def _network(

@@ -11,11 +11,13 @@ import pytest
 from PyQt5.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.audit.audit import open_audit
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.widgets.busy_sign import BusySign, busy
 from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.engine.tolerant import shipped_settings
 from tests.gui.watched_window import LIMIT_S
+from tests.recording.recorded import record
 
 
 @pytest.fixture
@@ -67,6 +69,7 @@ def test_no_action_of_the_window_takes_long_without_a_sign(tmp_path: Path) -> No
     labels = rig / "labels"
     draw_labels(labels, (96, 128, 3), frames=20, walks=2, seed=1)
     run = shutil.copytree(ROOT / "tests/golden/runs/stages", rig / "output/run")
+    open_audit(record(rig / "output/audited"), count=6, seed=1)
     program = [sys.executable, "-m", "tests.gui.watched_window"]
     done = subprocess.run(
         [*program, settings, labels, run], cwd=ROOT, capture_output=True, text=True,

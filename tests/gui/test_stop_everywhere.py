@@ -35,7 +35,9 @@ from deeplabstream.gui.dialogs.questions import (
 from deeplabstream.gui.dialogs.scale_calibration import enter_mm
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.page_stack import PAGES
+from deeplabstream.gui.pages.runs_page import RunsPage
 from tests.gui.main_windows import opened, rig_of, start
+from tests.recording.recorded import record
 
 LEFT = Qt.MouseButton.LeftButton
 ESCAPE = Qt.Key.Key_Escape
@@ -214,6 +216,36 @@ def test_stop_acts_beside_each_menu_of_each_page(
             assert happens(lambda: bool(stops)), f"{page}: {name}"
             assert QApplication.activePopupWidget() is None, f"{page}: {name}"
     assert count > 12
+
+
+@pytest.mark.parametrize("press", WAYS)
+def test_stop_acts_on_the_audit_page(
+    window: MainWindow,
+    stops: list[str],
+    tmp_path: Path,
+    press: Callable[[MainWindow], None],
+) -> None:
+    run = record(tmp_path / "run")
+    window.open_run(run)
+    page = window.page("Runs")
+    assert isinstance(page, RunsPage)
+    page.show_audit()
+    assert happens(lambda: page.audit.shown)
+    press(window)
+    assert happens(lambda: bool(stops))
+    assert page.audit.shown, "STOP leaves the audit open"
+
+    line = page.audit.rater.lineEdit()
+    assert line is not None
+    stops.clear()
+    line.setFocus()
+    press(window)
+    assert happens(lambda: bool(stops))
+
+    # With all outputs off, Esc leaves the audit.
+    rig_of(window).update(experimenting=False)
+    press_escape(window)
+    assert happens(lambda: not page.audit.shown)
 
 
 def test_stop_acts_beside_a_menu_that_opens_without_a_change_of_focus(

@@ -2,6 +2,8 @@
 
     python -m tests.gui.watched_window settings.ini labels run
 
+The run `audited` beside the run has videos and the sample of an audit.
+
 An action is one use of the window by a person. Measured is the CPU time of Qt's thread, so
 that other programs of the computer do not count, in its longest stretch without a look at
 new events; and whether a busy sign was painted in the first part of that stretch.
@@ -98,6 +100,21 @@ def actions(labels: Path, run: Path) -> Iterator[Step]:
     for name, button in network.tabs.items():
         yield f"tab {name}", button.click, at_once
     yield "open run", lambda: window.open_run(run), lambda: runs.view.review is not None
+    audited = run.with_name("audited")
+    yield (
+        "open the audited run",
+        lambda: window.open_run(audited),
+        lambda: runs.view.review is not None,
+    )
+    yield "audit", runs.show_audit, lambda: runs.audit.shown
+    yield "overlay", runs.audit.overlay.click, at_once
+    while runs.audit.clip is not None:
+        yield (
+            "verdict",
+            partial(runs.audit.give, "right"),
+            lambda: runs.audit.shown or runs.audit.figures.isVisible(),
+        )
+    yield "leave the audit", runs.cancel, at_once
     yield (
         "open results",
         lambda: window.open_run(run, "Results"),

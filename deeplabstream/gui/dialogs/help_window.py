@@ -37,6 +37,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs.questions import show_message
 from deeplabstream.gui.theme import palette
+from deeplabstream.gui.widgets.audit_panel import KEYS as AUDIT
 from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
 from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
 from deeplabstream.recording.run_folder import application_version
@@ -316,6 +317,7 @@ def keys_of(
     return {
         "Anywhere": (*ANYWHERE, *menu),
         "Regions": REGIONS,
+        "Runs, audit": AUDIT,
         "Network, Label": LABELLING,
     }
 

@@ -1,4 +1,4 @@
-"""Runs page: show, annotate, re-run, align, export and delete recorded runs."""
+"""Runs page: show, annotate, audit, re-run, align, export and delete recorded runs."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import (
     QMenu,
     QPushButton,
     QSplitter,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +25,7 @@ from deeplabstream.gui.dialogs.program_window import (
     rerun_decisions,
 )
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, show_question
+from deeplabstream.gui.pages.audit_page import AuditPage
 from deeplabstream.gui.pages.using_tab import models_of
 from deeplabstream.gui.programs import ALIGN
 from deeplabstream.gui.settings_document import Document
@@ -83,6 +85,11 @@ class RunsPage(QWidget):
             "evaluates triggers and experiment on the recorded poses with the "
             "current settings and lists differences; no output is switched"
         )
+        self.audit_triggers = QPushButton("Audit triggers …")
+        self.audit_triggers.setToolTip(
+            "judge a random sample of decisions from the video before them: precision, "
+            "recall and wrong pulses per hour"
+        )
         self.label = QPushButton("Label …")
         self.align = QPushButton("Align …")
         self.align.setToolTip(
@@ -95,7 +102,7 @@ class RunsPage(QWidget):
         self.about = QLabel()
         self.about.setObjectName("caption")
         self.about.setWordWrap(True)
-        self.view = RunView()
+        self.view, self.audit = RunView(), AuditPage()
         self.chosen: Path | None = None
         self._arrange()
         self._connect()
@@ -125,6 +132,7 @@ class RunsPage(QWidget):
 
     def open(self, path: Path) -> None:
         """Show a run."""
+        self._leave_audit()
         self.chosen = path
         self.table.select(path)
         if path not in self.table.selected:
@@ -145,8 +153,8 @@ class RunsPage(QWidget):
         top.setSpacing(8)
         top.addWidget(self.search, 1)
         buttons = (
-            *(self.results, self.again, self.label, self.align, self.export),
-            *(self.folder, self.delete, self.other),
+            *(self.results, self.again, self.audit_triggers, self.label, self.align),
+            *(self.export, self.folder, self.delete, self.other),
         )
         actions = FlowLayout()
         for button in buttons:
@@ -167,9 +175,12 @@ class RunsPage(QWidget):
         split.setSizes([210, 600])
         self.table.setMinimumHeight(120)
         split.setChildrenCollapsible(False)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(split)
+        self._stack.addWidget(self.audit)
         row = QVBoxLayout(self)
         row.setContentsMargins(10, 10, 10, 10)
-        row.addWidget(split)
+        row.addWidget(self._stack)
 
     def _connect(self) -> None:
         self.table.chosen.connect(self._choose)
@@ -185,6 +196,8 @@ class RunsPage(QWidget):
         self.again.clicked.connect(self._rerun)
         self.label.clicked.connect(lambda: self.labelling_requested.emit(self.chosen))
         self.align.clicked.connect(self._show_alignment_form)
+        self.audit_triggers.clicked.connect(lambda: self.show_audit())
+        self.audit.closed.connect(self._leave_audit)
         self.folder.clicked.connect(self._open_folder)
         self.delete.clicked.connect(self._delete)
         self.view.opened.connect(self._take_review)
@@ -217,8 +230,8 @@ class RunsPage(QWidget):
             return
         menu = QMenu(self)
         for button in (
-            *(self.results, self.again, self.label, self.align),
-            *(self.folder, self.delete),
+            *(self.results, self.again, self.audit_triggers, self.label),
+            *(self.align, self.folder, self.delete),
         ):
             if (action := menu.addAction(button.text())) is not None:
                 action.setEnabled(button.isEnabled())
@@ -230,8 +243,8 @@ class RunsPage(QWidget):
 
     def _offer(self) -> None:
         for button in (
-            *(self.results, self.again, self.align, self.export),
-            *(self.folder, self.delete),
+            *(self.results, self.again, self.audit_triggers, self.align),
+            *(self.export, self.folder, self.delete),
         ):
             button.setEnabled(self.chosen is not None)
         count = count_queued(self.chosen) if self.chosen is not None else 0
@@ -242,6 +255,25 @@ class RunsPage(QWidget):
             if count
             else "no uncertain frame was queued ([Recording] QUEUE_PER_HOUR)"
         )
+
+    def show_audit(self) -> None:
+        """Show the audit of the selected run; without one, a sample is drawn."""
+        if self.chosen is not None:
+            self.view.play.stop()
+            self._stack.setCurrentWidget(self.audit)
+            self.audit.open(self.chosen)
+
+    def _leave_audit(self) -> None:
+        """Show the runs again; the verdicts are stored."""
+        if self._stack.currentWidget() is self.audit:
+            self._stack.setCurrentIndex(0)
+            self.audit.leave()
+
+    def cancel(self) -> bool:
+        """Leave the audit; return whether it was shown."""
+        shown = self._stack.currentWidget() is self.audit
+        self._leave_audit()
+        return shown
 
     def _choose_folder(self) -> None:
         name = file_dialogs.open_folder(self, "Choose a run folder")
@@ -262,8 +294,9 @@ class RunsPage(QWidget):
         question = f"Move {names} to the trash, with videos, poses and events?"
         if show_question(self, question, _DELETE, CANCEL) != _DELETE:
             return
-        self.view.release()
         with busy(self, f"Moving {names} to the trash …"):
+            self.view.release()
+            self.audit.release()
             kept = [run for run in runs if not move_to_trash(run)]
         if self.chosen in runs and self.chosen not in kept:
             self.chosen = None
@@ -339,6 +372,7 @@ class RunsPage(QWidget):
     def finish(self) -> None:
         """End the threads of the page."""
         self.view.finish()
+        self.audit.finish()
         self.table.lister.finish()
 
 

@@ -57,7 +57,7 @@ class ChoiceEditor(Editor):
 
     def __init__(self, options: Sequence[str], default: str | None) -> None:
         super().__init__()
-        self.box = _NoWheelBox()
+        self.box = NoWheelBox()
         self._options = list(options)
         self._free = default is not None
         if default is not None:
@@ -206,7 +206,7 @@ class TextField(QLineEdit):
         return super().event(event)
 
 
-class _NoWheelBox(QComboBox):
+class NoWheelBox(QComboBox):
     """Combo box that ignores the mouse wheel, which scrolls the page."""
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802

@@ -226,7 +226,8 @@ class VideoView(QWidget):
         )
         painter.setPen(QColor(colours.faint))
         text = f"{self.camera}\n{self.empty_text}"
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(self.rect(), int(flags), text)
 
     def _paint_image(self, painter: QPainter, image: QImage, place: Fit) -> None:
         width, height = image.width() * place.scale, image.height() * place.scale

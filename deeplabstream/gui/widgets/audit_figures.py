@@ -1,0 +1,103 @@
+"""Audit figures: precision, recall and wrong pulses per hour with their intervals."""
+
+from collections.abc import Iterable
+
+from PyQt5.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
+
+from deeplabstream.gui.widgets.values_table import ValuesTable
+from deeplabstream.recording.audit_results import (
+    AuditResults,
+    AuditRow,
+    Group,
+    Interval,
+    Measure,
+)
+
+_MEASURES: tuple[Measure, ...] = ("precision", "recall", "wrong pulses per hour")
+_GROUPS: dict[Group, str] = {
+    "trigger": "Trigger",
+    "output": "Output",
+    "animal": "Animal",
+}
+_HEADER = ("", "Name", "Hour", "Precision", "Recall", "Wrong pulses per hour")
+_HEADER_TIPS = (
+    "what the figures are of",
+    "trigger, output or animal",
+    "hour since Start Stream",
+    "share of the true answers that were right, with its 95 % interval",
+    "share of the frames with the condition on which the answer was true, with its 95 % "
+    "interval",
+    "wrong switch-ons in an hour of the experiment, with their 95 % interval",
+)
+_MISSING = "–"
+_Key = tuple[Group, str, int | None]
+
+
+class AuditFigures(QWidget):
+    """Table of an audit's figures, by trigger, output and animal, and by hour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.notes = ValuesTable(), QLabel()
+        self.hours = QCheckBox("by hour")
+        self.hours.setToolTip("also shows the figures of each hour of the run")
+        self.results: AuditResults | None = None
+        self.notes.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.hours)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.notes)
+        self.hours.toggled.connect(self._show)
+
+    def show_results(self, results: AuditResults | None) -> None:
+        """Show the figures of an audit; None: nothing."""
+        self.results = results
+        self._show()
+
+    def _show(self) -> None:
+        results = self.results
+        if results is None:
+            self.table.show_values(_HEADER, (), header_tips=_HEADER_TIPS)
+            self.notes.setText("")
+            return
+        by_key: dict[_Key, dict[Measure, AuditRow]] = {}
+        for row in results.rows:
+            if row.hour is None or self.hours.isChecked():
+                key = row.group, row.name, row.hour
+                by_key.setdefault(key, {})[row.measure] = row
+        rows = [_cells(key, found) for key, found in by_key.items()]
+        tips = [_tip(found.values()) for found in by_key.values()]
+        self.table.show_values(_HEADER, rows, tips, _HEADER_TIPS)
+
+        # The lines without those of the table: raters, agreement, what is not covered.
+        shown = {str(row) for row in results.rows}
+        notes = [line for line in results.lines() if line not in shown]
+        self.notes.setText("\n".join(notes))
+
+
+def _cells(key: _Key, found: dict[Measure, AuditRow]) -> list[str]:
+    group, name, hour = key
+    figures = [
+        _text(measure, found[measure].interval) if measure in found else _MISSING
+        for measure in _MEASURES
+    ]
+    return [_GROUPS[group], name, "all" if hour is None else str(hour + 1), *figures]
+
+
+def _text(measure: Measure, figure: Interval) -> str:
+    """Return a figure with its interval."""
+    if measure == "wrong pulses per hour":
+        texts = [
+            f"{float(f'{value:.2g}'):g}"  # 200 instead of 2e+02
+            for value in (figure.value, figure.low, figure.high)
+        ]
+    else:
+        texts = [f"{value:.1%}" for value in (figure.value, figure.low, figure.high)]
+    value, low, high = texts
+    return f"{value}  ({low} to {high})"
+
+
+def _tip(rows: Iterable[AuditRow]) -> str:
+    return ", ".join(f"{row.measure}: from {row.clips} clips" for row in rows)
