@@ -30,7 +30,11 @@ import numpy as np
 from deeplabstream.audit.audit import open_audit
 from deeplabstream.audit.estimation import estimate
 from deeplabstream.audit.sampling import draw_sample
-from deeplabstream.audit.setting_search import Candidate, answers_with, find_setting
+from deeplabstream.audit.setting_search import (
+    TriggerSetting,
+    answers_with,
+    find_setting,
+)
 from deeplabstream.recording.audit_files import AuditFile, GivenVerdict
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_review import Review, review
@@ -88,7 +92,7 @@ def search(folder: Path, seed: int, clips: int, wish: float) -> dict[str, Any]:
     judge(audit, scene)
     choice = find_setting(audit, "in", wish)
     run = record(folder / f"{seed} unseen", unseen)
-    present = Candidate(audit.review.folder.thresholds.usual)
+    present = TriggerSetting(audit.review.folder.thresholds.usual)
     found = answers_with(
         load(run / "settings.ini"), RunFolder(run), "in", "top",
         [present, choice.setting],

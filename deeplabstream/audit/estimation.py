@@ -36,12 +36,12 @@ from deeplabstream.recording.audit_files import (
     in_force,
 )
 from deeplabstream.recording.audit_results import (
-    Agreement,
     AuditResults,
     AuditRow,
     Group,
     Interval,
     Measure,
+    RaterAgreement,
 )
 
 DRAWS = 4000
@@ -216,7 +216,7 @@ def interval_of(draws: Draws) -> Interval:
 
 def _agreements(
     verdicts: Iterable[GivenVerdict],
-) -> Iterator[Agreement]:
+) -> Iterator[RaterAgreement]:
     """Yield the agreement of each pair of raters."""
     by_rater: dict[str, dict[int, bool]] = defaultdict(dict)
     for given in verdicts:
@@ -226,7 +226,7 @@ def _agreements(
         one, other = by_rater[first], by_rater[second]
         common = sorted(one.keys() & other.keys())
         if common:
-            yield Agreement(
+            yield RaterAgreement(
                 raters=(first, second),
                 clips=len(common),
                 same=sum(one[clip] is other[clip] for clip in common),

@@ -59,7 +59,7 @@ _FEWEST = 10
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TriggerSetting:
     """A setting of a trigger: changed fields by key, and the confidence."""
 
     confidence: float
@@ -77,7 +77,7 @@ class SettingChoice:
     trigger: str
     wish: float
     """Wished share of the frames with a true answer on which the condition did not hold."""
-    setting: Candidate
+    setting: TriggerSetting
     meets: bool
     """Whether it meets the wish; else it is the nearest one."""
     clips: int
@@ -169,7 +169,7 @@ def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoic
     )
 
 
-def candidates_of(maker: Maker[Trigger], confidence: float) -> Iterator[Candidate]:
+def candidates_of(maker: Maker[Trigger], confidence: float) -> Iterator[TriggerSetting]:
     """Yield the settings that are tried, the present one first."""
     single: list[dict[str, float]] = [{}]
     for key, value in _numbers(maker):
@@ -179,7 +179,7 @@ def candidates_of(maker: Maker[Trigger], confidence: float) -> Iterator[Candidat
     others = [other for other in _CONFIDENCES if abs(other - confidence) > 0.02]
     for threshold in (confidence, *others):
         for changes in single:
-            yield Candidate(threshold, changes)
+            yield TriggerSetting(threshold, changes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +203,7 @@ def answers_with(
     folder: RunFolder,
     trigger: str,
     camera: str,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[TriggerSetting],
 ) -> Answers:
     """Return the answers of candidates for a trigger on the recorded poses of a run.
 
@@ -382,11 +382,11 @@ class _Cells:
 
 
 def _choose(
-    cells: _Cells, candidates: Sequence[Candidate], wish: float
-) -> tuple[Candidate, bool]:
+    cells: _Cells, candidates: Sequence[TriggerSetting], wish: float
+) -> tuple[TriggerSetting, bool]:
     """Return the setting with the best recall that meets the wish, else the nearest one."""
-    best: tuple[float, Candidate] | None = None
-    nearest: tuple[float, Candidate] = (-1.0, candidates[0])
+    best: tuple[float, TriggerSetting] | None = None
+    nearest: tuple[float, TriggerSetting] = (-1.0, candidates[0])
     for at, candidate in enumerate(candidates):
         found = cells.figures(at)
         if found is None:

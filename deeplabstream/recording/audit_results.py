@@ -66,8 +66,8 @@ class AuditRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """Agreement of two raters on the clips that both judged right or wrong."""
+class RaterAgreement:
+    """RaterAgreement of two raters on the clips that both judged right or wrong."""
 
     raters: tuple[str, str]
     clips: int
@@ -101,7 +101,7 @@ class AuditResults:
         Number of clips that no rater could judge.
     raters : mapping of str to int
         Number of clips that each rater judged.
-    agreements : tuple of Agreement
+    agreements : tuple of RaterAgreement
         Of each pair of raters with clips in common.
     not_recorded : int
         Decisions that the sample can't stand for.
@@ -119,7 +119,7 @@ class AuditResults:
     verdicts: int
     cannot_say: int
     raters: Mapping[str, int]
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[RaterAgreement, ...]
     not_recorded: int
     facts: AuditFacts
     made: str = ""
@@ -180,7 +180,7 @@ def read_results(run: Path) -> AuditResults | None:
                 **found,
                 "rows": tuple(_row(entry) for entry in found["rows"]),
                 "agreements": tuple(
-                    Agreement(**{**entry, "raters": tuple(entry["raters"])})
+                    RaterAgreement(**{**entry, "raters": tuple(entry["raters"])})
                     for entry in found["agreements"]
                 ),
                 "facts": facts_from(found["facts"]),
