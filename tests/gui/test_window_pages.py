@@ -376,6 +376,10 @@ def test_each_page_shows_stream_experiment_and_outputs(
     window.bridge.tick()
     assert texts["Outputs"].text() == "On: laser"
     assert texts["Outputs"].isVisible()
+    rig_of(window).update(levels={"left laser": 1.0, "right laser": 0.5, "cue": 0.0})
+    window.bridge.tick()
+    assert texts["Outputs"].text() == "2 outputs on"
+    assert texts["Outputs"].toolTip() == "On: left laser, right laser"
     assert window.navigation.state.lamps["Experiment"].colour == GREEN
     assert window.navigation.state.lamps["Stream"].colour == GREEN
     window.end()

@@ -402,6 +402,8 @@ class TrainingTab(QWidget):
             plot.hideButtons()
             plot.setMenuEnabled(False)
             plot.setMinimumHeight(150)
+            # the texts of the last ticks are half beyond the axes
+            plot.getPlotItem().layout.setContentsMargins(0, 8, 12, 0)
             curves.addWidget(plot)
         self.loss.setLogMode(y=True)
         plots.column.addLayout(curves)

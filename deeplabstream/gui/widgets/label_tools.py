@@ -1,6 +1,7 @@
 """Label tools: body parts, zoom, undo and keys beside the label canvas."""
 
 from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -9,11 +10,14 @@ from PyQt5.QtWidgets import (
     QListWidget,
     QPushButton,
     QSlider,
+    QWidget,
 )
 
 from deeplabstream.gui.widgets.panels import Panel
 
 _WIDTH = 268
+_LEAST_HEIGHT = 760  # px
+"""Height from which mouse and keys are listed; below it, body parts need the room."""
 KEYS = (
     ("Click", "place point, go to the next"),
     ("Drag", "move a point"),
@@ -47,6 +51,7 @@ class LabelTools(Panel):
         self.whole = QPushButton("Fit")
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.good = QPushButton("Accept (Space)")
+        self.keys, self.where_keys = QWidget(), _caption("Mouse and keys: F2")
         self.contrast.setRange(50, 400)
         self.contrast.setValue(100)
         self.setFixedWidth(_WIDTH)
@@ -101,14 +106,16 @@ class LabelTools(Panel):
                 line.addWidget(button)
             self.column.addLayout(line)
         self.column.addWidget(self.good)
-        keys = QGridLayout()
+        keys = QGridLayout(self.keys)
+        keys.setContentsMargins(0, 0, 0, 0)
         keys.setVerticalSpacing(0)
         keys.setColumnStretch(1, 1)
         for place, texts in enumerate(KEYS):
             for column, text in enumerate(texts):
                 label = _caption(text)
                 keys.addWidget(label, place, column, Qt.AlignmentFlag.AlignTop)
-        self.column.addLayout(keys)
+        self.column.addWidget(self.keys)
+        self.column.addWidget(self.where_keys)
         for widget in (
             self.parts,
             self.contrast,
@@ -117,6 +124,13 @@ class LabelTools(Panel):
         ):
             widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.edges.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """List mouse and keys only where the list of body parts keeps its room."""
+        super().resizeEvent(event)
+        listed = self.height() >= _LEAST_HEIGHT
+        self.keys.setVisible(listed)
+        self.where_keys.setVisible(not listed)
 
 
 def _caption(text: str) -> QLabel:

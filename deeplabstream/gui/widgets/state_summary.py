@@ -48,15 +48,19 @@ class StateSummary(QFrame):
 
         on = [name for name, level in levels.items() if level > 0]
         if on:
-            self._show("Outputs", AMBER, f"On: {', '.join(on)}")
+            # names of several would be elided to a part of one
+            names = f"On: {', '.join(on)}"
+            text = names if len(on) == 1 else f"{len(on)} outputs on"
+            self._show("Outputs", AMBER, text, names)
         elif failed := list(state.failed_outputs):
             self._show("Outputs", RED, f"Failed: {', '.join(failed)}")
         else:
             self._show("Outputs", "", "Outputs off" if streaming else "Outputs")
 
-    def _show(self, row: str, colour: str, text: str = "") -> None:
+    def _show(self, row: str, colour: str, text: str = "", whole: str = "") -> None:
+        """Show a lamp and a text; `whole` is its tooltip, by default the text."""
         self.lamps[row].show_colour(colour)
         shown = self.texts[row]
         if shown.text() != (text or row):
             shown.setText(text or row)
-            shown.setToolTip(text)
+        shown.setToolTip(whole or text)
