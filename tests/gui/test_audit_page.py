@@ -8,7 +8,7 @@ import pytest
 from PyQt5.QtCore import QEvent, Qt
 from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QLabel
+from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit, QStackedWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.audit.audit import open_audit
@@ -247,8 +247,7 @@ def test_a_second_rater_sees_nothing_of_the_first(
     line = again.rater.lineEdit()
     assert line is not None
     again.activateWindow()
-    qtbot.waitUntil(again.isActiveWindow, timeout=SOON)
-    line.setFocus()
+    qtbot.waitUntil(line.hasFocus, timeout=SOON)
     QTest.keyClicks(line, "an")
     QTest.keyClick(line, Qt.Key.Key_Return)
     assert again.rater.currentText() == "an", (
@@ -259,6 +258,7 @@ def test_a_second_rater_sees_nothing_of_the_first(
     QTest.keyClicks(line, "ben r")
     QTest.keyClick(line, Qt.Key.Key_Return)
     assert stored(run, "ben r") == {}, "letters of a name are no verdicts"
+    assert again.hasFocus(), "the keys judge clips now"
     assert await_clip(qtbot, again) == 1
     assert texts(again) == first
     judge(qtbot, again, "right")
@@ -305,15 +305,27 @@ def test_a_run_that_can_not_be_audited_says_why(tmp_path: Path, qtbot: QtBot) ->
 def test_the_audit_is_opened_from_a_run_and_left_by_escape(
     run: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    page = RunsPage(Document(tmp_path / "rig.ini", SETTINGS))
-    qtbot.addWidget(page)
-    page.show()
+    page, other, stack = (
+        RunsPage(Document(tmp_path / "rig.ini", SETTINGS)),
+        QLineEdit(),
+        QStackedWidget(),
+    )
+    stack.addWidget(page)
+    stack.addWidget(other)
+    qtbot.addWidget(stack)
+    stack.show()
+    stack.activateWindow()
     assert not page.audit_triggers.isEnabled()
     page.open(run)
     page.audit_triggers.click()
-    assert page.audit.isVisible()
+    qtbot.waitUntil(page.audit.hasFocus, timeout=SOON)
     assert not page.view.timeline.isVisible(), "it shows what came after"
     await_clip(qtbot, page.audit)
+    stack.setCurrentWidget(other)
+    other.setFocus()
+    assert not page.audit.play.isChecked(), "nothing plays in the background"
+    stack.setCurrentWidget(page)
+    qtbot.waitUntil(page.audit.hasFocus, timeout=SOON)
     assert page.cancel()
     assert page.view.isVisible()
     assert not page.audit.shown

@@ -104,7 +104,7 @@ class AuditPage(QWidget):
         self._run = run
         self.title.setText(f"Audit of {run.name}")
         self.clips.open(run)
-        self.setFocus()
+        self._take_focus()
 
     def clear(self, text: str) -> None:
         """Show a message instead of a clip."""
@@ -267,6 +267,8 @@ class AuditPage(QWidget):
                 f"Judged by {names}. Choose a name above to see the figures,\n"
                 "or enter the name of another rater."
             )
+        if self.isVisible():
+            self._take_focus()
 
     def _enter_rater(self, name: str) -> None:
         self.use_rater(name)
@@ -371,6 +373,11 @@ class AuditPage(QWidget):
             self.overlay.toggle()
         else:
             super().keyPressEvent(event)
+
+    def _take_focus(self) -> None:
+        """Let keys judge clips, or enter the name of the rater."""
+        named = bool(self._rater) or self._opened is None
+        (self if named else self.rater).setFocus()
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
         """Stop playback."""
