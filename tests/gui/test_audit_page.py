@@ -215,6 +215,7 @@ def test_a_held_key_and_one_before_the_clip_judge_nothing(
     QApplication.sendEvent(page, held)
     assert stored(run) == {}
     page.clear("Choose a run")
+    assert page.panel.answer.text() == "–"
     QTest.keyClick(page, KEYS["right"])
     QTest.keyClick(page, UNDO)
     assert stored(run) == {}

@@ -78,19 +78,23 @@ class AuditPanel(Panel):
         else:
             answer = "SWITCHED ON"
             right_if = "Right if the output should go on in the last frame."
-        self.answer.setText(answer)
-        self.answer.setProperty("on", clip.answer is True)
-        repolish(self.answer)
+        self._show_answer(answer, clip.answer is True)
         self.right_if.setText(right_if)
 
     def clear(self) -> None:
         """Show no decision."""
         self.title.setText("DECISION")
-        for label in (self.name, self.condition, self.answer, self.right_if, self.left):
+        for label in (self.name, self.condition, self.right_if, self.left):
             label.setText("")
+        self._show_answer("–", on=False)
         self.progress.reset()
         self.allow(False)
         self.undo.setEnabled(False)
+
+    def _show_answer(self, text: str, on: bool) -> None:
+        self.answer.setText(text)
+        self.answer.setProperty("on", on)
+        repolish(self.answer)
 
     def allow(self, on: bool) -> None:
         """Enable the verdicts."""
