@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from PyQt5.QtWidgets import QFileDialog, QLineEdit, QWidget
+from PyQt5.QtWidgets import QFileDialog, QLineEdit, QSplitter, QWidget
 
 from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.dialogs.questions import CANCEL, show_message, show_question
 
 _CREATE = "Create it"
+_SIZE = (920, 540)  # px
+_PLACES = 140
+"""Width of the list of places, px; Qt's own cuts their names."""
 
 
 def open_file(window: QWidget, title: str, start: str = "", kinds: str = "") -> str:
@@ -63,6 +66,10 @@ def _dialog(
 
 
 def _chosen(dialog: QFileDialog) -> list[str]:
+    dialog.resize(*_SIZE)
+    splitter = dialog.findChild(QSplitter, "splitter")
+    if splitter is not None:
+        splitter.setSizes([_PLACES, _SIZE[0] - _PLACES])
     chosen = dialog.selectedFiles() if run_dialog(dialog) else []
     dialog.deleteLater()
     return chosen
