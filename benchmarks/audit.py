@@ -42,11 +42,11 @@ from deeplabstream.settings.loading import load
 from tests.audit.scripted_run import Scene, judge, record, true_shares, verdict_of
 
 SETS = {
-    "usual": Scene(1, frames=20000),
-    "rare visits": Scene(2, frames=30000, home=0.05),
-    "half inside": Scene(3, frames=20000, home=0.7),
-    "many errors": Scene(4, frames=20000, wrong_per_min=10, lost_per_min=6),
-    "jitter at the border": Scene(5, frames=20000, jitter=8.0, lost_per_min=0.5),
+    "usual": Scene(11, frames=20000),
+    "rare visits": Scene(12, frames=30000, home=0.05),
+    "half inside": Scene(13, frames=20000, home=0.7),
+    "many errors": Scene(14, frames=20000, wrong_per_min=10, lost_per_min=6),
+    "jitter at the border": Scene(15, frames=20000, jitter=8.0, lost_per_min=0.5),
 }
 SEARCHED = Scene(0, frames=12000, jitter=1.0, wrong_per_min=12)
 

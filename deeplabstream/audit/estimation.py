@@ -9,8 +9,8 @@ of sums of such K over the strata, so their intervals are quantiles of draws.
 a = b = 1/2 is the prior of Jeffreys (Brown, Cai and DasGupta 2001, Statistical Science
 16:101-133). In large strata in which nearly all decisions are alike, it expects too many of
 the rare kind: recall was covered in 72 to 95 of 100 samples. There the rare side has a
-smaller prior: `RARE`. benchmarks/audit.py measures how often the intervals contain the
-truth; docs/audit.md has its figures.
+smaller prior, `RARE` or `MISSED`, chosen on ten simulated runs. benchmarks/audit.py measures
+on others how often the intervals contain the truth; docs/audit.md has its figures.
 
 Raters who disagree about a clip count as they are divided: each draw takes the word of one
 of them by chance. A clip that no rater could judge is left out.
@@ -45,8 +45,9 @@ from deeplabstream.recording.audit_results import (
 )
 
 DRAWS = 4000
-USUAL, RARE = 0.5, 0.15
-"""Prior counts: of both sides, and of the side that is rare in a steady stratum."""
+USUAL, MISSED, RARE = 0.5, 0.25, 0.15
+"""Prior counts: usual; of conditions missed by unknown answers, and by false ones near a
+change; of the rare side of steady answers."""
 _QUANTILES = (0.5, 0.025, 0.975)
 _SEED = 20
 """Seed of the draws, so that equal verdicts give equal figures."""
@@ -173,9 +174,13 @@ def _held(cell: _Cell, random: Generator) -> Draws:
 
 def prior_of(stratum: Stratum) -> tuple[float, float]:
     """Return the prior counts of decisions at which the condition held, and did not hold."""
-    if stratum.near or stratum.kind == "output" or stratum.answer is None:
+    if stratum.kind == "output":
         return USUAL, USUAL
-    return (USUAL, RARE) if stratum.answer else (RARE, USUAL)
+    if stratum.answer is True:
+        return USUAL, USUAL if stratum.near else RARE
+    if stratum.answer is False and not stratum.near:
+        return RARE, USUAL
+    return MISSED, USUAL
 
 
 def draw_held(

@@ -7,8 +7,8 @@ r"""Audit the triggers of a recorded run: how often they were right, with interv
     python utils/AuditRun.py RUN --sweep --wish 0.01
 
 The first call draws a random sample of answers and switch-ons; later ones go on with it.
-The window's page Audit shows the clips; a table can be judged elsewhere. Each call prints the
-figures so far and stores them in the run folder. docs/audit.md describes the method.
+The window shows the clips (Runs, Audit triggers); a table can be judged elsewhere. Each call
+prints the figures so far and stores them in the run folder. docs/audit.md describes the method.
 """
 
 from pathlib import Path
@@ -71,8 +71,8 @@ def audit_run(options: AuditRun) -> int:
         print(line)
     if not results.judged:
         print(
-            "no clip is judged yet: open the run on the window's page Audit, or use "
-            "--export and --import"
+            "no clip is judged yet: use Runs, Audit triggers in the window, or --export and "
+            "--import"
         )
     return 0
 
