@@ -4,12 +4,12 @@
 
 Two animals stand, step, turn, walk past each other, come, leave and follow. A camera sees their
 body parts with noise at 30, 60 or 100 frames per second. The truth is computed from the exact
-paths at 1000 positions per second, not from the script: an approach is a time in which the speed
-of the actor along the line to the target is TRUE_SPEED or more, within TRUE_ANGLE, and which
-brings the actor at least TRUE_WAY nearer. An onset of the trigger is right if it comes at most
-EARLY_S before the onset of an approach and at most LATE_S after the first frame of it; any other
-onset is wrong. SPEED of the trigger is chosen on one half of the encounters; the figures are of
-the other half.
+paths at 1000 positions per second, not from the script: an approach is a movement of the actor
+towards the target, within TRUE_ANGLE, faster than STIR_SPEED, which reaches TRUE_SPEED and brings
+the actor at least TRUE_WAY nearer. Its onset is the time of TRUE_SPEED. An onset of the trigger is
+right if it comes after the start of the movement and at most LATE_S after the first frame from
+the onset on; any other one is wrong. SPEED of the trigger is chosen on one half of the encounters;
+the figures are of the other half.
 """
 
 import argparse
@@ -30,9 +30,13 @@ from experiments.triggers.pair_movement import Approach
 
 RATE = 1000
 """Positions of the exact paths per second."""
-TRUE_SPEED, TRUE_ANGLE, TRUE_WAY = 60.0, 45.0, 20.0
-"""mm/s, degrees, mm."""
-EARLY_S, LATE_S = 0.1, 0.05
+TRUE_SPEED, TRUE_ANGLE, TRUE_WAY, STIR_SPEED = 60.0, 45.0, 20.0, 15.0
+"""mm/s, degrees, mm, mm/s."""
+TRUE_WINDOW_S = 0.05
+"""Window, centred, over which the true speed is measured."""
+LATE_S = 0.05
+TURN_S = 0.08
+"""Time constant of a body's turn."""
 NOISE_MM = 1.0
 """Standard deviation of each coordinate of each body part."""
 WINDOW_S, EXIT_DELAY_S = 0.1, 0.15
@@ -41,17 +45,21 @@ SPEEDS = (30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0, 65.0, 70.0)
 """SPEED from which that of the trigger is chosen, mm/s."""
 AIMS = {"precision": 0.95, "recall": 0.9}
 MICE = Skeleton(("neck", "body", "tailbase"), animals=("anna", "bob"))
-BODY = np.array([22.0, 0.0, -28.0])
+BODY = np.array([25.0, 0.0, -25.0])
 """Positions of the body parts along the axis, mm."""
 
 Floats = NDArray[np.float64]
 
 
-def walk(way: Floats, seconds: float) -> Floats:
-    """Return the steps (n, 2) along a way, from rest to rest with minimal jerk."""
-    t = np.linspace(0, 1, max(2, round(seconds * RATE)))
-    progress = t**3 * (10 - 15 * t + 6 * t**2)
-    return np.diff(progress, prepend=0.0)[:, None] * way
+def walk(way: Floats, speed: float, ramp_s: float = 0.2) -> Floats:
+    """Return the steps (n, 2) along a way: speed up, walk at `speed`, slow down."""
+    distance = float(np.hypot(*way))
+    ramp_s = min(ramp_s, distance / speed)
+    cruise = np.ones(round((distance / speed - ramp_s) * RATE))
+    ramp = np.linspace(0, 1, round(ramp_s * RATE))
+    ramp = ramp**2 * (3 - 2 * ramp)
+    progress = np.concatenate([ramp, cruise, ramp[::-1]])
+    return (progress / progress.sum())[:, None] * way
 
 
 def turned(vector: Floats, degrees: float) -> Floats:
@@ -68,34 +76,34 @@ def act(rng: np.random.Generator, places: Floats) -> tuple[Floats, Floats]:
     one = int(rng.integers(2))
     to_other = places[1 - one] - places[one]
     distance = float(np.hypot(*to_other))
-    speed = rng.uniform(60, 250)
+    speed, ramp_s = rng.uniform(80, 300), rng.uniform(0.1, 0.3)
     kind = rng.choice(["stand", "step", "come", "pass", "leave", "follow", "both"])
     still = np.zeros((round(rng.uniform(0.3, 1.5) * RATE), 2))
     moves = [still, still]
 
     if kind == "step":
         way = turned(to_other / distance, rng.uniform(0, 360)) * rng.uniform(3, 12)
-        moves[one] = walk(way, rng.uniform(0.3, 0.6))
+        moves[one] = walk(way, rng.uniform(20, 40))
     elif kind == "come" and distance > 80:
         way = turned(to_other, rng.uniform(-15, 15)) * rng.uniform(0.5, 0.8)
-        moves[one] = walk(way, float(np.hypot(*way)) / speed)
+        moves[one] = walk(way, speed, ramp_s)
     elif kind == "pass":
         side = rng.choice([-1, 1]) * rng.uniform(65, 115)
         way = turned(to_other / distance, side) * rng.uniform(60, 250)
-        moves[one] = walk(way, float(np.hypot(*way)) / speed)
+        moves[one] = walk(way, speed, ramp_s)
     elif kind == "leave":
         way = turned(-to_other / distance, rng.uniform(-40, 40)) * rng.uniform(60, 200)
-        moves[one] = walk(way, float(np.hypot(*way)) / speed)
+        moves[one] = walk(way, speed, ramp_s)
     elif kind == "follow":
         way = turned(to_other / distance, rng.uniform(-30, 30)) * rng.uniform(80, 200)
-        steps = walk(way, float(np.hypot(*way)) / speed)
+        steps = walk(way, speed, ramp_s)
         lag = np.zeros((round(rng.uniform(0.1, 0.4) * RATE), 2))
         moves[1 - one] = np.concatenate([steps, lag])
         moves[one] = np.concatenate([lag, steps])
     elif kind == "both":
         for animal in (0, 1):
             way = turned(np.array([rng.uniform(40, 200), 0.0]), rng.uniform(0, 360))
-            moves[animal] = walk(way, float(np.hypot(*way)) / rng.uniform(60, 250))
+            moves[animal] = walk(way, rng.uniform(80, 300), ramp_s)
 
     count = max(map(len, moves))
     padded = [np.concatenate([m, np.zeros((count - len(m), 2))]) for m in moves]
@@ -119,17 +127,24 @@ def encounter(rng: np.random.Generator, seconds: float) -> tuple[Floats, Floats]
         places = path[-1]
     path = np.concatenate(parts)
 
-    moved = np.diff(path, axis=0, prepend=path[:1])
-    heading = np.zeros(path.shape[:2])
+    speed, direction = np.zeros(path.shape[:2]), np.zeros(path.shape[:2])
     for animal in (0, 1):
-        x, y = moved[:, animal].T
-        is_moving = np.hypot(x, y) > 1e-3
-        last = np.maximum.accumulate(np.where(is_moving, np.arange(len(x)), 0))
-        heading[:, animal] = np.arctan2(y, x)[last]
-    # the body sways sideways with the gait, by up to 2 mm at four steps per second
-    phase = np.cumsum(np.hypot(*np.moveaxis(moved, 2, 0)), axis=0) / 25 * 2 * np.pi
+        x, y = np.gradient(path[:, animal], 1 / RATE, axis=0).T
+        speed[:, animal] = np.hypot(x, y)
+        moving = np.where(speed[:, animal] > 5, np.arange(len(x)), 0)
+        direction[:, animal] = np.arctan2(y, x)[np.maximum.accumulate(moving)]
+
+    # the body turns into the direction of a movement within TURN_S
+    axis = np.stack([np.cos(direction), np.sin(direction)], axis=2)
+    for n in range(1, len(axis)):
+        axis[n] = axis[n - 1] + (axis[n] - axis[n - 1]) / (TURN_S * RATE)
+    heading = np.arctan2(axis[..., 1], axis[..., 0])
+
+    # it sways sideways with the gait, by up to 0.5 mm while it walks
+    phase = np.cumsum(speed, axis=0) / RATE / 25 * 2 * np.pi
+    sway = 0.5 * np.sin(phase) * np.minimum(speed / 50, 1)
     aside = np.stack([-np.sin(heading), np.cos(heading)], axis=2)
-    return path + 2 * np.sin(phase)[..., None] * aside, heading
+    return path + sway[..., None] * aside, heading
 
 
 @dataclass(frozen=True)
@@ -137,32 +152,29 @@ class TrueApproach:
     """An approach by the definition of the truth."""
 
     actor: int
-    start_s: float
+    begins_s: float
+    """Start of the movement."""
+    onset_s: float
+    """Time at which it reaches TRUE_SPEED."""
     end_s: float
 
 
 def true_approaches(path: Floats) -> Iterator[TrueApproach]:
     """Yield the approaches of both animals, from exact positions."""
+    half = round(TRUE_WINDOW_S * RATE / 2)
     for actor in (0, 1):
-        velocity = np.gradient(path[:, actor], 1 / RATE, axis=0)
+        around = np.pad(path[:, actor], ((half, half), (0, 0)), mode="edge")
+        velocity = (around[2 * half :] - around[: -2 * half]) / TRUE_WINDOW_S
         way = path[:, 1 - actor] - path[:, actor]
-        distance = np.hypot(*way.T)
-        speed = np.hypot(*velocity.T)
-        towards = (velocity * way).sum(axis=1) / distance
-        is_near = towards >= np.cos(np.radians(TRUE_ANGLE)) * speed
-        state = (towards >= TRUE_SPEED) & is_near
-        # the gait makes the direction oscillate: short breaks do not end an approach
+        towards = (velocity * way).sum(axis=1) / np.hypot(*way.T)
+        is_ahead = towards >= np.cos(np.radians(TRUE_ANGLE)) * np.hypot(*velocity.T)
+        state = (towards >= STIR_SPEED) & is_ahead
         edges = np.flatnonzero(np.diff(np.r_[False, state, False].astype(int)))
-        spans = edges.reshape(-1, 2)
-        joined: list[list[int]] = []
-        for start, end in spans.tolist():
-            if joined and start - joined[-1][1] < 0.15 * RATE:
-                joined[-1][1] = end
-            else:
-                joined.append([start, end])
-        for start, end in joined:
-            if towards[start:end].clip(min=0).sum() / RATE >= TRUE_WAY:
-                yield TrueApproach(actor, start / RATE, end / RATE)
+        for start, end in edges.reshape(-1, 2).tolist():
+            fast = np.flatnonzero(towards[start:end] >= TRUE_SPEED)
+            if len(fast) and towards[start:end].sum() / RATE >= TRUE_WAY:
+                onset = start + int(fast[0])
+                yield TrueApproach(actor, start / RATE, onset / RATE, end / RATE)
 
 
 def poses(
@@ -195,11 +207,11 @@ class Outcome:
         self.approaches += len(truth)
         left = list(onsets)
         for approach in truth:
-            first_s = frames[np.searchsorted(frames, approach.start_s)]
+            first_s = frames[np.searchsorted(frames, approach.onset_s)]
             found = [
                 onset
                 for onset in left
-                if approach.start_s - EARLY_S <= onset <= first_s + LATE_S + 1e-9
+                if approach.begins_s <= onset <= first_s + LATE_S + 1e-9
             ]
             if found:
                 self.right += 1
@@ -263,7 +275,7 @@ def outcomes(seeds: range, seconds: float, fps: float) -> dict[float, Outcome]:
                 rises = np.flatnonzero(np.diff(np.r_[False, state].astype(int)) > 0)
                 onsets = [float(t) for t in times[rises] if t < end_s]
                 of_actor = [
-                    a for a in truth if a.actor == actor and 0.5 < a.start_s < end_s
+                    a for a in truth if a.actor == actor and 0.5 < a.begins_s < end_s
                 ]
                 onsets = [t for t in onsets if t > 0.5]
                 outcome.add(onsets, of_actor, times)
@@ -287,7 +299,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer encounters")
     parser.add_argument("--json", type=Path, help="write everything there")
     options = parser.parse_args(argv)
-    count, seconds = (6, 30.0) if options.quick else (40, 60.0)
+    count, seconds = (3, 20.0) if options.quick else (40, 60.0)
     results: dict[str, dict[str, float]] = {}
     print(
         f"{count} encounters of {seconds:g} s to choose SPEED, {count} others to test"

@@ -87,6 +87,7 @@ SMALLEST = {
     "many_runs.py --quick": "table of all",
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
+    "pairs.py --quick": "100 fps, SPEED = .* approaches",
     "prediction.py --quick": "",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
     "start_from.py --quick": "simulated +4 ",
@@ -110,15 +111,16 @@ AIM_MISSED = (
     "distillation.py",
     "latency_test.py",
     "offline.py",
+    "pairs.py",
     "record_load.py",
     "triggers.py",
     "two_cameras.py",
 )
-"""End with 1 when this computer was too slow for an aim, or a network learned two steps only:
-no fault of the program."""
+"""End with 1 when this computer was too slow for an aim, a network learned two steps only, or
+too few encounters were tried: no fault of the program."""
 COSTLY = (
     *("active_learning", "cropzoom_animals", "distillation", "first_pose", "identity"),
-    *("latency_test", "loop_latency", "most_poses", "offline", "record_load"),
+    *("latency_test", "loop_latency", "most_poses", "offline", "pairs", "record_load"),
     *("start_from", "two_cameras", "window_cost"),
 )
 """Compute for more than 5 s of processor time: `make test-long` runs them."""
