@@ -113,9 +113,13 @@ def act(rng: np.random.Generator, places: Floats) -> tuple[Floats, Floats]:
 def encounter(rng: np.random.Generator, seconds: float) -> tuple[Floats, Floats]:
     """Return exact positions (position, animal, 2), mm, and axes of the bodies, radians.
 
-    The animals sway while they move, and are led back when they leave the arena.
+    The animals sway while they move. What would bring them too near, or out of the arena, is
+    drawn again.
     """
     places = rng.uniform(100, 400, (2, 2))
+    while np.hypot(*(places[0] - places[1])) < 40:
+        places = rng.uniform(100, 400, (2, 2))
+
     parts: list[Floats] = []
     while sum(map(len, parts)) < seconds * RATE:
         steps = np.stack(act(rng, places), axis=1)
