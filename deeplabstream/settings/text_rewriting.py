@@ -41,25 +41,37 @@ def with_name(text: str, title: str, name: str) -> str:
     text = rename_section(text, title, f"{family} {name}")
     if family == "Camera":
         text = rename_section(text, f"Tracking {old}", f"Tracking {name}")
-    for place, texts in read_sections(text).texts.items():
+
+    sections = read_sections(text).texts
+    for place, texts in sections.items():
         kind = kind_of(place, texts)
         for key, (_, info) in keys_of(kind).items() if kind else ():
             naming = key == _KEYS.get(family) or _TYPES.get(family) in leaves(
                 info.annotation
             )
-            parts = [part.strip() for part in texts.get(key, "").split(",")]
             if not naming:
                 continue
-            # NAME, or the trigger of one actor: NAME.ANIMAL
+            parts = [part.strip() for part in texts.get(key, "").split(",")]
             renamed = [
                 name + part.removeprefix(old)
-                if part == old or part.startswith(f"{old}.")
+                if part == old or _is_actor_trigger(sections, family, old, part)
                 else part
                 for part in parts
             ]
             if renamed != parts:
                 text = set_value(text, place, key, ", ".join(renamed))
     return text
+
+
+def _is_actor_trigger(
+    sections: Mapping[str, object], family: str, name: str, reference: str
+) -> bool:
+    """Return whether a reference is NAME.ANIMAL, and no section has that name itself."""
+    return (
+        family == "Trigger"
+        and reference.startswith(f"{name}.")
+        and f"Trigger {reference}" not in sections
+    )
 
 
 def with_subject(rig: Settings, other: Settings) -> Settings:

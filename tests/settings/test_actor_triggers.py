@@ -218,6 +218,15 @@ def test_body_parts_of_the_target_are_those_of_the_network() -> None:
     assert check_against(rig(), BOTH) == []
 
 
+def test_a_renamed_trigger_leaves_sections_with_a_longer_name() -> None:
+    text = f"{RIG}\n[Trigger sniff.anna]\nKIND = Locomotion\n"
+    renamed = with_name(text, "Trigger sniff", "smell")
+    assert "TRIGGERS = sniff.anna, smell.bob" in renamed
+    text = RIG.replace("laser a", "laser").replace("laser b", "laser.b")
+    renamed = with_name(text, "Output laser", "lamp")
+    assert "OUTPUTS = lamp, laser.b" in renamed
+
+
 def test_a_renamed_trigger_keeps_its_actors() -> None:
     text = with_name(RIG, "Trigger sniff", "smell")
     assert "TRIGGERS = smell.anna, smell.bob" in text
