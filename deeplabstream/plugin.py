@@ -30,7 +30,6 @@ from deeplabstream.core.pair_geometry import is_following as is_following
 from deeplabstream.core.pair_geometry import is_within as is_within
 from deeplabstream.core.pair_geometry import speed_towards as speed_towards
 from deeplabstream.core.pose import Pose as Pose
-from deeplabstream.core.pose import identity_switched as identity_switched
 from deeplabstream.files.image_header import declared_size as declared_size
 from deeplabstream.files.image_header import is_cut_off as is_cut_off
 from deeplabstream.files.image_header import too_large as too_large

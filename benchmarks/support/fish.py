@@ -4,8 +4,8 @@ The detector subtracts the background and takes each connected component as a fi
 its dark core, front and rear end. Fish that touch are one. idtracker.ai's test video has no truth.
 Ours follows the cores frame by frame, with components of two fish split in two; 13 places at
 which two fish touch, for six frames at most, were looked at image by image, and four swaps of
-the splitting were corrected. It ends where two fish lie on each other for 17 frames: which is
-which afterwards nobody can see.
+the splitting were corrected. It ends where two fish lie on each other for 17 frames: their
+identities cannot be determined afterwards.
 """
 
 from collections.abc import Iterator

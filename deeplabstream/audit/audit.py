@@ -74,15 +74,16 @@ class Audit:
 
     def judged(self, rater: str) -> int:
         """Return the number of clips that a rater has judged."""
-        return sum(name == rater for _, name in in_force(self._file.verdicts))
+        return len(self.sample.clips) - len(self.open_clips(rater))
+
+    def open_clips(self, rater: str) -> list[AuditClip]:
+        """Return the clips that a rater has not judged."""
+        known = in_force(self._file.verdicts)
+        return [clip for clip in self.sample.clips if (clip.number, rater) not in known]
 
     def next_clip(self, rater: str) -> AuditClip | None:
         """Return the first clip that a rater has not judged; None: all are judged."""
-        known = in_force(self._file.verdicts)
-        return next(
-            (clip for clip in self.sample.clips if (clip.number, rater) not in known),
-            None,
-        )
+        return next(iter(self.open_clips(rater)), None)
 
     def give(
         self, clip: AuditClip, rater: str, verdict: Verdict, seconds: float = 0.0

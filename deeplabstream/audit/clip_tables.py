@@ -9,12 +9,12 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.recording.audit_files import GivenVerdict, Verdict
+from deeplabstream.recording.cell_formats import STATE_NAMES
 
 COLUMNS = (
     "clip", "kind", "name", "animal", "answer", "camera", "frame", "time_s", "video",
     "video_frame", "verdict",
 )  # fmt: skip
-_ANSWERS = {True: "true", False: "false", None: "unknown"}
 
 
 def export_clips(audit: Audit, file: Path, rater: str = "") -> int:
@@ -32,7 +32,7 @@ def export_clips(audit: Audit, file: Path, rater: str = "") -> int:
             place = audit.video_frame_of(clip, audit.row_of(clip))
             video, frame = ("", "") if place is None else (place[0].name, place[1])
             table.writerow((
-                clip.number, clip.kind, clip.name, clip.animal, _ANSWERS[clip.answer],
+                clip.number, clip.kind, clip.name, clip.animal, STATE_NAMES[clip.answer],
                 clip.camera, clip.frame, f"{clip.time_s:.6f}", video, frame,
                 audit.verdict(clip, rater) or "",
             ))  # fmt: skip

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.engine.audited_triggers import answer_settings
-from deeplabstream.plugins.trigger import Trigger, named_by
+from deeplabstream.plugins.trigger import Trigger, with_combined
 from deeplabstream.recording.audit_files import (
     AuditClip,
     AuditFacts,
@@ -30,6 +30,7 @@ from deeplabstream.recording.audit_files import (
     ClipKind,
     Stratum,
 )
+from deeplabstream.recording.cell_formats import STATE_NAMES
 from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.recording.run_review import Review
 from deeplabstream.recording.run_schema import TRIGGER_STATE, members
@@ -44,7 +45,6 @@ LEAST = 6
 HOUR_S = 3600.0
 _LONGEST_STEP_S = 1.0
 """Largest time between two frames that counts as time of the experiment."""
-_WORDS = {True: "true", False: "false", None: "unknown"}
 _ANSWERS: tuple[bool | None, ...] = (True, False, None)
 Times: TypeAlias = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Population:
         if self.kind == "output":
             return f"output {self.of} switched on"
         place = f"within {NEAR_S:g} s of a change" if self.near else "steady"
-        return f"trigger {self.of} {_WORDS[self.answer]}, {place}"
+        return f"trigger {self.of} {STATE_NAMES[self.answer]}, {place}"
 
 
 def draw_sample(
@@ -373,10 +373,9 @@ def _animals_by_trigger(review: Review) -> dict[str, str]:
 
 def _named(name: str, triggers: Mapping[str, Trigger]) -> Iterator[str]:
     """Yield the animals of a trigger and of those that it combines, as settings name them."""
-    for animals in triggers[name].named_animals.values():
-        yield from animals
-    for other in named_by(triggers[name]):
-        yield from _named(other, triggers)
+    for combined in with_combined(name, triggers):
+        for animals in triggers[combined].named_animals.values():
+            yield from animals
 
 
 def _name(animal: str, names: Sequence[str]) -> str:

@@ -365,26 +365,29 @@ class _Cells:
         """Number of judged frames."""
         return sum(len(cell.judged) for cell in self.cells)
 
+    def fires_on_clip(self, candidate: int) -> bool:
+        """Return whether a candidate is true on a judged frame."""
+        return any(cell.fired[candidate][cell.judged].any() for cell in self.cells)
+
     def figures(
         self, candidate: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return draws of precision and recall of a candidate; None: it fires on no clip."""
+        if not self.fires_on_clip(candidate):
+            return None
         random = np.random.default_rng(_SEED)
         right = missed = np.zeros(_DRAWS)
-        size = clips = 0
+        size = 0
         for cell in self.cells:
             fired = cell.fired[candidate]
             on = fired[cell.judged]
             prior = prior_of(cell.stratum)
             count = int(fired.sum())
             size += count
-            clips += int(on.sum())
             right = right + draw_held(count, cell.shares[on], prior, random, _DRAWS)
             missed = missed + draw_held(
                 len(fired) - count, cell.shares[~on], prior, random, _DRAWS
             )
-        if not clips:
-            return None
         return right / size, right / np.maximum(right + missed, 1)
 
 
@@ -395,7 +398,7 @@ def _choose(
     wrong, recall = _figures_by_consensus(cells)
     certainty = (wrong <= wish).mean(axis=0)
     values = np.median(recall, axis=0)
-    usable = [at for at in range(len(candidates)) if cells.figures(at) is not None]
+    usable = [at for at in range(len(candidates)) if cells.fires_on_clip(at)]
     if not usable:
         raise DeepLabStreamError(
             "no setting is true on any judged clip: judge more clips"

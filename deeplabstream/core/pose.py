@@ -118,6 +118,12 @@ class Pose:
         """Return whether the identity of an animal is ambiguous."""
         return bool(self.identity) and self.identity[animal].startswith(AMBIGUOUS)
 
+    def may_be_another(self, animal: int) -> bool:
+        """Return whether an animal may be another one than on the frames before."""
+        return self.is_ambiguous(animal) or identity_switched(
+            self.identity[animal : animal + 1]
+        )
+
     def seen(self, threshold: float) -> "Pose":
         """Return the pose with NaN where the confidence is below `threshold` or NaN."""
         if all(sure >= threshold for row in self.confidence.tolist() for sure in row):

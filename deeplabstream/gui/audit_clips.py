@@ -19,7 +19,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.decision_texts import DecisionTexts
-from deeplabstream.plugins.trigger import Trigger, named_by
+from deeplabstream.plugins.trigger import Trigger, with_combined
 from deeplabstream.recording.audit_files import AuditClip
 from deeplabstream.settings.loading import parse
 from deeplabstream.video.video_reader import VideoCursor, open_video
@@ -90,7 +90,7 @@ class OpenedAudit:
         """Return the triggers that a clip shows; None: all, as an output may use any."""
         if clip.kind != "trigger":
             return None
-        return frozenset(_with_combined(clip.name, self.triggers or {}))
+        return frozenset(with_combined(clip.name, self.triggers or {}))
 
 
 class AuditClips(QThread):
@@ -195,9 +195,8 @@ class AuditClips(QThread):
                 elif clip is not None and of is not None:
                     self._decode(clip, of)
             except DeepLabStreamError as error:
-                with (
-                    self._changed
-                ):  # otherwise the same clip would fail again and again
+                # Otherwise the same clip would fail again and again
+                with self._changed:
                     self._wanted = tuple(one for one in self._wanted if one != clip)
                 self.failed.emit(str(error))
 
@@ -312,15 +311,6 @@ def _described(audit: Audit) -> OpenedAudit:
     except (DeepLabStreamError, OSError):  # the settings are of an earlier version
         return opened
     return replace(opened, zones=zones, triggers=triggers)
-
-
-def _with_combined(name: str, triggers: Mapping[str, Trigger]) -> set[str]:
-    """Return a trigger and those that it combines, by name."""
-    found = {name}
-    if name in triggers:
-        for other in named_by(triggers[name]):
-            found |= _with_combined(other, triggers)
-    return found
 
 
 def _states(

@@ -98,11 +98,17 @@ def _actor_triggers(document: Document) -> list[str]:
     """Return NAME.ANIMAL for each trigger on pairs that has no ACTOR of its own."""
     if document.settings is None:
         return []
+    on_pairs = {
+        name: maker
+        for name, maker in document.settings.triggers.items()
+        if "." not in name and not actor_trigger_problem(name, maker, "")
+    }
+    # the names may have to be read from the network's folder
+    animals = _animals(document) if on_pairs else ()
     return [
         f"{name}.{animal}"
-        for name, maker in document.settings.triggers.items()
-        if not actor_trigger_problem(name, maker, "") and "." not in name
-        for animal in _animals(document)
+        for name, maker in on_pairs.items()
+        for animal in animals
         if not actor_trigger_problem(name, maker, animal)
     ]
 

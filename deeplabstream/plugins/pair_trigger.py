@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.displacement import Displacement
 from deeplabstream.core.geometry import middle
-from deeplabstream.core.pose import AMBIGUOUS, Pose, identity_switched
+from deeplabstream.core.pose import Pose
 from deeplabstream.plugins.trigger import AnimalName, Answer, BodyPartTrigger
 
 ANY, ALL = "any", "all"
@@ -170,8 +170,7 @@ class PairTrigger(BodyPartTrigger):
         """Return an animal of this frame, as `pair_holds` gets it."""
         places = pose.places(bodyparts, row)
         centre = middle(places)
-        state = pose.identity[row] if pose.identity else ""
-        if centre[0] != centre[0] or _is_new(state):
+        if centre[0] != centre[0] or pose.may_be_another(row):
             self.reset_animal(row)
         return PairAnimal(row, places, centre)
 
@@ -270,11 +269,6 @@ def _possible(pose: Pose, word: str) -> Sequence[int | None]:
 def _group(state: str) -> str:
     """Return the label that animals that may be swapped have in common; empty: none."""
     return next((part for part in state.split("+") if part.startswith("doubt")), "")
-
-
-def _is_new(state: str) -> bool:
-    """Return whether the pose may be of another animal than on the frames before."""
-    return state.startswith(AMBIGUOUS) or identity_switched((state,))
 
 
 def _names(pose: Pose, pairs: Iterable[tuple[int, int]]) -> Iterator[str]:

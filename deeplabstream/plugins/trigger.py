@@ -7,7 +7,7 @@ other triggers (`TriggerCombination`). All inherit `DebounceSettings`.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
@@ -409,6 +409,13 @@ def in_order(triggers: Mapping[str, Trigger]) -> dict[str, Trigger]:
             return {**ordered, **triggers}
         ordered |= ready
     return ordered
+
+
+def with_combined(name: str, triggers: Mapping[str, Trigger]) -> Iterator[str]:
+    """Yield a trigger and those that it combines, directly or not, by name."""
+    yield name
+    for other in named_by(triggers[name]) if name in triggers else ():
+        yield from with_combined(other, triggers)
 
 
 def named_by(trigger: Trigger) -> tuple[TriggerName, ...]:

@@ -49,25 +49,34 @@ class AuditRow:
     clips: int
     """Number of judged clips on which it rests."""
 
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Value, lower and upper end of the interval, as they are shown."""
+        interval = self.interval
+        value, low, high = (
+            f"{float(f'{number:.2g}'):g}"  # 200 instead of 2e+02
+            if self.measure == "wrong pulses per hour"
+            else f"{number:.1%}"
+            for number in (interval.value, interval.low, interval.high)
+        )
+        return value, low, high
+
     def __str__(self) -> str:
         what = {"trigger": "[Trigger {}]", "output": "[Output {}]", "animal": "{}"}
         when = "" if self.hour is None else f", hour {self.hour + 1}"
-        value, low, high = (
-            self.interval.value,
-            self.interval.low,
-            self.interval.high,
-        )
+        value, low, high = self.texts
+        interval = f"(95 %: {low} to {high})"
         if self.measure == "wrong pulses per hour":
-            text = f"{value:.2g} wrong pulses per hour (95 %: {low:.2g} to {high:.2g})"
+            text = f"{value} {self.measure} {interval}"
         else:
-            text = f"{self.measure} {value:.1%} (95 %: {low:.1%} to {high:.1%})"
+            text = f"{self.measure} {value} {interval}"
         about = what[self.group].format(self.name)
         return f"{about}{when}: {text}, from {counted(self.clips, 'clip')}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RaterAgreement:
-    """RaterAgreement of two raters on the clips that both judged right or wrong."""
+    """Agreement of two raters on the clips that both judged right or wrong."""
 
     raters: tuple[str, str]
     clips: int

@@ -11,6 +11,8 @@ from deeplabstream.core.pose import Skeleton
 
 STATES = {True: "1", False: "0", None: "unknown"}
 """Cells of `triggers.csv`, column `answer`."""
+STATE_NAMES = {True: "true", False: "false", None: "unknown"}
+"""Names of the states in exports and in audits."""
 FLAG_CELLS = {True: "1", False: "0", None: ""}
 """Cells of true, false and unknown in `CAMERA.csv`."""
 _STATE_OF = {"1": True, "0": False}

@@ -14,7 +14,6 @@ from deeplabstream.plugin import (
     PairTrigger,
     Pose,
     RegionSetting,
-    identity_switched,
 )
 
 
@@ -50,8 +49,8 @@ class FirstToArrive(PairTrigger):
         """Find the arrivals of this frame, then evaluate the pairs."""
         rows = range(len(pose.points))
         inside = {row: self._is_inside(pose, row) for row in rows}
-        for row, state in enumerate(pose.identity):
-            if pose.is_ambiguous(row) or identity_switched((state,)):
+        for row in rows:
+            if pose.may_be_another(row):
                 self._discard(row)
 
         for actor, target in permutations(rows, 2):

@@ -14,7 +14,6 @@ from deeplabstream.plugin import (
     PairTrigger,
     Pose,
     angle_between,
-    identity_switched,
     middle,
 )
 
@@ -152,8 +151,8 @@ class Huddle(PairTrigger):
         self._past.append((time_s, centres))
         while len(self._past) > 1 and time_s - self._past[1][0] >= self.window_s:
             self._past.popleft()
-        for row, state in enumerate(pose.identity):
-            if pose.is_ambiguous(row) or identity_switched((state,)):
+        for row in range(len(pose.points)):
+            if pose.may_be_another(row):
                 self._ambiguous_s[row] = time_s
         return super().holds(pose, time_s)
 

@@ -15,6 +15,7 @@ from deeplabstream.recording.audit_files import (
     Stratum,
     Verdict,
 )
+from deeplabstream.recording.audit_results import AuditRow, Interval
 
 FACTS = AuditFacts(run="run", started="", application="", networks={}, settings={})
 
@@ -123,10 +124,10 @@ def test_a_figure_without_clips_is_left_out() -> None:
     results = estimate(audit([true, false], clips(true, 1, 2), ["right", "right"]))
     assert results.find("trigger", "in", "precision") is not None
     assert results.find("trigger", "in", "recall") is None, "no false answer was judged"
-    nobody = estimate(audit([true, false], clips(true, 1), ["cannot say"]))
-    assert nobody.rows == ()
-    assert (nobody.judged, nobody.cannot_say) == (0, 1)
-    assert "1 could not be judged" in next(nobody.lines())
+    unjudged = estimate(audit([true, false], clips(true, 1), ["cannot say"]))
+    assert unjudged.rows == ()
+    assert (unjudged.judged, unjudged.cannot_say) == (0, 1)
+    assert "1 could not be judged" in next(unjudged.lines())
 
 
 def test_divided_raters_widen_the_interval() -> None:
@@ -158,3 +159,12 @@ def test_draws_follow_the_beta_binomial_distribution() -> None:
     drawn = draw_held(1000, [1.0] * 8 + [0.0] * 2, (0.5, 0.5), random, 20000)
     assert drawn.mean() == pytest.approx(8 + 990 * 8.5 / 11, rel=0.01)
     assert drawn.min() >= 8 and drawn.max() <= 998
+
+
+def test_a_large_figure_has_no_exponent() -> None:
+    row = AuditRow(
+        group="output", name="light", hour=None, measure="wrong pulses per hour",
+        interval=Interval(204.0, 0.0, 1234.5), clips=9,
+    )  # fmt: skip
+    assert row.texts == ("200", "0", "1200")
+    assert "200 wrong pulses per hour (95 %: 0 to 1200), from 9 clips" in str(row)

@@ -84,7 +84,7 @@ def test_clips_are_shared_out_completely() -> None:
 
 
 def test_frames_without_an_image_are_not_covered(tmp_path: Path) -> None:
-    """Nobody could judge them; how many there are is said."""
+    """They cannot be judged; their number is stated."""
     run = review(recorded.record(tmp_path / "run"))
     sample = draw_sample(run, 100, seed=1)
     assert {clip.frame for clip in sample.clips} == {*range(recorded.UNFILMED)} - {

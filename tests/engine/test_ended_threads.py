@@ -36,7 +36,7 @@ ENDED = f"{{}}: the thread 'driver' ended because of an error in the program ({C
 
 
 def start_driver() -> None:
-    """Start a thread as a careless driver does: an error ends it, and nobody looks."""
+    """Start a thread that an error ends, and whose end no code checks."""
 
     def work() -> None:
         raise RuntimeError("the device sent nonsense")

@@ -283,18 +283,15 @@ class AuditPage(QWidget):
         if not rater:
             self._show_message("Enter the name of the rater above.")
             return
-        open_clips = [
-            clip for clip in audit.sample.clips if audit.verdict(clip, rater) is None
-        ]
+        open_clips = audit.open_clips(rater)
         count = len(audit.sample.clips)
         judged = count - len(open_clips)
-        clip = audit.next_clip(rater)
-        if clip is None:
+        if not open_clips:
             self._show_message("Computing the figures …")
             self.clips.compute(audit)
         else:
             self._stack.setCurrentIndex(0)
-            following = [one for one in open_clips if one != clip][:_AHEAD]
+            clip, *following = open_clips[: 1 + _AHEAD]
             last = [self._last] if self._last is not None else []
             self._clip, self._decoded = clip, None
             self.panel.show_clip(clip, opened.text_of(clip))

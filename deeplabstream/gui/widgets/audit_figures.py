@@ -9,7 +9,6 @@ from deeplabstream.recording.audit_results import (
     AuditResults,
     AuditRow,
     Group,
-    Interval,
     Measure,
 )
 
@@ -70,32 +69,20 @@ class AuditFigures(QWidget):
         rows = [_cells(key, found) for key, found in by_key.items()]
         tips = [_tip(found.values()) for found in by_key.values()]
         self.table.show_values(_HEADER, rows, tips, _HEADER_TIPS)
-
-        # The lines without those of the table: raters, agreement, what is not covered.
-        shown = {str(row) for row in results.rows}
-        notes = [line for line in results.lines() if line not in shown]
-        self.notes.setText("\n".join(notes))
+        self.notes.setText("\n".join(results.remarks()))
 
 
 def _cells(key: _Key, found: dict[Measure, AuditRow]) -> list[str]:
     group, name, hour = key
     figures = [
-        _text(measure, found[measure].interval) if measure in found else _MISSING
-        for measure in _MEASURES
+        _text(found[measure]) if measure in found else _MISSING for measure in _MEASURES
     ]
     return [_GROUPS[group], name, "all" if hour is None else str(hour + 1), *figures]
 
 
-def _text(measure: Measure, figure: Interval) -> str:
+def _text(row: AuditRow) -> str:
     """Return a figure with its interval."""
-    if measure == "wrong pulses per hour":
-        texts = [
-            f"{float(f'{value:.2g}'):g}"  # 200 instead of 2e+02
-            for value in (figure.value, figure.low, figure.high)
-        ]
-    else:
-        texts = [f"{value:.1%}" for value in (figure.value, figure.low, figure.high)]
-    value, low, high = texts
+    value, low, high = row.texts
     return f"{value}  ({low} to {high})"
 
 

@@ -25,19 +25,16 @@ _USUAL_S = 6.0
 _ENOUGH = 5
 """Number of verdicts after which their median time is used."""
 _RECENT = 20
-VERDICT_KEYS: Mapping[Qt.Key, Verdict] = {
-    Qt.Key.Key_R: "right",
-    Qt.Key.Key_W: "wrong",
-    Qt.Key.Key_C: "cannot say",
-}
-KEYS = (
-    ("R", "right"),
-    ("W", "wrong"),
-    ("C", "cannot say"),
+_LETTERS: Mapping[str, Verdict] = {"R": "right", "W": "wrong", "C": "cannot say"}
+_OTHER_KEYS = (
     ("Backspace", "undo the last verdict"),
     ("Space", "pause, replay"),
     ("O", "overlay on, off"),
 )
+VERDICT_KEYS: Mapping[Qt.Key, Verdict] = {
+    Qt.Key(ord(letter)): verdict for letter, verdict in _LETTERS.items()
+}
+KEYS = (*_LETTERS.items(), *_OTHER_KEYS)
 """Keys of the audit, and their effects."""
 _ANSWERS = {True: "TRUE", False: "FALSE", None: "UNKNOWN"}
 _RIGHT_IF = {
@@ -58,8 +55,8 @@ class AuditPanel(Panel):
         self.name, self.condition = QLabel(), QLabel()
         self.answer, self.right_if = QLabel(), QLabel()
         self.buttons = {
-            verdict: QPushButton(f"{verdict.capitalize()} ({key})")
-            for verdict, key in (("right", "R"), ("wrong", "W"), ("cannot say", "C"))
+            verdict: QPushButton(f"{verdict.capitalize()} ({letter})")
+            for letter, verdict in _LETTERS.items()
         }
         self.undo = QPushButton("Undo")
         self.undo.setToolTip("takes your last verdict back (Backspace)")
@@ -150,7 +147,7 @@ class AuditPanel(Panel):
         keys = QGridLayout()
         keys.setVerticalSpacing(0)
         keys.setColumnStretch(1, 1)
-        for place, texts in enumerate(KEYS[3:]):
+        for place, texts in enumerate(_OTHER_KEYS):
             for at, text in enumerate(texts):
                 label = QLabel(text)
                 label.setObjectName("caption")

@@ -17,6 +17,7 @@ from deeplabstream.recording.alignment.aligned_run import (
     RESIDUALS,
 )
 from deeplabstream.recording.audit_results import read_results
+from deeplabstream.recording.cell_formats import STATE_NAMES
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.exporters.nwb import (
     UNKNOWN_SEX,
@@ -202,13 +203,12 @@ def _relative(video: Path, into: Path) -> str:
 
 def _add_triggers(run: Review, file: Any) -> None:
     """Add the intervals in which each trigger was true, false or unknown."""
-    states = {1.0: "true", 0.0: "false", None: "unknown"}
     rows = [
         {
             "start_time": span.start_s,
             "stop_time": span.end_s,
             "trigger": lane.name,
-            "state": states[span.value],
+            "state": STATE_NAMES[None if span.value is None else bool(span.value)],
         }
         for lane in run.lanes
         if lane.kind == "trigger"
