@@ -39,8 +39,10 @@ from deeplabstream.settings.v1_import.conversion import (
     import_file,
     is_version_1,
 )
+from deeplabstream.startup.arguments import quoted
 from deeplabstream.training.data.label_folder import FILE
 from deeplabstream.training.data.labels import LABELED_DATA
+from deeplabstream.training.data.predicted_poses import POSE_TABLES
 from deeplabstream.training.data.projects import DLC_CONFIG
 
 Kind: TypeAlias = Literal[
@@ -267,9 +269,15 @@ class FileOpener:
         self.network().import_labels(package)
 
     def _refuse(self, path: Path) -> None:
+        advice = ""
+        if path.suffix.lower() in POSE_TABLES:
+            advice = (
+                " For a table of labels, drop its folder. Predicted poses become a run with "
+                f"their video: python utils/ImportRun.py VIDEO {quoted(path)} --to RUN"
+            )
         self._complain(
             f"{path.name} is neither settings (.ini), a video, a network, a run "
-            "folder, a folder of labels nor labels of SLEAP (.slp)."
+            f"folder, a folder of labels nor labels of SLEAP (.slp).{advice}"
         )
 
     def _complain(self, text: str) -> None:

@@ -32,12 +32,6 @@ PARTS = (
 """Body parts, in the order in which they are stored."""
 
 
-def is_jabs_file(file: Path) -> bool:
-    """Return whether an HDF5 file has poses of JABS; ValueError, OSError: not readable."""
-    with open_hdf5(file) as content:
-        return "poseest" in content and "points" in content["poseest"]
-
-
 def read_jabs_file(file: Path) -> PoseTable:
     """Return the poses of a file of JABS; ValueError, OSError: it can't be read.
 

@@ -15,15 +15,18 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.files.pandas_hdf5 import LEVELS, read_hdf5_table
-from deeplabstream.offline.jabs_pose_reading import is_jabs_file, read_jabs_file
+from deeplabstream.offline.jabs_pose_reading import read_jabs_file
 from deeplabstream.offline.sleap_pose_reading import (
-    is_analysis_csv,
-    is_analysis_file,
     read_analysis_csv,
     read_analysis_file,
     read_labels_file,
 )
 from deeplabstream.recording.pose_table import PoseTable, pose_table
+from deeplabstream.training.data.predicted_poses import (
+    is_analysis_csv,
+    is_analysis_file,
+    is_jabs_file,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -6,7 +6,6 @@ manual label without a track, which SLEAP writes by default, has the track of th
 that it was made from, else the only one of the file if every prediction has it.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +34,6 @@ _MATLAB = ("track", "xy", "node", "frame")
 _MOST_NAMES, _MOST_FRAMES, _MOST_TRACKS = 10_000, 10**8, 1000
 
 
-def is_analysis_file(file: Path) -> bool:
-    """Return whether an HDF5 file holds poses as SLEAP exports them for analysis.
-
-    ValueError, OSError: it can't be read.
-    """
-    with open_hdf5(file) as content:
-        return "tracks" in content and "track_names" in content
-
-
 def read_analysis_file(file: Path) -> PoseTable:
     """Return the poses of an analysis file; ValueError, OSError: it can't be read."""
     with open_hdf5(file) as content:
@@ -66,14 +56,6 @@ def read_analysis_file(file: Path) -> PoseTable:
     edges = tuple(zip(pairs[::2], pairs[1::2], strict=True))
     animals = names if points.shape[1] > 1 else ()
     return _named(file, Skeleton(parts, edges, animals), points, confidence)
-
-
-_COLUMNS = {"track", "frame_idx"}
-
-
-def is_analysis_csv(head: Sequence[str]) -> bool:
-    """Return whether the first row of a CSV is that of SLEAP's analysis CSV."""
-    return set(head) >= _COLUMNS
 
 
 def read_analysis_csv(file: Path) -> PoseTable:

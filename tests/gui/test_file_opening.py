@@ -119,6 +119,10 @@ def test_settings_runs_and_labels_are_opened_where_they_belong(
     (tmp_path / "x.txt").write_text("x", "utf-8")
     drop(window, tmp_path / "x.txt")
     assert "x.txt is neither settings" in replies[0]
+    assert "ImportRun" not in replies[0]
+    (tmp_path / "poses.h5").write_bytes(b"")
+    drop(window, tmp_path / "poses.h5")
+    assert "utils/ImportRun.py VIDEO" in replies[1]
     window.end()
 
 

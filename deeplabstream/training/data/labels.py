@@ -16,6 +16,10 @@ from deeplabstream.files.image_header import MOST_PIXELS
 from deeplabstream.files.pandas_hdf5 import read_hdf5_table
 from deeplabstream.files.path_containment import inside
 from deeplabstream.pose.image_files import image_size
+from deeplabstream.training.data.predicted_poses import (
+    prediction_file_problem,
+    prediction_table_problem,
+)
 
 
 def hdf5_rows(file: Path) -> list[list[str]]:
@@ -190,6 +194,8 @@ def read_labels(
 
 def read_rows(file: Path) -> list[list[str]]:
     """Return the rows of a CSV or HDF5 table, without empty ones; LabelsError: not a table."""
+    if problem := prediction_file_problem(file):
+        raise LabelsError([problem])
     try:
         if file.suffix == ".h5":
             return hdf5_rows(file)
@@ -348,6 +354,8 @@ class _Header:
 
 
 def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
+    if problem := prediction_table_problem(file, rows):
+        raise LabelsError([problem])
     starts = [row[0] for row in rows[:4]]
     grouped = starts[1:2] == ["individuals"]
     if grouped and not several:

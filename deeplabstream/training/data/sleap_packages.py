@@ -22,6 +22,7 @@ from deeplabstream.files.hdf5 import open_hdf5, whole
 from deeplabstream.files.image_header import too_large
 from deeplabstream.pose.image_files import SUFFIXES, decode, read_image
 from deeplabstream.training.data.labels import SINGLE, LabelsError
+from deeplabstream.training.data.predicted_poses import predictions_problem
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video
 
@@ -69,8 +70,9 @@ def _unpack(
     )
     if not any(labelled.values()):
         predicted = len(content["frames"])
-        reason = f", only predictions in {predicted} frames" if predicted else ""
-        raise LabelsError([f"{file} holds no frame that a user labelled{reason}"])
+        if predicted:
+            raise LabelsError([predictions_problem(file, "SLEAP")])
+        raise LabelsError([f"{file} holds no frame that a user labelled"])
     rows: list[list[object]] = []
     problems: list[str] = []
     videos: list[Path] = []
