@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.arena_image import arena_image
-from deeplabstream.analysis.plot_style import PlotOptions
+from deeplabstream.analysis.plot_style import (
+    PlotOptions,
+    figure_colours,
+    number_colours,
+)
 from deeplabstream.analysis.region_list import RegionOfInterest
 from deeplabstream.analysis.time_plots import counted_seconds, time_unit
 from deeplabstream.analysis.tracks import Floats, SpanClock
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST_BINS = 1000
 """Largest number of occupancy bins along an axis."""
+_IMAGE_ON_LIGHT, _IMAGE_ON_DARK = 0.5, 0.2
+"""Share of the arena's image in the background of a track; arenas are often light."""
 
 
 def draw_track(
@@ -40,8 +46,8 @@ def draw_track(
     unit_s, unit = time_unit(results)
     colours = (track.t[:-1] - zero_s) / unit_s if is_time else track.speed
     drawn = LineCollection(
-        list(lines), cmap="cividis" if is_time else "viridis", linewidths=0.8,
-        array=colours[shown], rasterized=len(lines) > 20_000,
+        list(lines), cmap=number_colours("cividis" if is_time else "viridis"),
+        linewidths=0.8, array=colours[shown], rasterized=len(lines) > 20_000,
     )  # fmt: skip
     axes.add_collection(drawn)
     # Otherwise a single outlier of the network would use the whole range of colours.
@@ -50,7 +56,7 @@ def draw_track(
     label = f"time ({unit})" if is_time else f"speed ({results.unit}/s)"
     extend = "neither" if is_time else "max"
     figure.colorbar(drawn, ax=axes, label=label, shrink=0.8, extend=extend)
-    _draw_regions(axes, results, arena)
+    _draw_regions(axes, results, arena, figure_colours().text)
 
 
 def draw_occupancy(
@@ -179,8 +185,7 @@ def _arena_axes(
     image = arena_image(results.data) if with_image else None
     if image is not None:
         extent = (0, arena.width, arena.height, 0)
-        axes.imshow(_faded(image), cmap="gray", vmin=0, vmax=255, extent=extent)
-    axes.set_facecolor("white")  # the outlines of regions are black, dark tracks too
+        axes.imshow(_faded(image), extent=extent)
     axes.set_aspect("equal")
     axes.set_xlim(0, arena.width)
     axes.set_ylim(arena.height, 0)
@@ -190,13 +195,18 @@ def _arena_axes(
 
 
 def _faded(image: Image) -> NDArray[np.uint8]:
-    """Return a grey image, made lighter so that lines are visible on it."""
+    """Return a grey image (row, column, 3) near the background: lines are visible on it."""
+    from matplotlib.colors import to_rgb
+
+    used = figure_colours()
     grey = image.mean(axis=2) if image.ndim == 3 else image.astype(np.float64)
-    return np.asarray(255 - (255 - grey) * 0.5, np.uint8)
+    share = _IMAGE_ON_DARK if used.is_dark else _IMAGE_ON_LIGHT
+    background = 255 * np.array(to_rgb(used.background))
+    return np.asarray(share * grey[..., None] + (1 - share) * background, np.uint8)
 
 
 def _draw_regions(
-    axes: "Axes", results: RunResults, arena: _ArenaMap, colour: str = "black"
+    axes: "Axes", results: RunResults, arena: _ArenaMap, colour: str
 ) -> None:
     """Draw the outlines of regions with their names, which stay inside the map."""
     options = results.options

@@ -12,11 +12,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from deeplabstream.analysis.fonts import OWN, fallbacks, make_legible
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 PALETTE = (
@@ -42,6 +45,8 @@ _OF_TEXT = (
     "text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color",
 )  # fmt: skip
 _DENSE = 2000
+_DARK_END = 0.45
+"""Share of a colour map that is too dark for lines on a dark background."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +102,13 @@ class FigureColours:
     grid: str = "0.85"
     """Colour of grid lines and of times without data."""
 
+    @property
+    def is_dark(self) -> bool:
+        """Whether the background is dark."""
+        from matplotlib.colors import to_rgb
+
+        return sum(to_rgb(self.background)) / 3 < 0.5
+
 
 _EXPORTED = FigureColours()
 _COLOURS = ContextVar("colours", default=_EXPORTED)
@@ -111,6 +123,18 @@ def series_colours() -> tuple[str, ...]:
     """Return the colours of data: those of `PALETTE`, legible on the background."""
     used = figure_colours()
     return (used.first, *PALETTE[1:-1], used.text)
+
+
+def number_colours(name: str) -> "Colormap":
+    """Return a colour map for lines; on a dark background without its dark end."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    whole = colormaps[name]
+    if not figure_colours().is_dark:
+        return whole
+    bright = whole(np.linspace(_DARK_END, 1, whole.N))
+    return LinearSegmentedColormap.from_list(f"bright {name}", list(bright), whole.N)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.arena_plots import occupancy
@@ -228,6 +228,18 @@ def test_figures_are_white_unless_they_are_drawn_for_a_window() -> None:
         assert to_hex(axes.yaxis.label.get_color()) == text
         assert to_hex(axes.get_yticklabels()[0].get_color()) == text
         assert to_hex(axes.collections[0].get_facecolor()[0]) == data
+
+
+def test_the_track_is_drawn_on_the_background_and_differs_from_it() -> None:
+    results = analyse(made_run(np.arange(50) / 10, np.full((50, 1, 4, 2), 10.0)))
+    with drawn_in(FigureColours("#1e2229", "#e6e9ee", "#5aa2f0", "#353b46")):
+        shown = plot(results, "track", PlotOptions(image=False))
+    exported = plot(results, "track", PlotOptions(image=False))
+    for figure, background in ((shown, "#1e2229"), (exported, "#ffffff")):
+        axes = figure.axes[0]
+        assert to_hex(axes.get_facecolor()) == background
+        first = axes.collections[0].get_cmap()(0.0)
+        assert abs(sum(first[:3]) - sum(to_rgb(background))) > 0.6
 
 
 def test_a_run_without_an_animal_on_any_frame_is_drawn() -> None:
