@@ -135,15 +135,8 @@ class Audit:
         return range(first, self.row_of(clip) + 1)
 
     def video_frame_of(self, clip: AuditClip, row: int) -> tuple[Path, int] | None:
-        """Return the video of a row and the frame in it; None: it was not recorded.
-
-        Of a run that was computed from a video, it is a frame of that video.
-        """
-        analysed = self.review.facts.get("video")
-        if not analysed:
-            return self.review.video_frame_of(clip.camera, row)
-        frames = self.review.cameras[clip.camera]
-        return Path(analysed), int(frames.rows["frame"].iat[row])
+        """Return the video of a row and the frame in it; None: there is no image."""
+        return self.review.video_frame_of(clip.camera, row)
 
     def results(self) -> AuditResults:
         """Return the figures of the verdicts so far; with settings that were looked for."""

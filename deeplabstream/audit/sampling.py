@@ -182,7 +182,7 @@ def trigger_populations(
         analysed = frames.rows[frames.analysed]
         times_s = analysed["time_s"].to_numpy(np.float64)
         numbers = analysed["frame"].to_numpy(np.int64)
-        filmed = has_image(review, camera)[frames.analysed]
+        filmed = frames.has_image[frames.analysed]
         columns = members([str(name) for name in analysed.columns], TRIGGER_STATE)
         for name, column in columns.items():
             known.add(name)
@@ -247,17 +247,6 @@ def _between(times_s: Times, start_s: float, end_s: float) -> NDArray[np.bool_]:
     return np.asarray((times_s > start_s - 6e-4) & (times_s < end_s - 6e-4))
 
 
-def has_image(review: Review, camera: str) -> NDArray[np.bool_]:
-    """Return which rows of a camera's frames have an image in a video of the run.
-
-    A video that was analysed has an image for each row.
-    """
-    frames = review.cameras[camera]
-    if review.facts.get("video"):
-        return np.ones(len(frames), np.bool_)
-    return np.asarray(frames.rows["video"].fillna("").astype(bool).to_numpy(bool))
-
-
 def _outputs(review: Review, not_recorded: list[int]) -> Iterator[Population]:
     """Yield the switch-ons of each output by the experiment; a train of pulses counts once."""
     cameras = {
@@ -305,7 +294,7 @@ def _deciding_row(review: Review, camera: str, edge: Mapping[str, str]) -> int |
         if place < 0:
             return None
         last = int(analysed[place])
-    return last if has_image(review, camera)[last] else None
+    return last if frames.has_image[last] else None
 
 
 # --- entries

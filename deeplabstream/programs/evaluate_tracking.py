@@ -14,7 +14,6 @@ not found counts as 0), t: --tolerance, L: length of an animal. `known identity`
 whose identity was ambiguous.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError, check_packages
 from deeplabstream.core.visible_text import visible
+from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.tracking_evaluation import (
@@ -94,8 +94,7 @@ def evaluate(options: EvaluateTracking) -> int:
     )
     if options.json:
         written = {"truth": str(options.truth), "tolerance": options.tolerance}
-        text = json.dumps({**written, "rows": rows}, indent=1)
-        options.json.write_text(text + "\n", encoding="utf-8")
+        write_json(options.json, {**written, "rows": rows})
     return 0
 
 

@@ -165,6 +165,19 @@ class RecordedFrames:
         return self._analysed_video, int(self.rows["frame"].iat[row])
 
     @cached_property
+    def has_image(self) -> NDArray[np.bool_]:
+        """Whether each frame (frame,) has an image in a video whose file exists.
+
+        That is a video of the run, or the one that it was computed from.
+        """
+        names = self.rows["video"].astype(str)
+        there = {
+            name: (self.folder.path / name).is_file() for name in names.unique() if name
+        }
+        there[""] = self._analysed_video is not None
+        return np.asarray(names.map(there).to_numpy(bool))
+
+    @cached_property
     def _analysed_video(self) -> Path | None:
         """The video that the run was computed from; None: none, or it does not exist."""
         analysed = str(self.folder.facts.get("video") or "")

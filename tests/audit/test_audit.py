@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.audit.audit import CLIP_S, open_audit
+from deeplabstream.audit.audit import CLIP_S, Audit, open_audit
+from deeplabstream.audit.sampling import draw_sample
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.recording.audit_files import read_audit
 from deeplabstream.recording.audit_results import read_results
+from deeplabstream.recording.run_review import review
 from deeplabstream.recording.run_schema import AUDIT, AUDIT_RESULTS
 from tests.audit.scripted_run import Scene, judge, record, true_shares
 from tests.recording import recorded
@@ -92,7 +94,7 @@ def test_a_video_that_was_replayed_can_be_audited(tmp_path: Path) -> None:
     audit = open_audit(record(tmp_path / "run", SCENE), 60, seed=1)
     clip = audit.clip(1)
     place = audit.video_frame_of(clip, audit.row_of(clip))
-    assert place == (Path("mouse.mp4"), clip.frame)
+    assert place == (tmp_path / "mouse.mp4", clip.frame)
     judge(audit, SCENE)
     precision, recall = true_shares(audit.run, SCENE)
     results = audit.save_results()
@@ -106,6 +108,22 @@ def test_a_video_that_was_replayed_can_be_audited(tmp_path: Path) -> None:
     assert "60 of 60 clips judged (anna 60)" in lines
     assert "[Trigger in]: precision" in lines
     assert "[Output light]" in lines and "wrong pulses per hour" in lines
+
+
+def test_a_clip_whose_video_is_gone_has_no_image_and_is_not_drawn(
+    run: Path, tmp_path: Path
+) -> None:
+    audit = open_audit(record(tmp_path / "replayed", SCENE), 5, seed=1)
+    (tmp_path / "mouse.mp4").unlink()
+    gone = Audit(review(audit.run), read_audit(audit.run))
+    clip = gone.clip(1)
+    assert gone.video_frame_of(clip, gone.row_of(clip)) is None
+    (run / "top.mkv").unlink()
+    for without in (audit.run, run):
+        with pytest.raises(
+            DeepLabStreamError, match="no answers of triggers on frames"
+        ):
+            draw_sample(review(without))
 
 
 def test_wrong_verdicts_are_refused(run: Path) -> None:
