@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from deeplabstream.plugin import (
@@ -24,6 +25,7 @@ from deeplabstream.simulation.camera_model import (
     ExposureClock,
     SimulatedExposure,
 )
+from deeplabstream.simulation.social_walk import SocialRule, parse_social_rule
 
 _FLIGHT = 4.0
 _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
@@ -48,6 +50,13 @@ class SimulatedCamera(Camera):
         description="whether all are black; if not, they are black, white, brown and "
         "grey, in this order",
     )
+    social: tuple[Annotated[SocialRule, BeforeValidator(parse_social_rule)], ...] = (
+        Field(
+            (),
+            description="what the mice do to one another at times, such as 1 attacks 2, "
+            "2 avoids 1; also approaches and follows; empty: each walks as if it were alone",
+        )
+    )
     shelter: bool = Field(True, description="whether a roof hides an animal at times")
     grey: bool = Field(False, description="grey frames instead of colour")
     noise: float = Field(
@@ -66,6 +75,13 @@ class SimulatedCamera(Camera):
     frames: int = Field(
         0, ge=0, description="number of frames until the stream ends; 0: no end"
     )
+
+    def __post_init__(self) -> None:
+        for rule in self.social:
+            if max(rule.actor, rule.target) > self.animals:
+                raise ValueError(
+                    f"SOCIAL = {rule}: there are {self.animals} animals; increase ANIMALS"
+                )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
@@ -137,7 +153,7 @@ class SimulatedCamera(Camera):
     @property
     def view(self) -> ArenaView:
         """View of the arena: see `ArenaCamera`."""
-        return ArenaView(self.shape, self.rate, self.seed, self.shelter)
+        return ArenaView(self.shape, self.rate, self.seed, self.shelter, self.social)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -148,5 +164,11 @@ class SimulatedCamera(Camera):
     def arena(self) -> Arena:
         """The simulated scene."""
         return Arena(
-            self.shape, self.seed, self.shelter, self.noise, self.animals, self.alike
+            self.shape,
+            self.seed,
+            self.shelter,
+            self.noise,
+            self.animals,
+            self.alike,
+            self.social,
         )

@@ -115,7 +115,7 @@ def _drawn(
             arena = Arena(
                 SHAPE, seed + walk, walk % 4 != 3, animals=animals, alike=alike
             )
-        time_s = float(rng.uniform(0, arena.walk.lap_s))
+        time_s = float(rng.uniform(0, arena.lap_s))
         image: Image = np.empty(SHAPE, np.uint8)
         arena.draw(image, time_s, number)
         points = arena.truth(time_s)

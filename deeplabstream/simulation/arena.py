@@ -1,6 +1,7 @@
 """Simulated arena: floor, walls, a shelter, and mice that walk in it."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,8 @@ from deeplabstream.simulation.mouse import (
     outline,
     paint_mouse,
 )
-from deeplabstream.simulation.walk import Walk
+from deeplabstream.simulation.social_walk import SocialAct, SocialGroup, SocialRule
+from deeplabstream.simulation.walk import AnimalWalk, Walk
 
 ARENA_SKELETON = Skeleton(
     ("snout", "leftear", "rightear", "tailbase"),
@@ -49,6 +51,8 @@ class ArenaView:
     seed: int = 0
     """Seed of the animals' walk."""
     shelter: bool = True
+    social: tuple[SocialRule, ...] = ()
+    """See `Arena.social`."""
 
 
 @runtime_checkable
@@ -74,21 +78,34 @@ class Arena:
     """1 to `MOST_ANIMALS`; each has its own walk, and may cross the others."""
     alike: bool = True
     """Whether all mice are black, or each has a different colour: see `COATS`."""
-    walks: tuple[Walk, ...] = field(init=False)
+    social: tuple[SocialRule, ...] = ()
+    """What the animals do to one another; empty: each walks as if it were alone."""
+    walks: tuple[AnimalWalk, ...] = field(init=False)
+    _group: SocialGroup | None = field(init=False, repr=False, default=None)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         height, width = self.shape[0] / self.scale, self.shape[1] / self.scale
-        stop = (width / 2, _WALL + 24 + _ROOF[1] / 2) if self.shelter else None
         seeds = [self.seed + _SEEDS_APART * animal for animal in range(self.animals)]
-        walks = tuple(Walk(width, height, seed, stop) for seed in seeds)
+        walks: tuple[AnimalWalk, ...] = tuple(
+            Walk(width, height, seed, self._shelter_place) for seed in seeds
+        )
+        if self.social:
+            group = SocialGroup((width, height), self.animals, self.social, self.seed)
+            object.__setattr__(self, "_group", group)
+            walks = group.walks
         object.__setattr__(self, "walks", walks)
         object.__setattr__(self, "_backgrounds", self._painted())
 
     @property
-    def walk(self) -> Walk:
+    def walk(self) -> AnimalWalk:
         """Walk of the first animal."""
         return self.walks[0]
+
+    @property
+    def lap_s(self) -> float:
+        """Time after which the first animal's walk repeats; with social rules it does not."""
+        return self.walk.lap_s if isinstance(self.walk, Walk) else inf
 
     @property
     def scale(self) -> float:
@@ -103,13 +120,17 @@ class Arena:
     @property
     def roof(self) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the shelter; what is below it is hidden."""
-        if self.walk.stop is None:
+        if self._shelter_place is None:
             return None
-        x, y = self.walk.stop
+        x, y = self._shelter_place
         half = _ROOF[0] / 2, _ROOF[1] / 2
         corners = (x - half[0], y - half[1], x + half[0], y + half[1])
         left, top, right, bottom = (round(corner * self.scale) for corner in corners)
         return left, top, right, bottom
+
+    def acts(self, time_s: float) -> tuple[SocialAct, ...]:
+        """Return what each animal does; empty without social rules."""
+        return self._group.acts(time_s) if self._group else ()
 
     def truth(self, time_s: float) -> NDArray[np.float32]:
         """Return (animal, 4, 2), px: where the body parts are.
@@ -153,6 +174,12 @@ class Arena:
         if self.roof is not None:
             left, top, right, bottom = self.roof
             image[top:bottom, left:right] = background[top:bottom, left:right]
+
+    @property
+    def _shelter_place(self) -> tuple[float, float] | None:
+        """Middle of the shelter, in px of the world."""
+        middle = self.shape[1] / self.scale / 2, _WALL + 24 + _ROOF[1] / 2
+        return middle if self.shelter else None
 
     def _mice(self, time_s: float) -> list[Mouse]:
         return [mouse_at(walk, time_s) for walk in self.walks]

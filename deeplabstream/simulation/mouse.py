@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
-from deeplabstream.simulation.walk import Walk
+from deeplabstream.simulation.walk import AnimalWalk
 
 _NECK = 34.0  # px behind the snout, as are the constants below
 _BEHIND = np.linspace(0, 97, 33)
@@ -54,7 +54,7 @@ class Mouse:
     """Distance walked, px."""
 
 
-def mouse_at(walk: Walk, time_s: float) -> Mouse:
+def mouse_at(walk: AnimalWalk, time_s: float) -> Mouse:
     """Return the mouse that follows a walk; its head turns while it walks."""
     spine = walk.along(time_s, _ALL)
     yaw = 0.16 * np.sin(5.1 * time_s) + 0.08 * np.sin(13.7 * time_s + 1)

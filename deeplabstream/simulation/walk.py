@@ -1,7 +1,7 @@
 """Walk of a simulated mouse: closed, smooth, seeded; a function of time only."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,16 @@ PX_PER_CM = 10.7
 
 _STEP_S = 0.005
 _Points: TypeAlias = NDArray[np.float64]  # (n, 2), px of the world
+
+
+class AnimalWalk(Protocol):
+    """The path of an animal's head, and when it is where."""
+
+    def along(self, time_s: float, behind: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, 2): the points of the path that lie `behind` (n,) px of its head."""
+
+    def travelled(self, time_s: float) -> float:
+        """Return the distance walked, in px."""
 
 
 @dataclass(frozen=True)

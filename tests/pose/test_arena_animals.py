@@ -37,7 +37,7 @@ def estimator() -> PoseEstimator:
 def drawn(animals: int, seed: int, alike: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return a picture of animals that are apart, and where they are."""
     arena = Arena((480, 640, 3), seed, shelter=False, animals=animals, alike=alike)
-    times = np.linspace(0, arena.walk.lap_s, 40)
+    times = np.linspace(0, arena.lap_s, 40)
     time_s = max(times.tolist(), key=lambda s: nearest_px(arena.truth(s)))
     image = np.empty((480, 640, 3), np.uint8)
     arena.draw(image, time_s)

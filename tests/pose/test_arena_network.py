@@ -16,7 +16,7 @@ def test_the_arena_network_sees_the_mouse_and_not_what_is_hidden(
     image = np.empty(shape, np.uint8)
     away, unseen, ghosts = [], [], 0
     for index in range(40):
-        time_s = index * arena.walk.lap_s / 40
+        time_s = index * arena.lap_s / 40
         arena.draw(image, time_s, index)
         (pose,) = estimator.estimate([image])
         truth = arena.truth(time_s)[0]

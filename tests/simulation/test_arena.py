@@ -77,7 +77,7 @@ def test_the_mouse_is_drawn_where_the_truth_says(bare: Arena, time_s: float) -> 
 def test_what_is_below_the_roof_is_not_seen_and_has_no_truth(arena: Arena) -> None:
     assert arena.roof is not None
     left, top, right, bottom = arena.roof
-    moments = np.arange(0, arena.walk.lap_s, 0.1)
+    moments = np.arange(0, arena.lap_s, 0.1)
     truth = np.array([arena.truth(moment)[0] for moment in moments])
     hidden = np.isnan(truth).any(axis=2)
     inside = (truth > (left, top)).all(axis=2) & (truth < (right - 1, bottom - 1)).all(
@@ -91,7 +91,7 @@ def test_what_is_below_the_roof_is_not_seen_and_has_no_truth(arena: Arena) -> No
 
 
 def test_the_mouse_is_hidden_for_a_second_or_more(arena: Arena) -> None:
-    moments = np.arange(0, arena.walk.lap_s, 0.05)
+    moments = np.arange(0, arena.lap_s, 0.05)
     wholly = np.array([np.isnan(arena.truth(moment)).all() for moment in moments])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], wholly, [0]])))
     stays = np.diff(edges)[::2] * 0.05

@@ -78,7 +78,9 @@ class SimulatedAnimals:
         self, view: ArenaView, flees: Collection[str], number: int = 1
     ) -> None:
         self._rate = view.rate
-        self._arena = Arena(view.shape, view.seed, view.shelter, animals=number)
+        self._arena = Arena(
+            view.shape, view.seed, view.shelter, animals=number, social=view.social
+        )
         self._flees = frozenset(flees)
         self._levels: dict[str, float] = {}
         self._ahead_s = 0.0
@@ -131,7 +133,8 @@ def rehearse(
     view = arena_view(settings)
     view = view if seed is None else replace(view, seed=seed)
     unknown = sorted(set(flees) - settings.outputs.keys())
-    animals = max(animals, len(settings.animals.names))
+    in_rules = [max(rule.actor, rule.target) for rule in view.social]
+    animals = max(animals, len(settings.animals.names), *in_rules)
     names = settings.animals.of(ARENA_SKELETON, animals)
     skeleton = replace(ARENA_SKELETON, animals=names)
     problems = check_against(settings, skeleton)

@@ -47,9 +47,9 @@ def draw_labels(
             arena = Arena(
                 shape, seed + walk, walk % 4 != 3, noise, animals=count, alike=alike
             )
-        time_s = arena.walk.lap_s * (place + random.uniform(0, walks)) / frames
+        time_s = arena.lap_s * (place + random.uniform(0, walks)) / frames
         if count > 1 and number % 2:
-            times = time_s + random.uniform(0, arena.walk.lap_s, CANDIDATES)
+            times = time_s + random.uniform(0, arena.lap_s, CANDIDATES)
             time_s = min(times.tolist(), key=lambda s: nearest_px(arena.truth(s)))
         arena.draw(image, time_s, number)
         name = f"img{number:04}.png"
