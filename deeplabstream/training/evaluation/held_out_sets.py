@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.runtimes.runtime_list import REFERENCE
 from deeplabstream.training.data.labels import APART, Labels, LabelsError, read_labels
 from deeplabstream.training.evaluation.image_prediction import predict_images
 from deeplabstream.training.lightning_pose.result_tables import (
@@ -40,7 +41,9 @@ def predict_others(labels: Labels, folder: Path) -> list[Path]:
     """
     written = []
     for suffix, own in read_others(labels).items():
-        found = predict_images(open_estimator(folder), own.images, own.names)
+        # Errors must not depend on which runtime is the fastest on this computer
+        estimator = open_estimator(folder, REFERENCE)
+        found = predict_images(estimator, own.images, own.names)
         table = folder / f"predictions{suffix}.csv"
         write_predictions(
             table, "heatmap_tracker", found.bodyparts, own.names, found.points,
