@@ -76,7 +76,8 @@ class PredictVideos:
     )
     """Names of the animals, for a network of several; default: animal1, animal2 …."""
     first: Literal["leftmost", "darkest"] = option(default="leftmost")
-    """Order of the first names, once all animals were seen apart."""
+    """Order of the first names: left to right where the animals were first found; or dark
+    to pale, once all were seen apart."""
     believe_after_s: float = option(default=0.0, ge=0, metavar="SECONDS")
     """Time after which motion alone resolves an ambiguous identity of animals that look
     alike; 0: never."""

@@ -44,8 +44,8 @@ class Animals:
     first: Literal["leftmost", "darkest"] = Field(
         "leftmost",
         description=(
-            "order of the first assignment of names, once all animals were seen "
-            "apart: left to right, or dark to pale"
+            "order of the first assignment of names: left to right where the "
+            "animals were first found; or dark to pale, once all were seen apart"
         ),
         title="First assignment",
     )

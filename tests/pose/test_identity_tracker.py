@@ -13,6 +13,7 @@ from deeplabstream.pose.tracking.identity_tracker import (
 )
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 from tests.pose.crowd import (
+    FLY,
     SLEAP,
     THRESHOLD,
     Crowd,
@@ -86,17 +87,39 @@ def test_the_same_pictures_give_the_same_names() -> None:
 @pytest.mark.parametrize("first", ["leftmost", "darkest"])
 def test_names_are_given_from_left_to_right_or_from_dark_to_pale(first: str) -> None:
     arena = Arena((480, 640), 0, shelter=False, animals=4, alike=False)
-    crowd = Crowd(arena, dropouts=0.0)
+    crowd = Crowd(arena, dropouts=0.0, start_s=1.2)
     identity = IdentityTracker(skeleton(4), THRESHOLD, IdentitySettings(first=first))  # type: ignore[arg-type]
+    begins = arena.truth(1.2).mean(axis=1)
     for time_s, image, pose, _whose in crowd.frames(300):
+        truth = arena.truth(time_s).mean(axis=1)
         out = identity.update(image, pose, time_s)
         if not any(map(out.is_ambiguous, range(4))):
             break
-    truth = arena.truth(time_s).mean(axis=1)
     found = np.nanmean(out.points, axis=1)
     away = np.linalg.norm(found[:, None] - truth[None], axis=-1)
-    order = [0, 2, 3, 1] if first == "darkest" else truth[:, 0].argsort().tolist()
+    order = [0, 2, 3, 1] if first == "darkest" else begins[:, 0].argsort().tolist()
     assert away.argmin(axis=1).tolist() == order
+
+
+@pytest.mark.parametrize(("late", "leftmost"), [(0, 1), (5, 1), (10, 0)])
+def test_animals_found_at_about_the_same_time_are_sorted_once(
+    late: int, leftmost: int
+) -> None:
+    """Animal 1 is on the left when it is found; then they pass each other."""
+    found = flies(60, apart_px=150, missing=0, dropouts=0, mixed=0)
+    tracker = IdentityTracker(replace(FLY, animals=("one", "other")), THRESHOLD)
+    owners, known = [], []
+    for index, (time_s, image, pose, whose) in enumerate(found.frames(60)):
+        if index < late:
+            row = whose.index(1)
+            pose.points[row], pose.confidence[row] = np.nan, 0.0
+        out = tracker.update(image, pose, time_s)
+        off = np.nanmean(np.abs(out.points[0] - found.truth[index]), axis=(1, 2))
+        owners.append(int(off.argmin()))
+        known.append(not out.is_ambiguous(0))
+    assert set(owners[late:]) == {leftmost}
+    assert not known[late]
+    assert known[-1]
 
 
 def test_who_hid_under_a_roof_alone_is_known_when_it_comes_out() -> None:

@@ -48,6 +48,9 @@ all of it."""
 DISTINCT = 8.0
 """Difference of appearance that resolves identity, in squared standard deviations. Appearance
 never resolves an ambiguity of animals that differ less than this."""
+SORTING_S = 0.25
+"""Seconds after the first animal was found in which those found are sorted from left to right.
+Later ones have the free names."""
 NAMING_S = 1.5
 """Seconds of unambiguous motion after which animals that are never clear are named; as
 many more for each clear view, as then there will be others."""
@@ -63,7 +66,8 @@ class IdentitySettings:
     """Settings of the identity tracker: order of the first names, time limit."""
 
     first: Literal["leftmost", "darkest"] = "leftmost"
-    """Order of the first names, once all were apart for `ENOUGH` frames."""
+    """Order of the first names: from left to right where the animals were first found; or from
+    dark to pale, once all were apart for `ENOUGH` frames."""
     believe_after_s: float = 0.0
     """Seconds after which motion alone resolves an ambiguity; 0: never."""
 
@@ -96,6 +100,8 @@ class IdentityTracker:
     _unseen_since_s: list[float] = field(init=False)
     _apart_since_s: float = field(init=False)
     """Time since which all were visible apart from each other, before they have names."""
+    _begun_s: float = field(init=False)
+    """Time at which the first animal was found."""
     _named: bool = field(init=False)
     _frames: int = field(init=False)
 
@@ -110,7 +116,7 @@ class IdentityTracker:
         self._margins = np.full((animals, animals), np.inf)
         self._hidden = {}
         self._unseen_since_s = [np.inf] * animals
-        self._apart_since_s = np.inf
+        self._apart_since_s = self._begun_s = np.inf
 
     def update(self, image: Image, pose: Pose, time_s: float) -> Pose:
         """Update with one frame; return the pose with the animals in the order of names.
@@ -132,10 +138,12 @@ class IdentityTracker:
 
         # Before `correct`: the margins belong to the predictions
         self._find_ambiguities(costs, misfits, of, detected, time_s)
-        at = list(of.values())
+        at, new = list(of.values()), not motion.known[list(of)].all()
         motion.correct(
             list(of), detected.points[at], detected.seen[at], detected.middles[at]
         )
+        if new:
+            of = self._sort_new(of, time_s)
 
         views = self._clear_views(image, of, detected)
         ends: dict[int, str] = {}
@@ -266,6 +274,21 @@ class IdentityTracker:
                 del self._hidden[one, other]
                 self._ambiguities.end(one, other)
 
+    def _sort_new(self, of: dict[int, int], time_s: float) -> dict[int, int]:
+        """Sort the animals from left to right while they are found for the first time.
+
+        `_name` only confirms this order: to sort them then would be an identity switch.
+        """
+        self._begun_s = min(self._begun_s, time_s)
+        late = time_s - self._begun_s > SORTING_S
+        # The last position of one that is not found now says nothing about its side
+        if self._named or late or len(of) < self._motion.known.sum():
+            return of
+        x = self._motion.middles[:, 0]
+        order = np.argsort(x, kind="stable").tolist()  # NaN, not found yet: last
+        self._ambiguities.reorder(order)
+        return self._reorder(order, of)
+
     def _name(
         self,
         image: Image,
@@ -274,7 +297,7 @@ class IdentityTracker:
         views: dict[int, Array],
         time_s: float,
     ) -> dict[int, int]:
-        """Name the animals in the order of the rules, once all are apart.
+        """Confirm the names, in the order of the rules, once all animals are apart.
 
         Either all are clear of each other, or motion alone kept them apart for `NAMING_S`.
         """
@@ -292,15 +315,15 @@ class IdentityTracker:
         if not clear and time_s - self._apart_since_s < waits_s:
             return of
 
-        key = [x for x, _ in middles]
+        order = list(animals)
         if self.rules.first == "darkest":
             now = detected.clear_views(image, self._appearance)
             if not set(of.values()) <= now.keys():
                 return of
             few = min(self._counts) == 0
             views_now = np.array([now[n] for n in of.values()]) if few else self._views
-            key = self._appearance.brightness(views_now).tolist()
-        order = sorted(animals, key=lambda animal: key[animal])
+            brightness = self._appearance.brightness(views_now).tolist()
+            order.sort(key=brightness.__getitem__)
 
         self._named = True
         self._margins[:] = np.inf
