@@ -1,13 +1,20 @@
 """Identity reporting: identity trackers per camera, and messages when an identity changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.pose.tracking.identity_tracker import (
     IdentitySettings,
     IdentityTracker,
+)
+from deeplabstream.pose.tracking.shelters import (
+    Shelter,
+    shelter_number,
+    without_shelter,
 )
 from deeplabstream.settings.sections import Settings
 
@@ -16,9 +23,14 @@ class CameraIdentityTrackers:
     """Identity trackers of several animals, one per camera. `reset` before a new run."""
 
     def __init__(
-        self, skeleton: Skeleton, thresholds: Thresholds, rules: IdentitySettings
+        self,
+        skeleton: Skeleton,
+        thresholds: Thresholds,
+        rules: IdentitySettings,
+        shelters: Mapping[str, Sequence[Shelter]] = MappingProxyType({}),
     ) -> None:
         self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
+        self._shelters = shelters
         self._trackers: dict[str, IdentityTracker] = {}
 
     def reset(self) -> None:
@@ -35,7 +47,10 @@ class CameraIdentityTrackers:
         if frame.camera not in self._trackers:
             threshold = self._thresholds.of(frame.camera)
             self._trackers[frame.camera] = IdentityTracker(
-                self._skeleton, threshold, self._rules
+                self._skeleton,
+                threshold,
+                self._rules,
+                shelters=self._shelters.get(frame.camera, ()),
             )
         return self._trackers[frame.camera].update(
             frame.image, pose, frame.time_ns / 1e9
@@ -50,7 +65,19 @@ def identities_of(
         return None
     animals = settings.animals
     rules = IdentitySettings(animals.first, animals.believe_after_s)
-    return CameraIdentityTrackers(skeleton, thresholds, rules)
+    return CameraIdentityTrackers(skeleton, thresholds, rules, shelters_of(settings))
+
+
+def shelters_of(settings: Settings) -> dict[str, tuple[Shelter, ...]]:
+    """Return the shelters of each camera, in px of its image."""
+    shapes = {shape.trigger: shape for shape in trigger_shapes_of(settings)}
+    found: dict[str, tuple[Shelter, ...]] = {}
+    for number, name in enumerate(settings.animals.shelters, start=1):
+        shape = shapes.get(name)
+        if shape is not None and shape.region is not None:
+            shelter = Shelter(number, shape.region)
+            found[shape.camera] = (*found.get(shape.camera, ()), shelter)
+    return found
 
 
 class IdentityReporter:
@@ -70,7 +97,9 @@ class IdentityReporter:
         now = tuple(
             [
                 old if state == "stray" else state.removeprefix("stray+")
-                for state, old in zip(pose.identity, before, strict=True)
+                for state, old in zip(
+                    map(without_shelter, pose.identity), before, strict=True
+                )
             ]
         )
         if now == before:
@@ -122,12 +151,13 @@ class IdentityState:
     totals: Mapping[str, int]
     """Numbers of changes so far: see `deeplabstream.recording.identity_totals`."""
 
-    def states(self, threshold: float) -> dict[str, str]:
-        """Return a short identity state per animal, by name."""
+    def states(self, threshold: float, shelters: Sequence[str] = ()) -> dict[str, str]:
+        """Return a short identity state per animal, by name; `shelters`: their names."""
         pose, identities = self.pose, self.pose.identity
         names = pose.skeleton.named(len(identities))
         states = {}
         for animal, (name, identity) in enumerate(zip(names, identities, strict=True)):
+            number = shelter_number(identity)
             # animals of one ambiguous group have the same label before the "+"
             group = identity.partition("+")[0]
             others = [
@@ -135,7 +165,10 @@ class IdentityState:
                 for other, label in zip(names, identities, strict=True)
                 if other != name and label.partition("+")[0] == group
             ]
-            if identity.startswith("doubt"):
+            if number is not None and number <= len(shelters):
+                doubt = "?" if identity.startswith("doubt") else ""
+                states[name] = f"in {shelters[number - 1]}{doubt}"
+            elif identity.startswith("doubt"):
                 text = f"or {' or '.join(others)}?" if others else "ambiguous?"
                 short = f"one of {len(others) + 1}?"
                 states[name] = text if len(text) <= _SHORT else short

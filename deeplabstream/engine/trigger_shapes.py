@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.regions import Region
+from deeplabstream.core.regions import Polygon, Region
 from deeplabstream.plugins.trigger import BodyPartTrigger
 from deeplabstream.settings.sections import Settings
 
@@ -20,6 +20,8 @@ class TriggerShape:
     trigger: str
     camera: str
     outline: Outline
+    region: Region | None = None
+    """In px of the image; None: it is a point or a line."""
 
 
 def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShape, ...]:
@@ -33,15 +35,18 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
         sees = settings.camera_of(trigger)
         if camera not in ("", sees) or not isinstance(trigger, BodyPartTrigger):
             continue
-        outline = _outline(trigger)
+        outline, region = _outline(trigger), getattr(trigger, "region", None)
         if outline is not None:
             # corners beyond the horizon of a tilted camera have no position in the
             # image
             if trigger.unit == "mm" and sees in floors:
                 outline = floors[sees].to_px(outline)
                 outline = outline[np.isfinite(outline).all(axis=1)]
+                # a circle on the floor is none in the image of a tilted camera
+                if isinstance(region, Region):
+                    region = Polygon(tuple((x, y) for x, y in outline.tolist()))
             if len(outline):
-                zones.append(TriggerShape(name, sees, outline))
+                zones.append(TriggerShape(name, sees, outline, region))
     return tuple(zones)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
+from deeplabstream.core.command import TriggerName
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.validation_messages import guess
 
@@ -48,6 +49,14 @@ class Animals:
             "animals were first found; or dark to pale, once all were seen apart"
         ),
         title="First assignment",
+    )
+    shelters: tuple[TriggerName, ...] = Field(
+        (),
+        description=(
+            "triggers whose REGION is a shelter, in which the camera does not see the "
+            "animals. Which animals are in it is remembered: one that leaves is one of "
+            "these, and ambiguous until its appearance decides if there are several"
+        ),
     )
     believe_after_s: float = Field(
         0.0,

@@ -150,6 +150,19 @@ def measure_problems(rig: Settings) -> Iterator[str]:
                 )
 
 
+def shelter_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each shelter that is not a region in an analysed camera."""
+    triggers = rig.new_triggers()
+    for name in rig.animals.shelters:
+        reference = f"[Animals] SHELTERS = {name}"
+        if name not in triggers:
+            yield f"{reference}: no section [Trigger {name}]{guess(name, triggers)}"
+        elif not hasattr(triggers[name], "region"):
+            yield (
+                f"{reference}: [Trigger {name}] has no REGION; enter a trigger that has one"
+            )
+
+
 def _has_scale(rig: Settings, camera: str) -> bool:
     """Return whether a camera has a calibration, even a wrong one."""
     try:

@@ -23,6 +23,7 @@ from deeplabstream.settings.cross_checks import (
     check_against,
     measure_problems,
     pulse_problems,
+    shelter_problems,
     synchronisation_problems,
     unit_problems,
 )
@@ -283,7 +284,7 @@ class _Reading:
         for name, classifier in rig.classifiers.items():
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += [*unit_problems(rig), *animal_problems(rig)]
-        self._problems += measure_problems(rig)
+        self._problems += [*measure_problems(rig), *shelter_problems(rig)]
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():
                 self._check_named(f"{family} {name}", made)

@@ -12,6 +12,7 @@ from deeplabstream.engine.identity_reporting import (
     IdentityReporter,
     IdentityState,
     sentence,
+    shelters_of,
 )
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
@@ -82,6 +83,32 @@ def test_a_window_says_how_it_stands_with_each() -> None:
     hidden = IdentityState(pose("", "", "", sure=0.2), totals)
     assert set(hidden.states(0.5).values()) == {"not seen"}
     assert "anna, bob and carl; now all known" in sentence("top", hidden)
+
+
+def test_an_animal_in_a_shelter_is_shown_with_its_name() -> None:
+    states = "shelter2", "doubt1+shelter1", "doubt1"
+    who = IdentityState(pose(*states), {})
+    assert who.states(0.5, ["nest", "tube"]) == {
+        "anna": "in tube",
+        "bob": "in nest?",
+        "carl": "or bob?",
+    }
+    assert said(pose("", "", ""), pose(*states), pose("", "", "")) == [
+        "bob and carl: identities are ambiguous",
+        "bob and carl: identities are known again",
+    ]
+
+
+def test_shelters_of_each_camera_are_in_pixels_of_its_image(tmp_path: Path) -> None:
+    nest = "KIND = InsideRegion\nBODYPARTS = snout\nREGION = rectangle 10 20 30 40\n"
+    words = RIG.replace("anna, bob", "anna, bob\nSHELTERS = tube, nest")
+    words = words.replace("WIDTH = 320", "WIDTH = 320\nMM_PER_PIXEL = 0.5")
+    words += f"[Trigger nest]\n{nest}[Trigger tube]\n{nest}UNIT = mm\n"
+    tube, nest_ = shelters_of(parse(words, tmp_path))["arena"]
+    assert (tube.number, nest_.number) == (1, 2)
+    assert nest_.region.has(39, 59)
+    assert tube.region.has(79, 119)
+    assert not tube.region.has(19, 39)
 
 
 def notes(it: Watched, words: str) -> list[Note]:

@@ -346,3 +346,24 @@ def test_three_corners_are_too_few(hand: Hand) -> None:
     hand.qtbot.keyClick(canvas, Qt.Key.Key_Return)
     assert hand.page.calibrating.message.text() == "expected 4 corners, not 3"
     assert not hand.page.document.history.can_undo
+
+
+def test_a_region_becomes_a_shelter_and_its_deletion_leaves_none(hand: Hand) -> None:
+    page = hand.page
+    page.list.setCurrentRow(0)
+    name = page.name.text()
+    page.shelter.click()
+    assert page.document.values["Animals"]["SHELTERS"] == name
+    assert not page.document.problems
+    page.name.setText("nest")
+    page.name.editingFinished.emit()
+    assert page.document.values["Animals"]["SHELTERS"] == "nest"
+    assert page.shelter.isChecked()
+    page.shelter.click()
+    assert "SHELTERS" not in page.document.values.get("Animals", {})
+    page.shelter.click()
+    page.delete.click()
+    assert "SHELTERS" not in page.document.values.get("Animals", {})
+    page.document.undo()
+    page._choose("nest")
+    assert page.shelter.isChecked()

@@ -233,3 +233,18 @@ def test_a_classifier_learns_from_one_animal(
     assert "has no animal 'carl'; available: anna, bob" in capsys.readouterr().err
     assert train_classifier([*words, "--animal", "bob"]) == 2
     assert "no.csv" in capsys.readouterr().err  # the poses were found
+
+
+def test_a_shelter_is_a_trigger_with_a_region() -> None:
+    line = (
+        "[Trigger gate]\nKIND = LineCrossing\nBODYPARTS = tailbase\nLINE = 0, 0, 9, 9\n"
+    )
+    words = RIG.replace("anna, bob", "anna, bob\nSHELTERS = bob left, bop left, gate")
+    with pytest.raises(SettingsError) as raised:
+        parse(words + line, Path.cwd())
+    assert list(raised.value.problems) == [
+        "[Animals] SHELTERS = bop left: no section [Trigger bop left]; "
+        "did you mean bob left?",
+        "[Animals] SHELTERS = gate: [Trigger gate] has no REGION; "
+        "enter a trigger that has one",
+    ]

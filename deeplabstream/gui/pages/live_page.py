@@ -364,7 +364,11 @@ class LivePage(QWidget):
             }
             self.outputs.show_answers(edges, answers, now_ns, failed)
             if rig.state.analysing:
-                self.animals.show_identity(rig.state.identity, rig.state.thresholds)
+                self.animals.show_identity(
+                    rig.state.identity,
+                    rig.state.thresholds,
+                    rig.settings.animals.shelters,
+                )
 
         status = self.bridge.session.state
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)

@@ -8,6 +8,7 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QComboBox,
     QFrame,
     QGridLayout,
@@ -80,6 +81,7 @@ class RegionsPage(QWidget):
         self.position = QLineEdit()
         self.parts = QLineEdit()
         self.choose_parts = QPushButton("Parts")
+        self.shelter = QCheckBox("shelter")
         self.problem = QLabel()
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
@@ -171,6 +173,11 @@ class RegionsPage(QWidget):
         for row, (text, line) in enumerate(rows, start=1):
             grid.addWidget(QLabel(text), row, 0)
             grid.addWidget(line, row, 1, 1, 3)
+        self.shelter.setToolTip(
+            "the camera does not see animals in it; which ones are in it is remembered "
+            "([Animals] SHELTERS)"
+        )
+        grid.addWidget(self.shelter, 6, 1, 1, 3)
         for column, button in enumerate((self.choose_parts, self.copy, self.delete)):
             grid.addWidget(button, 5, 1 + column)
         grid.addWidget(self.problem, 4, 0, 1, 4)
@@ -223,6 +230,7 @@ class RegionsPage(QWidget):
         self.name.editingFinished.connect(self._rename)
         self.position.editingFinished.connect(self._write_position)
         self.parts.editingFinished.connect(self._write_parts)
+        self.shelter.clicked.connect(self._set_shelter)
         self.copy.clicked.connect(self._copy)
         self.delete.clicked.connect(self._delete)
 
@@ -299,6 +307,8 @@ class RegionsPage(QWidget):
         fields = (self.name, self.position, self.parts, self.choose_parts)
         for widget in (*fields, self.copy, self.delete):
             widget.setEnabled(bool(name))
+        self.shelter.setEnabled(shape is not None and shape.key == "REGION")
+        self.shelter.setChecked(name in self._shelters())
 
     def _use(self, kind: ShapeKind, checked: bool) -> None:
         self.calibrating.waiting = ""
@@ -350,8 +360,23 @@ class RegionsPage(QWidget):
         return next((parts for parts in used if parts), "")
 
     def _delete(self) -> None:
-        title = f"Trigger {self.canvas.chosen_name}"
-        self.document.edit(ini_editing.remove_section(self.document.text, title))
+        name = self.canvas.chosen_name
+        text = ini_editing.remove_section(self.document.text, f"Trigger {name}")
+        if name in self._shelters():
+            text = _with_shelters(text, [n for n in self._shelters() if n != name])
+        self.document.edit(text)
+
+    def _shelters(self) -> list[str]:
+        """Return the names of the regions that are shelters."""
+        words = self.document.values.get("Animals", {}).get("SHELTERS", "").split(",")
+        return [word.strip() for word in words if word.strip()]
+
+    def _set_shelter(self, chosen: bool) -> None:
+        """Make the selected region a shelter, or an ordinary region."""
+        name = self.canvas.chosen_name
+        others = [other for other in self._shelters() if other != name]
+        names = [*others, name] if chosen else others
+        self.document.edit(_with_shelters(self.document.text, names))
 
     def _rename(self) -> None:
         old, new = self.canvas.chosen_name, " ".join(self.name.text().split())
@@ -453,6 +478,12 @@ class RegionsPage(QWidget):
                 frame.camera
             )
             self.canvas.show_image(frame.image, frame.index, step)
+
+
+def _with_shelters(text: str, names: list[str]) -> str:
+    """Return the settings with these shelters."""
+    word = ", ".join(names) or None
+    return ini_editing.set_value(text, "Animals", "SHELTERS", word)
 
 
 def _panel(title: str) -> tuple[QFrame, QGridLayout]:

@@ -349,12 +349,17 @@ class AnimalsPanel(Panel):
         self.swap.setToolTip(f"swap the names {tip} (Ctrl+E)")
 
     def show_identity(
-        self, known: Mapping[str, IdentityState], thresholds: Thresholds
+        self,
+        known: Mapping[str, IdentityState],
+        thresholds: Thresholds,
+        shelters: Sequence[str] = (),
     ) -> None:
-        """Show the identities of the animals in the selected camera."""
+        """Show the identities of the animals in the selected camera, and their shelter."""
         camera = self.camera.currentText()
         identity = known.get(camera)
-        states = {} if identity is None else identity.states(thresholds.of(camera))
+        states = {}
+        if identity is not None:
+            states = identity.states(thresholds.of(camera), shelters)
         for number, (name, lamp) in enumerate(self.lamps.items()):
             state = states.get(name, "–")
             colour = animal_colour(number).name() if state == "known" else ""

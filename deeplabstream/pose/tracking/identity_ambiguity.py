@@ -107,9 +107,16 @@ class IdentityAmbiguities:
                 ends[animal] = RENAMED
         return ends
 
-    def flags(self, ends: dict[int, str]) -> list[str]:
-        """Return `Pose.identity`: for each animal `doubtN` of its group, its end, or both."""
-        flags = [ends.get(animal, "") for animal in range(len(self._others))]
+    def flags(self, ends: dict[int, str], states: Sequence[str] = ()) -> list[str]:
+        """Return `Pose.identity`: for each animal `doubtN` of its group, its state, its end.
+
+        Joined by `+`; those that are empty are left out.
+        """
+        states = states or [""] * len(self._others)
+        flags = [
+            "+".join(filter(None, [state, ends.get(animal, "")]))
+            for animal, state in enumerate(states)
+        ]
         numbers: dict[int, int] = {}
         for animal, others in enumerate(self._others):
             if others:

@@ -8,12 +8,14 @@ then shows an identity switch, the names are swapped back; where motion was unam
 evidence of appearance has to outweigh it.
 
 Flags of `Pose.identity`; empty: known. `doubt1`: ambiguous with all others of the same number.
-`stray`: too far from the last position of any animal. In the frame in which an ambiguity ends:
+`stray`: too far from the last position of any animal. `shelter1`: not visible, in the first
+shelter; it may follow `doubt1`. In the frame in which an ambiguity ends:
 `identity_ambiguity.RENAMED` (without an ambiguity: an identity switch was undone) or
 `identity_ambiguity.TIMED_OUT`; `swapped`: a user swapped the names; `confirmed`: a user
 confirmed them. These may follow another flag: `doubt1+swapped`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import dist
@@ -29,6 +31,7 @@ from deeplabstream.pose.tracking.detections import Detections, detections
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
+from deeplabstream.pose.tracking.shelters import Shelter, ShelterOccupancy
 
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
@@ -82,6 +85,8 @@ class IdentityTracker:
     rules: IdentitySettings = field(default_factory=IdentitySettings)
     appearance: IdentityEvidence | None = None
     """None: a new `AppearanceModel`."""
+    shelters: Sequence[Shelter] = ()
+    """Regions of the camera in which animals are not visible."""
 
     _motion: MotionModel = field(init=False)
     _appearance: IdentityEvidence = field(init=False)
@@ -97,6 +102,7 @@ class IdentityTracker:
     _hidden: dict[tuple[int, int], tuple[int, list[float]]] = field(init=False)
     """By pair that is ambiguous only because one is not visible: which one, and its last
     position (px)."""
+    _occupancy: ShelterOccupancy = field(init=False)
     _unseen_since_s: list[float] = field(init=False)
     _apart_since_s: float = field(init=False)
     """Time since which all were visible apart from each other, before they have names."""
@@ -115,6 +121,7 @@ class IdentityTracker:
         self._counts = [0] * animals
         self._margins = np.full((animals, animals), np.inf)
         self._hidden = {}
+        self._occupancy = ShelterOccupancy(animals, self.shelters)
         self._unseen_since_s = [np.inf] * animals
         self._apart_since_s = self._begun_s = np.inf
 
@@ -133,11 +140,15 @@ class IdentityTracker:
         costs, misfits, unassigned = motion.costs(
             detected.points, detected.seen, detected.middles
         )
+        self._occupancy.apply_costs(
+            costs, unassigned, detected.seen, detected.middles, motion.length
+        )
         pairs = assign(np.where(costs >= NEVER, unassigned, costs))
         of = {animal: one for animal, one in pairs if costs[animal, one] < NEVER}
 
         # Before `correct`: the margins belong to the predictions
         self._find_ambiguities(costs, misfits, of, detected, time_s)
+        self._update_occupancy(of, detected, time_s)
         at, new = list(of.values()), not motion.known[list(of)].all()
         motion.correct(
             list(of), detected.points[at], detected.seen[at], detected.middles[at]
@@ -173,7 +184,11 @@ class IdentityTracker:
         if self._frames % RESTING != 0 and not needed:
             return {}
         motion, animals = self._motion, range(len(self._counts))
-        hidden = [motion.middles[n] for n in animals if n not in of]
+        hidden = [
+            motion.middles[n]
+            for n in animals
+            if n not in of and not self._occupancy.is_settled(n)
+        ]
         least = 1.0 if self._named else FIRST_CLEAR_SHARE
         return detected.clear_views(
             image, self._appearance, hidden, motion.length, least
@@ -222,13 +237,29 @@ class IdentityTracker:
                 self._hidden[one, other] = hidden, place
 
             if margin < required or hidden is not None:
-                smallest, self._apart_since_s = 0.0, np.inf
-                # Earlier views may show the other animal
-                for animal in self._ambiguities.begin(one, other, time_s):
-                    self._counts[animal] = 0
+                smallest = 0.0
+                self._begin_ambiguity(one, other, time_s)
             self._margins[one, other] = self._margins[other, one] = smallest
 
         self._end_hidden(of, detected)
+
+    def _begin_ambiguity(self, one: int, other: int, time_s: float) -> None:
+        self._apart_since_s = np.inf
+        # Earlier views may show the other animal
+        for animal in self._ambiguities.begin(one, other, time_s):
+            self._counts[animal] = 0
+
+    def _update_occupancy(
+        self, of: dict[int, int], detected: Detections, time_s: float
+    ) -> None:
+        """Mark animals as ambiguous that may have swapped places in a shelter."""
+        pairs = self._occupancy.update(
+            of, detected.points, detected.seen, self._motion.length, time_s
+        )
+        for one, other in sorted(pairs):
+            self._hidden.pop((one, other), None)
+            self._begin_ambiguity(one, other, time_s)
+            self._margins[[one, other], [other, one]] = 0.0
 
     def _hidden_animal(
         self,
@@ -240,7 +271,7 @@ class IdentityTracker:
     ) -> int | None:
         """Return which of two was not visible for a while beside the other; None: neither."""
         for hidden, visible in ((one, other), (other, one)):
-            if hidden in of or visible not in of:
+            if hidden in of or visible not in of or self._occupancy.is_settled(hidden):
                 continue
             last = self._motion.middles[hidden].tolist()
             visible_at = detected.middles[of[visible]].tolist()
@@ -440,6 +471,7 @@ class IdentityTracker:
         """Reorder the animals: `order[n]` becomes the n-th; appearance stays with the names."""
         self._motion.reorder(order)
         self._hidden.clear()
+        self._occupancy.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._margins = self._margins[order][:, order]
@@ -450,7 +482,8 @@ class IdentityTracker:
         self, detected: Detections, of: dict[int, int], ends: dict[int, str]
     ) -> Pose:
         """Return the pose in the order of the names."""
-        order, flags = detected.in_order(of, self._ambiguities.flags(ends))
+        flags = self._ambiguities.flags(ends, self._occupancy.flags())
+        order, flags = detected.in_order(of, flags)
         pose, identity = detected.pose, tuple(flags) if len(flags) > 1 else ()
         points, sure = pose.points[order], pose.confidence[order]
         return Pose(self.skeleton, points, sure, identity, pose.spread_px)
