@@ -1,5 +1,6 @@
 """Network cameras: any address that FFmpeg can open (RTSP, MJPEG over HTTP, SRT, …)."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from deeplabstream.plugin import (
     CameraStream,
     CapturedFrame,
     ClockSync,
+    DeviceAddress,
     DeviceError,
     Image,
     ImageFormat,
@@ -66,6 +68,12 @@ class NetworkStream(Camera):
     patience_s: float = Field(
         5.0, gt=0, le=60, description="seconds in which it has to give a first frame"
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The camera, by its address without user and password."""
+        address = re.sub(r"//[^/@]*@", "//", self.url)
+        return (DeviceAddress("network camera", address),)
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:

@@ -19,6 +19,7 @@ from deeplabstream.plugin import (
     CameraStream,
     CapturedFrame,
     Device,
+    DeviceAddress,
     DeviceError,
     Image,
     ImageFormat,
@@ -407,6 +408,15 @@ class Webcam(Camera):
     backend: Backend = Field(
         "auto", description="interface of OpenCV; auto: the usual one of the system"
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The webcam, by its path on Linux; a file or address is none."""
+        if self.backend == "ffmpeg":
+            return ()
+        number = isinstance(self.source, int) and sys.platform == "linux"
+        name = f"/dev/video{self.source}" if number else str(self.source)
+        return (DeviceAddress("webcam", name),)
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:

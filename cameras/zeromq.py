@@ -14,6 +14,7 @@ from deeplabstream.plugin import (
     Camera,
     CameraStream,
     CapturedFrame,
+    DeviceAddress,
     DeviceError,
     Image,
     ImageFormat,
@@ -60,6 +61,11 @@ class ZmqCamera(Camera):
     patience_s: float = Field(
         5.0, gt=0, le=60, description="seconds in which a first frame has to come"
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The port on which it waits."""
+        return (DeviceAddress("TCP port", str(self.port)),)
 
     def __post_init__(self) -> None:
         if not self.address.startswith("127.") and self.password_file is None:

@@ -53,6 +53,7 @@ from deeplabstream.plugins.camera import Device as Device
 from deeplabstream.plugins.camera import SynchronisedCamera as SynchronisedCamera
 from deeplabstream.plugins.camera import Value as Value
 from deeplabstream.plugins.camera import copy_frame as copy_frame
+from deeplabstream.plugins.device_address import DeviceAddress as DeviceAddress
 from deeplabstream.plugins.event_output import Event as Event
 from deeplabstream.plugins.event_output import EventOutput as EventOutput
 from deeplabstream.plugins.event_output import Send as Send

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import DeviceError, Event, EventOutput, Send
+from deeplabstream.plugin import DeviceAddress, DeviceError, Event, EventOutput, Send
 
 SUBSCRIBING_S = 0.5
 """Maximum time that opening a ZeroMQ port waits for a subscriber."""
@@ -76,6 +76,11 @@ class ZmqEvents(EventOutput):
         "this computer",
     )
     port: int = Field(gt=0, lt=65_536, description="port for subscribers")
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The port on which it publishes."""
+        return (DeviceAddress("TCP port", str(self.port)),)
 
     @contextmanager
     def sending(self) -> Iterator[Send]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import DeviceError, Output, Write
+from deeplabstream.plugin import DeviceAddress, DeviceError, Output, Write
 
 from .background_writer import HANG_S, background_write
 
@@ -31,6 +31,12 @@ class _NiOutput(Output):
         description="computer:port of NI's gRPC device server; empty: a device of this "
         "computer",
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The line or channel."""
+        name = f"{self.host}/{self._place}" if self.host else self._place
+        return (DeviceAddress("NI line", name),)
 
     @contextmanager
     def opened(self) -> Iterator[Write]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import DeviceError, Output, Write
+from deeplabstream.plugin import DeviceAddress, DeviceError, Output, Write
 
 from .background_writer import background_write
 from .shared_devices import shared
@@ -36,6 +36,12 @@ class RaspberryPin(Output):
         "", description="address of another Raspberry Pi; empty: pins of this computer"
     )
     port: int = Field(8888, gt=0, lt=65_536, description="port of pigpiod on HOST")
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The pin."""
+        name = f"{self.host} {self.pin}" if self.host else str(self.pin)
+        return (DeviceAddress("Raspberry Pi pin", name),)
 
     @contextmanager
     def opened(self) -> Iterator[Write]:

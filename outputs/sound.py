@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import Connection, DeviceError, Output, Write
+from deeplabstream.plugin import Connection, DeviceAddress, DeviceError, Output, Write
 
 from .helper_process import helper_process
 
@@ -55,6 +55,13 @@ class Sound(Output):
             raise ValueError("SOUND = file needs FILE")
         if self.sound == "tone" and self.frequency_hz > self.sample_rate / 2:
             raise ValueError("FREQUENCY_HZ must not be above half of SAMPLE_RATE")
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The channels of the sound device."""
+        sides = ("left", "right") if self.side == "both" else (self.side,)
+        device = self.device or "default"
+        return tuple(DeviceAddress("sound channel", f"{device} {s}") for s in sides)
 
     @contextmanager
     def opened(self) -> Iterator[Write]:

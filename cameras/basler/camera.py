@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from cameras.genicam.triggers import GenicamTriggers
-from deeplabstream.plugin import CameraStream, Device
+from deeplabstream.plugin import CameraStream, Device, DeviceAddress
 
 from .devices import connected, describe, find, list_devices
 from .stream import acquire
@@ -55,6 +55,11 @@ class Basler(GenicamTriggers):
         ge=0.5,
         description="frames per second; for TRIGGER = line: the expected rate of the pulses",
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The camera with this serial number; empty: the only one."""
+        return (DeviceAddress("Basler camera", self.serial or "without SERIAL"),)
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:

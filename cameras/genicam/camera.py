@@ -20,6 +20,7 @@ from deeplabstream.plugin import (
     ClockSync,
     CounterUnwrapper,
     Device,
+    DeviceAddress,
     DeviceError,
     Image,
     ImageFormat,
@@ -87,6 +88,11 @@ class GenICam(GenicamTriggers):
     patience_s: float = Field(
         5.0, gt=0, le=60, description="seconds in which it has to give a first frame"
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The camera with this serial number; empty: the only one."""
+        return (DeviceAddress("GenICam camera", self.serial or "without SERIAL"),)
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:

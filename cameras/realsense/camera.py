@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream.plugin import CameraStream, Device, SynchronisedCamera
+from deeplabstream.plugin import CameraStream, Device, DeviceAddress, SynchronisedCamera
 
 from .devices import describe, find, play, present
 from .stream import stream
@@ -80,6 +80,13 @@ class RealSense(SynchronisedCamera):
     emitter: bool | None = Field(
         None, description="infrared projector on or off; empty: as it is"
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The device; a recording of one can be read by several rigs."""
+        if self.recording:
+            return ()
+        return (DeviceAddress("RealSense", self.serial or "without SERIAL"),)
 
     def __post_init__(self) -> None:
         """Reject settings that fit no stream."""

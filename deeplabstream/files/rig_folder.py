@@ -16,7 +16,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deeplabstream.files.paths import INSTALLED, ROOT
@@ -82,6 +83,21 @@ def use(folder: Path) -> None:
     """Use a folder as the rig, in this process and its child processes."""
     os.environ[VARIABLE] = str(folder.resolve())
     refresh_plugins()
+
+
+@contextmanager
+def used(folder: Path) -> Iterator[None]:
+    """Use a folder as the rig in the block, and then again the one before."""
+    before = os.environ.get(VARIABLE)
+    use(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = before
+        refresh_plugins()
 
 
 def use_for_settings(folder: Path) -> None:

@@ -21,6 +21,7 @@ from deeplabstream.core.calibration import (
 from deeplabstream.core.command import CameraName
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.plugins.device_address import DeviceAddress
 
 Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height, px."""
@@ -230,6 +231,11 @@ class Camera(ABC):
         if self.marks:
             return from_marks(self.marks)
         return from_scale(self.mm_per_pixel) if self.mm_per_pixel else None
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """Devices that no other rig can use meanwhile; by default none is known."""
+        return ()
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[CameraStream]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import CameraName
+from deeplabstream.plugins.device_address import DeviceAddress, port_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class Input(ABC):
     def board_pin(self) -> BoardPinAddress | None:
         """The pin of a board with our firmware that it uses; None: it uses none."""
         return None
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """Devices that no other rig can use meanwhile; by default its serial port."""
+        return port_of(self)
 
     @abstractmethod
     def opened(self, listener: InputListener) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import OutputName
+from deeplabstream.plugins.device_address import DeviceAddress, port_of
 from deeplabstream.plugins.input import BoardPinAddress, Input
 
 Write: TypeAlias = Callable[[float], object]
@@ -147,6 +148,11 @@ class Output(ABC):
     def board_pin(self) -> BoardPinAddress | None:
         """The pin of a board with our firmware that it uses; None: it uses none."""
         return None
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """Devices that no other rig can use meanwhile; by default its serial port."""
+        return port_of(self)
 
     @classmethod
     def self_test(

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.command import InputName
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Sensed
+from deeplabstream.plugins.device_address import DeviceAddress
 
 Command: TypeAlias = Literal["start", "stop", "status"]
 MOST_LETTERS = 1000
@@ -93,6 +94,11 @@ class RemoteControl(Remote, ABC):
         "same run; no: the user arms the rig for each start",
         title="Arm again after the end",
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """Ports that no other rig can use meanwhile; by default none."""
+        return ()
 
     @abstractmethod
     def listening(self, listener: RemoteListener) -> AbstractContextManager[None]:

@@ -1,4 +1,7 @@
-"""List all problems of settings.ini without opening devices."""
+"""List all problems of settings.ini, or of a rack file, without opening devices.
+
+Of a rack file, all rigs are checked, and no two boxes may use the same device.
+"""
 
 import sys
 from pathlib import Path
@@ -9,8 +12,10 @@ from deeplabstream.engine.checks.settings_check import settings_problems
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
+from deeplabstream.rack.rack_check import rack_problems
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.option_fields import option, program_options
+from deeplabstream.settings.rack_file import is_rack_file, load_rack
 from deeplabstream.settings.settings_docs import describe
 from deeplabstream.startup.arguments import rig_settings
 
@@ -22,7 +27,7 @@ class CheckSettings:
     """The settings file to check, or where all keys are described."""
 
     file: Path | None = option(default=None, positional=True, metavar="settings")
-    """Settings file; default: settings.ini of the rig folder."""
+    """Settings or rack file; default: settings.ini of the rig folder."""
     settings: Path | None = option(default=None, metavar="FILE")
     """Settings file."""
     describe: str = option(default="", without_value=STDOUT, metavar="FILE")
@@ -41,12 +46,16 @@ def check_settings(options: CheckSettings) -> int:
         return 0
 
     file = options.file or options.settings or rig_settings()
-    problems = settings_problems(file)
+    rack = is_rack_file(file)
+    problems = rack_problems(file) if rack else settings_problems(file)
     for problem in problems:
         print(visible(problem, keep="\n\t"))
     if problems:
         return 1
     print(f"{file}: no problems")
+    if rack:
+        print(f"boxes: {', '.join(load_rack(file).boxes)}")
+        return 0
     for name, calibration in load(file).calibrations.items():
         print(f"[Camera {name}]: {calibration}")
     return 0

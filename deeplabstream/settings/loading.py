@@ -73,6 +73,9 @@ FAMILIES: dict[str, tuple[Any, type]] = {
 NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
 """Pattern of section NAMEs, which are also used as file names."""
 
+BOX = "Box"
+"""Family of the sections of a rack file, which settings.ini does not have."""
+
 _NAMING = {
     "Trigger": TriggerName,
     "Output": OutputName,
@@ -208,6 +211,8 @@ class _Reading:
     def _report_unknown_section(self, title: str) -> None:
         if place := MOVED_SECTIONS.get(title):
             self._problems.append(f"[{title}]: {place}")
+        elif title.partition(" ")[0] == BOX:
+            self._problems.append(f"[{title}]: belongs in a rack file")
         elif title in FAMILIES:
             self._problems.append(f"[{title}]: needs a name, [{title} NAME]")
         else:

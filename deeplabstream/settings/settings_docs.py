@@ -11,6 +11,8 @@ from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
+from deeplabstream.settings.rack_file import BoxSection
+from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.validation_messages import wording
 
 _HEAD = (
@@ -28,6 +30,10 @@ _HEAD = (
 _FAMILY = (
     "`KIND` is a class in the folder `{folder}/`; the keys depend on it. There "
     "may be several of\nthese sections, each with a different NAME.\n"
+)
+_RACK_FILE = (
+    "A file of its own, which names the rigs of a rack; relative paths start at its "
+    "folder.\n"
 )
 _EVERY = (
     "All times are measured on the frames' time stamps. All limits are off by "
@@ -56,6 +62,8 @@ def describe() -> str:
             parts += ["### All kinds\n", _table(Output)]
         for name, kind in sorted(discover(folder, contract).classes.items()):
             parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind, shared)]
+    parts += ["## Rack file\n", _RACK_FILE, "### [Box NAME]\n", _first_line(BoxSection)]
+    parts += [_table(BoxSection, without=keys_of(Subject))]
     return "\n".join(parts)
 
 

@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     MOST_LETTERS,
+    DeviceAddress,
     DeviceError,
     InputControl,
     RemoteCommand,
@@ -112,6 +113,11 @@ class _Listener(RemoteControl):
         "`status`); 0: never. TCP: every connection that is silent for so long is closed",
         title="Lost without messages for (s)",
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The port on which it listens."""
+        return (DeviceAddress("TCP port", str(self.port)),)
 
     def __post_init__(self) -> None:
         check_listener(self.host, self.token_file)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import Connection, DeviceError, Output, Write
+from deeplabstream.plugin import Connection, DeviceAddress, DeviceError, Output, Write
 
 from ..helper_process import helper_process
 
@@ -48,6 +48,13 @@ class Screen(Output):
     patch_size: int = Field(
         60, gt=0, le=1000, description="side of that patch, in pixels"
     )
+
+    @property
+    def occupied(self) -> tuple[DeviceAddress, ...]:
+        """The monitor, where the stimulus covers all of it."""
+        if not self.full_screen:
+            return ()
+        return (DeviceAddress("monitor", str(self.monitor)),)
 
     def __post_init__(self) -> None:
         """Reject a window without an area."""

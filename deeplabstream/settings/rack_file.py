@@ -1,0 +1,126 @@
+"""Rack file: names the boxes of a rack, each an ordinary rig with its subject."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.files import rig_folder
+from deeplabstream.settings.fields import Maker, Section, keys_of
+from deeplabstream.settings.ini_editing import set_value
+from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
+from deeplabstream.settings.loading import BOX, NAME, parse
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.subject import Subject
+
+
+@settings(frozen=True, kw_only=True)
+class BoxSection(Subject):
+    """A box: an ordinary rig. A key of [Session] here replaces that of its settings."""
+
+    rig: Path = Field(description="settings file of the rig, or its rig folder")
+    output_directory: Path | None = Field(
+        None,
+        description="folder in which each run gets a new folder; empty: as in the "
+        "settings of the rig",
+        title="Output folder",
+    )
+
+
+@dataclass(frozen=True)
+class RackBox:
+    """A box of a rack file."""
+
+    name: str
+    box: BoxSection
+    subject: Mapping[str, str]
+    """Keys of [Session] that the rack file gives, and their texts."""
+
+    @property
+    def file(self) -> Path:
+        """The settings file of its rig."""
+        rig = self.box.rig
+        return rig / rig_folder.SETTINGS if rig.is_dir() else rig
+
+    def settings(self) -> Settings:
+        """Return the settings of its rig, with subject and output folder of the box.
+
+        SettingsError has all problems. The plug-ins beside the settings file are in use
+        afterwards.
+        """
+        text, folder = read_text(self.file), self.file.resolve().parent
+        for key, word in self.subject.items():
+            text = set_value(text, "Session", key, word)
+        if self.box.output_directory is not None:
+            place = str(self.box.output_directory.resolve())
+            text = set_value(text, "Streaming", "OUTPUT_DIRECTORY", place)
+        return parse(text, folder)
+
+
+@dataclass(frozen=True)
+class RackFile:
+    """A rack file that was read."""
+
+    path: Path
+    boxes: Mapping[str, RackBox]
+
+
+def is_rack_file(path: Path) -> bool:
+    """Return whether a file names boxes and no camera; False: it can't be read."""
+    try:
+        titles = read_sections(read_text(path)).texts
+    except SettingsError:
+        return False
+    families = {title.partition(" ")[0] for title in titles}
+    return BOX in families and "Camera" not in families
+
+
+def load_rack(path: Path) -> RackFile:
+    """Return a rack file; SettingsError has all its problems.
+
+    Relative paths in it start at its folder. The settings of the boxes are not read.
+    """
+    found = read_sections(read_text(path))
+    problems = [f"{path.name}: {problem}" for problem in found.problems]
+    folder = path.resolve().parent
+    boxes: dict[str, RackBox] = {}
+    for title, texts in found.texts.items():
+        family, _, name = title.partition(" ")
+        if family != BOX or not name:
+            problems.append(
+                f"[{title}]: unknown section; a rack file has [Box NAME] only"
+            )
+        elif not NAME.fullmatch(name):
+            problems.append(
+                f"[{title}]: NAME may contain letters, digits, spaces, - and _ only (it "
+                "becomes part of file names)"
+            )
+        elif box := _made(title, BoxSection, texts, folder, problems):
+            subject = {k: w for k, w in texts.items() if k in keys_of(Subject)}
+            boxes[name] = RackBox(name, box, subject)
+            problems += _rig_problems(boxes[name])
+    if not boxes and not problems:
+        problems.append(f"{path.name}: [Box NAME] is missing; at least one is needed")
+    if problems:
+        raise SettingsError(list(dict.fromkeys(problems)))
+    return RackFile(path.resolve(), boxes)
+
+
+def _made(
+    title: str, kind: type, texts: SectionTexts, folder: Path, problems: list[str]
+) -> Any:
+    """Return the object of a section; None, with `problems`, after an error."""
+    section = Section[Any](title, kind, texts, folder)
+    maker: Maker[Any] | None = section.maker(lambda key: None)
+    problems += section.problems
+    return maker() if maker is not None else None
+
+
+def _rig_problems(box: RackBox) -> Iterator[str]:
+    if not box.file.is_file():
+        what = "has no settings.ini" if box.box.rig.is_dir() else "does not exist"
+        yield f"[Box {box.name}] RIG = {box.box.rig}: {what}"
