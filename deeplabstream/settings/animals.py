@@ -13,6 +13,7 @@ from deeplabstream.settings.validation_messages import guess
 
 MOST = 8
 """Largest number of animals that can be identified."""
+_UNNAMED = re.compile(rf"animal([1-{MOST}])")
 _NAME = re.compile(r"(?!(trigger|behaviour|input)$)[^\W\d_][\w-]*")
 
 
@@ -88,6 +89,19 @@ class Animals:
             )
 
 
+def animal_number(word: str, names: Sequence[str]) -> int | None:
+    """Return the number of an animal, from 1, by its name or number; None: neither.
+
+    `names` are those of [Animals]; without them, the names are animal1, animal2 and so on.
+    """
+    if word.isdecimal():
+        return int(word)
+    if word in names:
+        return names.index(word) + 1
+    unnamed = None if names else _UNNAMED.fullmatch(word)
+    return int(unnamed[1]) if unnamed else None
+
+
 def animal_name_problems(
     named: Sequence[tuple[str, str]], names: tuple[str, ...], count: int = MOST
 ) -> Iterator[str]:
@@ -101,5 +115,5 @@ def animal_name_problems(
             if not 1 <= int(word) <= count:
                 ability = "finds one animal" if count == 1 else f"finds {count} animals"
                 yield f"{where} = {word}: the network {ability}"
-        elif word not in names and (names or not re.fullmatch(r"animal[1-8]", word)):
+        elif animal_number(word, names) is None:
             yield (f"{where} = {word}: not in [Animals] NAMES{guess(word, names)}")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
 from deeplabstream.plugins.input import PulseInput
-from deeplabstream.plugins.trigger import BodyPartTrigger
-from deeplabstream.settings.animals import MOST, animal_name_problems
+from deeplabstream.plugins.pair_trigger import PairTrigger
+from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
+from deeplabstream.settings.animals import MOST, animal_name_problems, animal_number
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
 
@@ -173,9 +174,10 @@ def _has_scale(rig: Settings, camera: str) -> bool:
 
 def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
     """Return the settings that name missing animals; `count`: the largest number of animals."""
+    triggers = rig.new_triggers()
     named = [
         (f"[Trigger {name}] {key}", word)
-        for name, trigger in rig.new_triggers().items()
+        for name, trigger in triggers.items()
         for key, names in trigger.named_animals.items()
         for word in names
     ]
@@ -183,7 +185,24 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
         (f"[Classifier {name}] ANIMAL", section.animal)
         for name, section in rig.classifiers.items()
     ]
-    return list(animal_name_problems(named, rig.animals.names, count))
+    return [
+        *animal_name_problems(named, rig.animals.names, count),
+        *_self_problems(rig, triggers),
+    ]
+
+
+def _self_problems(rig: Settings, triggers: Mapping[str, Trigger]) -> Iterator[str]:
+    """Yield a sentence for each pair of an animal and itself, such as its name and number."""
+    for name, trigger in triggers.items():
+        if not isinstance(trigger, PairTrigger):
+            continue
+        actor, target = trigger.actor, trigger.target
+        number = animal_number(actor, rig.animals.names)
+        if number is not None and number == animal_number(target, rig.animals.names):
+            yield (
+                f"[Trigger {name}] TARGET = {target}: is the same animal as ACTOR = {actor}; "
+                "enter another animal, any or all"
+            )
 
 
 def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:

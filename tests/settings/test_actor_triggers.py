@@ -53,6 +53,29 @@ def rig(text: str = RIG) -> Settings:
     return parse(text, Path.cwd())
 
 
+@pytest.mark.parametrize(
+    ("names", "actor", "target"),
+    [
+        ("anna, bob", "1", "anna"),
+        ("anna, bob", "bob", "2"),
+        ("anna, bob", "2", "02"),
+        ("", "1", "animal1"),
+    ],
+)
+def test_an_animal_and_itself_are_no_pair(names: str, actor: str, target: str) -> None:
+    text = RIG.replace("NAMES = anna, bob", f"NAMES = {names}")
+    text = text[: text.index("[Experiment]")].replace(
+        "KIND = Contact", f"KIND = Contact\nACTOR = {actor}\nTARGET = {target}"
+    )
+    found = problems(text)
+    sentence = (
+        f"[Trigger sniff] TARGET = {target}: is the same animal as ACTOR = {actor}"
+    )
+    assert sentence in found
+    other = "2" if actor == "1" else "1"
+    assert rig(text.replace(f"TARGET = {target}", f"TARGET = {other}"))
+
+
 def problems(text: str) -> str:
     with pytest.raises(SettingsError) as raised:
         rig(text)
