@@ -4,7 +4,7 @@ DeepLabStreamError
 ├── SettingsError      the settings are wrong; all problems at once
 ├── DeviceError        a camera, an output, a file or a run can't be used
 ├── ModelError         a network can't be used
-└── ExperimentError    an experiment broke a rule of plans
+└── ExperimentError    an experiment broke a rule of plans, or ends with an alarm
 """
 
 import re
@@ -54,7 +54,7 @@ class ModelError(DeepLabStreamError):
 
 
 class ExperimentError(DeepLabStreamError):
-    """An experiment violated a rule of plans."""
+    """An experiment violated a rule of plans, or its plan ends it with an alarm."""
 
 
 _PACKAGES = {

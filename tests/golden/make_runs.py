@@ -21,6 +21,11 @@ CHANGED = {
     "classical_conditioning": {"CUE_S": "1", "INTERVAL": "exponential 1 0.5 3"},
     "stages": {"REWARDS": "3", "REST_S": "1"},
     "place_avoidance": {},
+    "resident_intruder": {
+        "SEED": "5",
+        "BASELINE_S": "2",
+        "MAX_BOUTS": "3",
+    },  # safety end
 }
 """Ready-made experiments, and the values that make something happen soon."""
 SECONDS = 30.0

@@ -21,6 +21,7 @@ from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.recording.run_folder import ModelFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.recording.table_reader import experiment_boundaries
 from deeplabstream.settings.loading import check_against
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
@@ -157,8 +158,15 @@ def rehearse(
             # without a status the experiment has ended
             steps = list(takewhile(lambda step: bool(step.status), replayed))
     how = "finished" if steps and len(steps) < seconds * view.rate - 1 else "stopped"
+    how = failure(folder) or how
     folder.finish(datetime.now().astimezone(), how, [])
     return folder, steps
+
+
+def failure(folder: RunFolder) -> str:
+    """Return how the experiment of a rehearsal failed: `failed: …`; empty: it did not."""
+    *_, (_, how) = experiment_boundaries(folder.events_path)
+    return how if how.startswith("failed") else ""
 
 
 def _frames(

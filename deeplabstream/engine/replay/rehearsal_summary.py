@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.replay.rehearsal import failure
 from deeplabstream.engine.session.run_summary import without_count
 from deeplabstream.recording.run_folder import RunFolder
 
@@ -13,6 +14,8 @@ def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
     """Yield sentences on the triggers, outputs and marks of a rehearsal."""
     seconds = steps[-1].exposed_ns / 1e9 if steps else 0.0
     yield f"{seconds:.1f} s of simulated time, {len(steps)} frames"
+    if failed := failure(folder):
+        yield f"experiment {failed}"
     for name in steps[0].triggers if steps else ():
         answers = Counter(step.triggers[name] for step in steps)
         share = {answer: count / len(steps) for answer, count in answers.items()}
