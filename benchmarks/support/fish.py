@@ -31,7 +31,7 @@ DARKER, CORE = 25, 50
 LEAST, LEAST_CORE = 200, 60
 """Smallest number of pixels of both."""
 SWAPPED = ((26, 0, 3), (201, 6, 7), (203, 0, 6), (340, 0, 6))
-"""First frame and fish that the splitting had swapped."""
+"""First frame and fish that the splitting had swapped, as it had numbered them."""
 
 
 def fish() -> tuple[Truth, Found] | None:
@@ -91,7 +91,8 @@ def _followed(cores: list[list[Points]]) -> Points:
         now = _assigned(pixels, expected)
         speed, last = (speed + now - last) / 2, now
         tracks[frame] = now
-    for frame, one, other in SWAPPED:
+    # The last first: an earlier swap changes the numbers of all later frames
+    for frame, one, other in reversed(SWAPPED):
         tracks[frame:, [one, other]] = tracks[frame:, [other, one]]
     return tracks
 
