@@ -172,12 +172,13 @@ class RegionsPage(QWidget):
         self.parts.setToolTip("all of these must be seen; separated by commas")
         for row, (text, line) in enumerate(rows, start=1):
             grid.addWidget(QLabel(text), row, 0)
-            grid.addWidget(line, row, 1, 1, 3)
+            grid.addWidget(line, row, 1, 1, 2 if line is self.name else 3)
         self.shelter.setToolTip(
             "the camera does not see animals in it; which ones are in it is remembered "
             "([Animals] SHELTERS)"
         )
-        grid.addWidget(self.shelter, 6, 1, 1, 3)
+        # Beside the name: a row of its own does not fit a window of 720 px
+        grid.addWidget(self.shelter, 1, 3)
         for column, button in enumerate((self.choose_parts, self.copy, self.delete)):
             grid.addWidget(button, 5, 1 + column)
         grid.addWidget(self.problem, 4, 0, 1, 4)
