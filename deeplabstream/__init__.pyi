@@ -19,6 +19,7 @@ from deeplabstream.analysis.study import Study as Study
 from deeplabstream.analysis.study import analyse_runs as analyse_runs
 from deeplabstream.api.corrections import correct as correct
 from deeplabstream.api.corrections import frames_between as frames_between
+from deeplabstream.api.corrections import uncertain_places as uncertain_places
 from deeplabstream.api.corrections import undo_correction as undo_correction
 from deeplabstream.api.decisions import replay as replay
 from deeplabstream.api.evaluation import evaluate as evaluate
@@ -34,6 +35,7 @@ from deeplabstream.offline.run_import import ImportOptions as ImportOptions
 from deeplabstream.offline.run_import import import_run as import_run
 from deeplabstream.recording.run_catalogue import RunCatalogue as RunCatalogue
 from deeplabstream.recording.run_catalogue import RunQuery as RunQuery
+from deeplabstream.recording.uncertain_places import UncertainPlace as UncertainPlace
 from deeplabstream.training.train_config import TrainConfig as TrainConfig
 from deeplabstream.training.training_job import Trained as Trained
 from deeplabstream.training.training_job import train as train

@@ -40,6 +40,8 @@ LIBRARY = (
     "import_run",
     "ImportOptions",
     "ImportedRun",
+    "uncertain_places",
+    "UncertainPlace",
     "correct",
     "frames_between",
     "undo_correction",

@@ -20,6 +20,8 @@ from deeplabstream.recording.recorded_frames import (
 )
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.uncertain_places import UncertainPlace
+from deeplabstream.recording.uncertain_places import uncertain_places as places_of
 
 
 def correct(
@@ -133,6 +135,45 @@ def frames_between(
     if not len(numbers):
         raise DeepLabStreamError(f"no frame from {start_s:g} s to {end_s:g} s")
     return int(numbers[0]), int(numbers[-1])
+
+
+def uncertain_places(
+    run: RecordedRun | str | Path, camera: str = ""
+) -> tuple[UncertainPlace, ...]:
+    """Return the spans in which animals may have the wrong name, or are missing.
+
+    Corrected points count as certain, so a place that was corrected or confirmed is not
+    listed any more.
+
+    Parameters
+    ----------
+    run : RecordedRun, str or pathlib.Path
+        What `open_run` returned, or a run folder.
+    camera : str
+        A camera with poses; empty: the only one.
+
+    Returns
+    -------
+    tuple of UncertainPlace
+        Those of most animals × duration first.
+
+    Raises
+    ------
+    DeepLabStreamError
+        A correction of the run does not fit its poses.
+    DeviceError
+        The run can't be read.
+
+    Examples
+    --------
+    >>> for place in dls.uncertain_places(run):
+    ...     print(place)
+    """
+    folder = _folder(run)
+    recorded = _recorded(folder, camera)
+    return places_of(
+        recorded.with_corrections(corrections_of(folder.path, recorded.camera))
+    )
 
 
 def undo_correction(

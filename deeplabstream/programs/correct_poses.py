@@ -1,5 +1,6 @@
 r"""Correct the poses of a recorded run; the recorded data stay as they are.
 
+    python utils/CorrectPoses.py RUN uncertain
     python utils/CorrectPoses.py RUN swap --frames 900 960 --animals anna bob
     python utils/CorrectPoses.py RUN remove --seconds 12 12.5 --bodyparts snout --why "a hand"
     python utils/CorrectPoses.py RUN set --frames 912 --bodyparts snout --position 203.5 118
@@ -15,7 +16,12 @@ them.
 from functools import partial
 from pathlib import Path
 
-from deeplabstream.api.corrections import correct, frames_between, undo_correction
+from deeplabstream.api.corrections import (
+    correct,
+    frames_between,
+    uncertain_places,
+    undo_correction,
+)
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.programs.program import Program, ProgramGroup
 from deeplabstream.recording.pose_corrections import Kind, in_force, read_corrections
@@ -31,6 +37,14 @@ class CorrectPoses:
 
     run: Path = option(positional=True, metavar="RUN")
     """Run folder."""
+
+
+@program_options
+class ListUncertainPlaces(CorrectPoses):
+    """The camera whose uncertain places are listed."""
+
+    camera: str = option(default="", metavar="NAME")
+    """Camera; default: the only one."""
 
 
 @program_options
@@ -139,6 +153,15 @@ def _list(options: CorrectPoses) -> int:
     return 0
 
 
+def _uncertain(options: ListUncertainPlaces) -> int:
+    places = uncertain_places(options.run, options.camera)
+    for place in places:
+        print(place)
+    if not places:
+        print(f"{options.run}: no uncertain places")
+    return 0
+
+
 def _program(
     kind: Kind, options: type[CorrectAnimals], about: str
 ) -> Program[CorrectAnimals]:
@@ -147,6 +170,12 @@ def _program(
 
 PROGRAM = ProgramGroup(
     {
+        "uncertain": Program(
+            ListUncertainPlaces,
+            _uncertain,
+            "places where animals may have the wrong name, or are missing",
+            _NAME,
+        ),
         "swap": _program("swap", CorrectAnimals, "two animals have each other's names"),
         "confirm": _program(
             "confirm",
