@@ -274,3 +274,35 @@ def test_a_run_that_is_opened_takes_the_place_of_the_one_that_is_corrected(
     )
     assert view.timeline.marked is None
     page.finish()
+
+
+def test_a_click_on_an_uncertain_place_shows_it_and_marks_its_span_and_animals(
+    run: Path, qtbot: QtBot
+) -> None:
+    table = run / "top.csv"
+    lines = [line.split(",") for line in table.read_text("utf-8").splitlines()]
+    flags, frame = lines[0].index("flags"), lines[0].index("frame")
+    for line in lines[1:]:
+        if line[frame] in ("6", "7"):
+            line[flags] = "anna doubt1; bob doubt1"
+    table.write_text("".join(",".join(line) + "\n" for line in lines), "utf-8")
+    view = RunCorrections()
+    qtbot.addWidget(view)
+    view.show()
+    view.show_run(run, "top")
+    qtbot.waitUntil(view.places.isVisible, timeout=SOON)
+    item = view.places.item(0)
+    assert item is not None
+    assert item.text().endswith("anna, bob: identities are ambiguous")
+    view.places.setCurrentRow(0)
+    view.places.itemClicked.emit(item)
+    assert view.span_text.text().startswith("frames 6 to 7.")
+    assert view.animals.ticked == ("anna", "bob")
+    qtbot.waitUntil(lambda: view.after._index == 6, timeout=SOON)
+    view.kind.setCurrentText("Confirm names")
+    view.kind.activated.emit(view.kind.currentIndex())
+    correct(qtbot, view)
+    qtbot.waitUntil(lambda: not view.places.isVisible(), timeout=SOON)
+    view.undo()
+    qtbot.waitUntil(view.places.isVisible, timeout=SOON)
+    view.finish()

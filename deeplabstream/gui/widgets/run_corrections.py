@@ -1,6 +1,7 @@
 """Run corrections: recorded and corrected poses side by side, and corrections of spans."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Condition
@@ -36,6 +37,11 @@ from deeplabstream.recording.pose_corrections import (
 )
 from deeplabstream.recording.recorded_frames import RecordedFrames
 from deeplabstream.recording.run_review import Review
+from deeplabstream.recording.uncertain_places import (
+    REASONS,
+    UncertainPlace,
+    uncertain_places,
+)
 
 _KINDS: Mapping[str, Kind] = {
     "Swap names": "swap",
@@ -45,7 +51,9 @@ _KINDS: Mapping[str, Kind] = {
     "Set a point": "set",
 }
 _LIST_HEIGHT = 62  # px
-_Draft = tuple[RecordedFrames, Mapping[int, Correction]]
+_PLACES_WIDTH = 230  # px
+_By = Mapping[int, Correction]
+_Draft = tuple[RecordedFrames, _By, _By]
 
 
 class _Corrector(QThread):
@@ -53,17 +61,21 @@ class _Corrector(QThread):
 
     corrected = pyqtSignal(object, object)
     """Corrections by number, and the corrected RecordedFrames or an error message."""
+    listed = pyqtSignal(object, object)
+    """RecordedFrames as recorded, and the uncertain places that are not corrected."""
 
     def __init__(self) -> None:
         super().__init__()
         self._changed = Condition()
         self._requested: _Draft | None = None
         self._over = False
+        self._places_of: tuple[RecordedFrames, _By] | None = None
+        """Recorded frames and corrections of the last places."""
 
-    def correct(self, frames: RecordedFrames, by: Mapping[int, Correction]) -> None:
-        """Request corrected poses."""
+    def correct(self, frames: RecordedFrames, by: _By, known: _By) -> None:
+        """Request poses corrected `by`, and the places uncertain after the `known`."""
         with self._changed:
-            self._requested = frames, by
+            self._requested = frames, by, known
             self._changed.notify()
         if not self.isRunning():
             self.start()
@@ -85,11 +97,21 @@ class _Corrector(QThread):
                 requested, self._requested = self._requested, None
             if self._over or requested is None:
                 return
-            frames, by = requested
+            frames, by, known = requested
             try:
                 self.corrected.emit(by, frames.with_corrections(by))
             except DeepLabStreamError as error:
                 self.corrected.emit(by, str(error))
+            self._list_places(frames, known)
+
+    def _list_places(self, frames: RecordedFrames, known: _By) -> None:
+        """Find the uncertain places, unless frames and corrections are those of before."""
+        before = self._places_of
+        if before is not None and before[0] is frames and before[1] == known:
+            return
+        self._places_of = frames, known
+        with suppress(DeepLabStreamError):  # the corrected poses have the same error
+            self.listed.emit(frames, uncertain_places(frames.with_corrections(known)))
 
 
 class _PointView(VideoView):
@@ -127,10 +149,13 @@ class RunCorrections(QWidget):
         self.why = QLineEdit()
         self.apply, self.undo_it = QPushButton("Correct"), QPushButton("Undo")
         self.list, self.problem = QListWidget(), QLabel()
+        self.places = QListWidget()
+        """Uncertain places; a click shows the first frame and marks the span."""
         self.review: Review | None = None
         self.time_s = 0.0
         self.position: tuple[float, float] | None = None
         """Position for *Set a point*, px."""
+        self._places: tuple[UncertainPlace, ...] = ()
         self._drafted: Correction | None = None
         """Correction of the current fields; None: incomplete."""
         self._run: Path | None = None
@@ -166,6 +191,7 @@ class RunCorrections(QWidget):
         self.timeline.marked = None
         self.timeline.show_run((), (), 0.0)
         self.list.clear()
+        self._take_places(None, ())
         for view in (self.before, self.after):
             view.clear(text)
         self._prepared = self.position = None
@@ -217,12 +243,17 @@ class RunCorrections(QWidget):
         self.timeline.setMaximumHeight(100)
         self.apply.setProperty("starts", True)
         self.list.setFixedHeight(_LIST_HEIGHT)
+        self.places.setFixedWidth(_PLACES_WIDTH)
+        self.places.setToolTip("uncertain places; a click shows and marks one")
+        self.places.setWordWrap(True)
+        self.places.hide()
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
         self.problem.hide()
         self.span_text.setObjectName("caption")
         views = QHBoxLayout()
         views.setSpacing(8)
+        views.addWidget(self.places)
         views.addWidget(self.before, 1)
         views.addWidget(self.after, 1)
         doing = FlowLayout()
@@ -251,6 +282,8 @@ class RunCorrections(QWidget):
         self.images.failed.connect(self._fail)
         self.images.decoded.connect(self._take_image)
         self.corrector.corrected.connect(self._take_corrected)
+        self.corrector.listed.connect(self._take_places)
+        self.places.itemClicked.connect(self._show_place)
         self.timeline.sought.connect(self.go_to)
         self.timeline.span_marked.connect(self._mark)
         self.back.clicked.connect(lambda: self._step(-1))
@@ -351,7 +384,7 @@ class RunCorrections(QWidget):
         if draft is not None:
             by[max(by, default=0) + 1] = draft
         self._by, self._drafted = by, draft
-        self.corrector.correct(self.review.cameras[self._camera], by)
+        self.corrector.correct(self.review.cameras[self._camera], by, self._known)
 
     def _take_corrected(self, by: object, found: object) -> None:
         if by is not self._by or self.review is None:
@@ -362,6 +395,36 @@ class RunCorrections(QWidget):
             self.go_to(self.time_s)
         else:
             self._complain(str(found))
+
+    def _take_places(self, frames: object, places: tuple[UncertainPlace, ...]) -> None:
+        """List the uncertain places of these frames, if they are those that are shown."""
+        run = self.review
+        shown = None if run is None else run.cameras[self._camera]
+        if frames is not shown:
+            return
+        self._places = places
+        self.places.clear()
+        for place in places:
+            self.places.addItem(
+                f"{place.start_s:.2f} s, {', '.join(place.animals)}: "
+                f"{REASONS[place.reason]}"
+            )
+            item = self.places.item(self.places.count() - 1)
+            if item is not None:
+                item.setToolTip(str(place))
+        self.places.setVisible(bool(places))
+
+    def _show_place(self) -> None:
+        """Show the chosen place, mark its span and choose its animals."""
+        run = self.review
+        if run is None:
+            return
+        place = self._places[self.places.currentRow()]
+        numbers = run.cameras[self._camera].rows["frame"].to_numpy()
+        last = int(np.searchsorted(numbers, place.frames[1]))
+        self.animals.tick(place.animals)
+        self._mark(place.start_s, run.time_of(self._camera, last))
+        self.go_to(place.start_s)
 
     def _complain(self, why: str) -> None:
         self.problem.setText(why)
