@@ -44,8 +44,9 @@ def correct(
     ----------
     run : RecordedRun, str or pathlib.Path
         What `open_run` returned, or a run folder.
-    kind : {"swap", "confirm", "remove", "set", "interpolate"}
-        swap: two animals have each other's names. confirm: the names are right, though
+    kind : {"swap", "switch", "confirm", "remove", "set", "interpolate"}
+        swap: two animals have each other's names. switch: the same, and ambiguous frames
+        stay ambiguous. confirm: the names are right, though
         identity was ambiguous. remove: the points are wrong, and none is known. set: a
         point is at `position`. interpolate: the points lie on the line between the nearest
         known ones before and after.
@@ -142,8 +143,7 @@ def uncertain_places(
 ) -> tuple[UncertainPlace, ...]:
     """Return the spans in which animals may have the wrong name, or are missing.
 
-    Corrected points count as certain, so a place that was corrected or confirmed is not
-    listed any more.
+    Names that were swapped or confirmed by a correction are not listed.
 
     Parameters
     ----------

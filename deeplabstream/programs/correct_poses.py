@@ -177,6 +177,11 @@ PROGRAM = ProgramGroup(
             _NAME,
         ),
         "swap": _program("swap", CorrectAnimals, "two animals have each other's names"),
+        "switch": _program(
+            "switch",
+            CorrectAnimals,
+            "as swap, and ambiguous frames stay ambiguous: for long spans",
+        ),
         "confirm": _program(
             "confirm",
             CorrectAnimals,

@@ -31,8 +31,10 @@ from deeplabstream.recording.cell_formats import flags_text, identity_of, parse_
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_schema import CORRECTIONS
 
-SCHEMA = 1
-Kind = Literal["swap", "confirm", "remove", "set", "interpolate", "undo"]
+SCHEMA = 2
+_READ = (1, 2)
+"""Schemas that can be read; 1 has no `switch`."""
+Kind = Literal["swap", "switch", "confirm", "remove", "set", "interpolate", "undo"]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
@@ -43,8 +45,9 @@ class Correction:
 
     Attributes
     ----------
-    kind : {"swap", "confirm", "remove", "set", "interpolate", "undo"}
-        swap: two animals have each other's names. confirm: the names are right, though
+    kind : {"swap", "switch", "confirm", "remove", "set", "interpolate", "undo"}
+        swap: two animals have each other's names. switch: the same, and ambiguous frames
+        stay ambiguous. confirm: the names are right, though
         identity was ambiguous. remove: the points are wrong, and none is known. set: a
         point is at `position`. interpolate: the points lie on the line between the nearest
         known ones before and after. undo: an earlier correction does not count.
@@ -92,9 +95,10 @@ class Correction:
             return "" if self.undoes > 0 else "needs the number of a correction"
         if self.frames[1] < self.frames[0]:
             return f"last frame {self.frames[1]} is before first frame {self.frames[0]}"
-        if self.kind in ("swap", "confirm") and self.bodyparts:
+        if self.kind in ("swap", "switch", "confirm") and self.bodyparts:
             return "concerns whole animals; name no body part"
-        if self.kind == "swap" and not len(self.animals) == len({*self.animals}) == 2:
+        two = len(self.animals) == len({*self.animals}) == 2
+        if self.kind in ("swap", "switch") and not two:
             return "needs the names of two animals"
         if self.kind == "set" and not (
             self.position
@@ -123,7 +127,7 @@ def read_corrections(run: Path) -> tuple[Correction, ...]:
         return ()
     try:
         found = read_json(path)
-        if found["schema"] != SCHEMA:
+        if found["schema"] not in _READ:
             raise ValueError(f"schema = {found['schema']}, this program reads {SCHEMA}")
         return tuple(_parsed(entry) for entry in found["corrections"])
     except (OSError, ValueError, TypeError, KeyError, DeepLabStreamError) as error:
@@ -345,7 +349,7 @@ class _Poses:
         if correction.kind == "set" and len(animals) * len(parts) > 1:
             raise DeepLabStreamError("set: name one animal and one body part")
 
-        if correction.kind == "swap":
+        if correction.kind in ("swap", "switch"):
             self._swap(rows, animals)
 
         # Interpolation changes only points between known ones; the other corrections all.
@@ -366,6 +370,10 @@ class _Poses:
             self._ambiguous[np.ix_(rows, animals)] = False
             gone = [self._table.animals[at] for at in animals]
             self._drop_flags(rows, lambda row: gone)
+        elif correction.kind == "switch":
+            self._ambiguous[np.ix_(rows, animals)] = self._ambiguous[
+                np.ix_(rows, animals[::-1])
+            ]
         else:
             self._rejected[changed] = False
             names = np.array(self._names)
@@ -411,6 +419,8 @@ class _Poses:
         names = {
             self._names[a]: self._names[b] for a, b in zip(first, second, strict=True)
         }
+        one, other = animals
+        names[self._table.animals[one]] = self._table.animals[other]
         names |= {new: old for old, new in names.items()}
         for row in self._flagged(rows):
             flags = parse_flags(self._flags[row])

@@ -88,14 +88,13 @@ class _Open:
 def uncertain_places(frames: RecordedFrames) -> tuple[UncertainPlace, ...]:
     """Return the uncertain places of a camera, those of most animals × duration first.
 
-    Points with a correction count as certain.
+    Names that were swapped or confirmed by a correction count as certain.
     """
     poses = frames.poses
     analysed = np.flatnonzero(frames.analysed)
     if not len(analysed):
         return ()
     times_s = poses.times_s[analysed]
-    certain = frames.corrected[analysed].any(axis=2)
     known = poses.confidence[analysed] >= frames.folder.thresholds.of(frames.camera)
 
     # Few different states occur: each is parsed once.
@@ -108,7 +107,7 @@ def uncertain_places(frames: RecordedFrames) -> tuple[UncertainPlace, ...]:
     groups = [tuple(_groups(state)) for state in number_of]
     expected = np.array([_expected(state) for state in number_of], np.bool_)
 
-    missing = ~known.any(axis=2) & expected[states] & ~certain
+    missing = ~known.any(axis=2) & expected[states]
     found = [*_of_identity(states, groups, times_s), *_missing(missing, times_s)]
     interval_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
     places = [

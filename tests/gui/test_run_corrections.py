@@ -306,3 +306,15 @@ def test_a_click_on_an_uncertain_place_shows_it_and_marks_its_span_and_animals(
     view.undo()
     qtbot.waitUntil(view.places.isVisible, timeout=SOON)
     view.finish()
+
+
+def test_names_are_switched_from_a_frame_to_the_end(
+    view: RunCorrections, run: Path, qtbot: QtBot
+) -> None:
+    go_to(qtbot, view, 6)
+    view.to_end.click()
+    view.kind.setCurrentText("Switch names")
+    view.kind.activated.emit(view.kind.currentIndex())
+    view.animals.tick(("anna", "bob"))
+    correct(qtbot, view)
+    assert listed(view) == ["1: switch anna, bob, frames 6 to 9 of top"]

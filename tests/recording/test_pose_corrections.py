@@ -202,7 +202,7 @@ def test_no_correction_is_lost_when_several_programs_add_some(
 @pytest.mark.parametrize(
     "text",
     [
-        "{", "[]", '{"schema": 1}', '{"schema": 2, "corrections": []}',
+        "{", "[]", '{"schema": 1}', '{"schema": 3, "corrections": []}',
         '{"schema": 1, "corrections": [7]}',
         json.dumps({"schema": 1, "corrections": [{"kind": "remove", "frames": [1]}]}),
         json.dumps({"schema": 1, "corrections": [
@@ -216,3 +216,24 @@ def test_a_damaged_file_is_a_sentence_and_stays(tmp_path: Path, text: str) -> No
     with pytest.raises(DeviceError, match="can't be read"):
         append_correction(tmp_path, correction("remove", 1, 1))
     assert (tmp_path / CORRECTIONS).read_text("utf-8") == text
+
+
+def test_a_switch_exchanges_points_and_flags_and_keeps_what_is_ambiguous() -> None:
+    flags = [""] * ROWS
+    flags[5], flags[7] = "anna stray", "anna doubt1; bob doubt1"
+    before = table(flags)
+    after = corrected(correction("switch", 4, 11, "anna", "bob"), flags=flags)
+    np.testing.assert_array_equal(after.table.points[4:], before.points[4:, ::-1])
+    np.testing.assert_array_equal(after.table.points[:4], before.points[:4])
+    assert after.flags[5] == "bob stray"
+    assert after.table.identity[7] == ("doubt1", "doubt1")
+
+
+def test_corrections_of_the_first_schema_stay_readable(tmp_path: Path) -> None:
+    append_correction(tmp_path, correction("swap", 4, 5, "anna", "bob"))
+    path = tmp_path / CORRECTIONS
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**content, "schema": 1}), "utf-8")
+    assert append_correction(tmp_path, correction("switch", 6, 7, "anna", "bob")) == 2
+    assert [one.kind for one in read_corrections(tmp_path)] == ["swap", "switch"]
+    assert json.loads(path.read_text("utf-8"))["schema"] == 2

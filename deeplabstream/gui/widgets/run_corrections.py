@@ -45,6 +45,7 @@ from deeplabstream.recording.uncertain_places import (
 
 _KINDS: Mapping[str, Kind] = {
     "Swap names": "swap",
+    "Switch names": "switch",
     "Confirm names": "confirm",
     "Remove points": "remove",
     "Interpolate": "interpolate",
@@ -142,6 +143,7 @@ class RunCorrections(QWidget):
         self.timeline = TimelineView()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.first, self.last = QPushButton("From here"), QPushButton("To here")
+        self.to_end = QPushButton("To end")
         self.span_text = QLabel()
         self.kind = QComboBox()
         self.animals = Choices("Animals", "all")
@@ -257,7 +259,7 @@ class RunCorrections(QWidget):
         views.addWidget(self.before, 1)
         views.addWidget(self.after, 1)
         doing = FlowLayout()
-        moving = (self.back, self.forth, self.first, self.last)
+        moving = (self.back, self.forth, self.first, self.last, self.to_end)
         for widget in (*moving, self.kind, self.animals, self.parts):
             doing.addWidget(widget)
         reason = QHBoxLayout()
@@ -290,6 +292,7 @@ class RunCorrections(QWidget):
         self.forth.clicked.connect(lambda: self._step(1))
         self.first.clicked.connect(lambda: self._mark(self.time_s, None))
         self.last.clicked.connect(lambda: self._mark(None, self.time_s))
+        self.to_end.clicked.connect(self._mark_to_end)
         self.kind.activated.connect(self._take_kind)
         self.animals.changed.connect(self._preview)
         self.parts.changed.connect(self._preview)
@@ -364,7 +367,9 @@ class RunCorrections(QWidget):
             camera=self._camera,
             frames=self._frames,
             animals=self.animals.ticked,
-            bodyparts=() if kind in ("swap", "confirm") else self.parts.ticked,
+            bodyparts=()
+            if kind in ("swap", "switch", "confirm")
+            else self.parts.ticked,
             position=self.position if kind == "set" else None,
         )
 
@@ -433,7 +438,7 @@ class RunCorrections(QWidget):
     def _offer(self) -> None:
         """Enable the buttons, and show what is missing."""
         loaded = self.review is not None
-        for widget in (self.back, self.forth, self.first, self.last):
+        for widget in (self.back, self.forth, self.first, self.last, self.to_end):
             widget.setEnabled(loaded)
         kind = _KINDS[self.kind.currentText()]
         missing = ""
@@ -441,12 +446,12 @@ class RunCorrections(QWidget):
             missing = "Mark a span: From here, To here, or drag with Shift."
         elif kind == "set" and self.position is None:
             missing = "Click into the corrected frame where the point is."
-        elif kind == "swap" and len(self.animals.ticked) != 2:
+        elif kind in ("swap", "switch") and len(self.animals.ticked) != 2:
             missing = "Choose two animals."
         first, last = self._frames or (0, 0)
         span = f"frames {first} to {last}. " if self._frames else ""
         self.span_text.setText(f"{span}{missing}")
-        self.parts.setEnabled(kind not in ("swap", "confirm"))
+        self.parts.setEnabled(kind not in ("swap", "switch", "confirm"))
         self.apply.setEnabled(self._prepared is not None and not missing)
         self.undo_it.setEnabled(self.list.currentRow() >= 0)
 
@@ -467,6 +472,11 @@ class RunCorrections(QWidget):
         self.timeline.marked = times[0], times[1]
         self.timeline.update()
         self._preview()
+
+    def _mark_to_end(self) -> None:
+        """Mark from the start of the span, or from here, to the end of the run."""
+        if self.review is not None:
+            self._mark(None, self.review.end_s)
 
     def _set_position(self, x: float, y: float) -> None:
         if _KINDS[self.kind.currentText()] == "set" and self.review is not None:
