@@ -299,6 +299,12 @@ class Loop:
 
         All state of earlier frames is discarded: measures, filters, identities.
         """
+        if self._identity_trackers is not None:
+            self._identity_trackers.reset()
+        self._restart(triggers)
+
+    def _restart(self, triggers: Mapping[str, Trigger]) -> None:
+        """Evaluate new triggers; discard the state of earlier frames except identities."""
         self._measures = None
         if self._measuring is not None:
             self._measures = DeferredMeasures(self._measuring())
@@ -306,9 +312,8 @@ class Loop:
         self._evaluator.begin(triggers)
         self._evaluator.measures = self._measures or NO_MEASURES
         self._pose_filter.reset()
+        # the first frame notes which identities are ambiguous then
         self._identity_reporter.reset()
-        if self._identity_trackers is not None:
-            self._identity_trackers.reset()
 
     def set_identity(self, camera: str, swapped: tuple[int, int] | None) -> None:
         """Confirm the identities of a camera's animals, or swap two of them."""
@@ -318,8 +323,11 @@ class Loop:
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: OutputBank
     ) -> None:
-        """Start an experiment; `triggers` are new objects."""
-        self.set_triggers(triggers)
+        """Start an experiment; `triggers` are new objects.
+
+        The animals keep their names, with a user's corrections, and their appearance.
+        """
+        self._restart(triggers)
         named = triggers_of(experiment)
         self._running = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
         self._running.last_frame_ns = self._clock.now_ns()
