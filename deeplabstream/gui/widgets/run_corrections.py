@@ -52,7 +52,6 @@ _KINDS: Mapping[str, Kind] = {
     "Set a point": "set",
 }
 _LIST_HEIGHT = 62  # px
-_PLACES_WIDTH = 230  # px
 _By = Mapping[int, Correction]
 _Draft = tuple[RecordedFrames, _By, _By]
 
@@ -245,9 +244,8 @@ class RunCorrections(QWidget):
         self.timeline.setMaximumHeight(100)
         self.apply.setProperty("starts", True)
         self.list.setFixedHeight(_LIST_HEIGHT)
-        self.places.setFixedWidth(_PLACES_WIDTH)
+        self.places.setFixedHeight(_LIST_HEIGHT)
         self.places.setToolTip("uncertain places; a click shows and marks one")
-        self.places.setWordWrap(True)
         self.places.hide()
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
@@ -255,7 +253,6 @@ class RunCorrections(QWidget):
         self.span_text.setObjectName("caption")
         views = QHBoxLayout()
         views.setSpacing(8)
-        views.addWidget(self.places)
         views.addWidget(self.before, 1)
         views.addWidget(self.after, 1)
         doing = FlowLayout()
@@ -266,7 +263,9 @@ class RunCorrections(QWidget):
         reason.addWidget(self.span_text, 1)
         reason.addWidget(self.why, 1)
         reason.addWidget(self.apply)
+        # Beside the images, the places would not fit a window of 960 px
         done = QHBoxLayout()
+        done.addWidget(self.places, 1)
         done.addWidget(self.list, 1)
         done.addWidget(self.undo_it, 0, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
