@@ -7,6 +7,11 @@ from types import MappingProxyType
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
+from deeplabstream.pose.tracking.distinctness import (
+    Distinctness,
+    listed,
+    nothing_learned,
+)
 from deeplabstream.pose.tracking.identity_tracker import (
     IdentitySettings,
     IdentityTracker,
@@ -36,6 +41,10 @@ class CameraIdentityTrackers:
     def reset(self) -> None:
         """Discard all trackers."""
         self._trackers.clear()
+
+    def distinctness(self) -> dict[str, Distinctness]:
+        """Return, by camera, which animals their appearance does not distinguish."""
+        return {name: tracker.distinctness for name, tracker in self._trackers.items()}
 
     def correct(self, camera: str, swapped: tuple[int, int] | None) -> None:
         """Apply a user's correction: None confirms the names, a pair swaps two names."""
@@ -120,9 +129,9 @@ class IdentityReporter:
 
         where = f"[Camera {camera}] {time_s:.3f} s: "
         for end, ended in ends.items():
-            yield f"{where}{_listed(ended)}: {_ENDS[end]}"
+            yield f"{where}{listed(ended)}: {_ENDS[end]}"
         if begins:
-            yield f"{where}{_listed(begins)}: identities are ambiguous"
+            yield f"{where}{listed(begins)}: identities are ambiguous"
 
 
 _ENDS = {
@@ -132,10 +141,6 @@ _ENDS = {
     "swapped": "names swapped by the user",
     "confirmed": "names confirmed by the user",
 }
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 _SHORT = 22
@@ -150,6 +155,8 @@ class IdentityState:
     """The last pose of the camera."""
     totals: Mapping[str, int]
     """Numbers of changes so far: see `deeplabstream.recording.identity_totals`."""
+    distinctness: Distinctness | None = None
+    """Which animals look alike; None: nothing is known."""
 
     def states(self, threshold: float, shelters: Sequence[str] = ()) -> dict[str, str]:
         """Return a short identity state per animal, by name; `shelters`: their names."""
@@ -180,22 +187,31 @@ class IdentityState:
         return states
 
     @property
+    def appearance(self) -> str:
+        """A sentence: which animals look alike, and whose appearance is not learned yet."""
+        names = self.pose.skeleton.named(len(self.pose.identity))
+        distinctness = self.distinctness or nothing_learned(len(names))
+        parts = filter(None, distinctness.sentences(names))
+        return "; ".join(parts) or "all look different"
+
+    @property
     def ambiguous(self) -> bool:
         """Whether an identity is ambiguous now."""
         return any(state.startswith("doubt") for state in self.pose.identity)
 
 
 def sentence(camera: str, who: IdentityState) -> str:
-    """Return the ambiguous identities, and counts of the changes so far."""
+    """Return the ambiguous identities, counts of the changes so far, and who look alike."""
     names, totals = who.pose.skeleton.named(len(who.pose.identity)), who.totals
     ambiguous = [
         name
         for name, state in zip(names, who.pose.identity, strict=True)
         if state.startswith("doubt")
     ]
-    now = f"{_listed(ambiguous)} ambiguous" if ambiguous else "all known"
+    now = f"{listed(ambiguous)} ambiguous" if ambiguous else "all known"
     return (
-        f"Identities in [Camera {camera}]: {_listed(list(names))}; now {now}. So far "
+        f"Identities in [Camera {camera}]: {listed(list(names))}; now {now}. So far "
         f"ambiguous {totals['ambiguities']} times, {totals['ambiguous_frames']} frames; names "
-        f"corrected: {totals['exchanged']}, swapped by the user: {totals['swapped']}"
+        f"corrected: {totals['exchanged']}, swapped by the user: {totals['swapped']}; "
+        f"{who.appearance}"
     )

@@ -41,6 +41,7 @@ from deeplabstream.plugins.trigger import (
 )
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.sections import ExperimentRun
 
 Answers = dict[str, bool | None]
@@ -319,6 +320,11 @@ class Loop:
         """Confirm the identities of a camera's animals, or swap two of them."""
         if self._identity_trackers is not None:
             self._identity_trackers.correct(camera, swapped)
+
+    def distinctness(self) -> dict[str, Distinctness]:
+        """Return, by camera, which animals their appearance does not distinguish."""
+        trackers = self._identity_trackers
+        return trackers.distinctness() if trackers is not None else {}
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: OutputBank

@@ -16,6 +16,7 @@ from deeplabstream.engine.identity_reporting import (
 )
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from experiments.triggers.region_triggers import InsideRegion
@@ -85,6 +86,22 @@ def test_a_window_says_how_it_stands_with_each() -> None:
     assert "anna, bob and carl; now all known" in sentence("top", hidden)
 
 
+def test_a_window_says_who_looks_alike_and_what_is_not_known() -> None:
+    totals = dict.fromkeys(
+        ("ambiguities", "ambiguous_frames", "exchanged", "swapped"), 0
+    )
+    known = pose("", "", "")
+
+    def said_of(distinctness: Distinctness | None) -> str:
+        return sentence("top", IdentityState(known, totals, distinctness))
+
+    unknown = "the appearance of anna, bob and carl is not learned yet"
+    assert said_of(None).endswith(unknown)
+    assert said_of(Distinctness((), ())).endswith("all look different")
+    some = said_of(Distinctness(((0, 1),), (2,)))
+    assert "anna and bob look alike; the appearance of carl is not learned" in some
+
+
 def test_an_animal_in_a_shelter_is_shown_with_its_name() -> None:
     states = "shelter2", "doubt1+shelter1", "doubt1"
     who = IdentityState(pose(*states), {})
@@ -132,6 +149,7 @@ def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
             "No animal is named dora"
         ]
         it.until(lambda it: not session.state.identity["arena"].ambiguous)
+        it.until(lambda it: session.state.identity["arena"].distinctness is not None)
         assert session.state.identity["arena"].totals["swapped"] == 2
         it.stop()
         folder = session.state.run_folder

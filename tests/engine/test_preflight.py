@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.checks.stream_watchdogs import FrameRateMeter
 from deeplabstream.engine.session.messages import (
+    Analysing,
+    AnimalsDistinct,
     ExperimentRunning,
     RecorderFailed,
     RunOpened,
@@ -16,6 +19,7 @@ from deeplabstream.engine.session.messages import (
 from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
 from tests.gui.fake_session import FakeSession
@@ -104,6 +108,47 @@ def test_a_second_experiment_in_a_run_folder_is_warned_of(
     assert not grave(found)
     rig.state = rig.state.started(rig.settings, 1)
     assert rig.state.experiments == 0
+
+
+@pytest.mark.parametrize(
+    ("alike", "unlearned", "after_s", "said"),
+    [
+        (((0, 1),), (), 0, ["anna and bob look alike: .* stay so until you confirm"]),
+        (((0, 1),), (), 2, ["look alike: .* follow motion alone after 2 s"]),
+        ((), (1,), 0, ["the appearance of bob is not learned yet"]),
+        ((), (), 0, []),
+        (None, None, 0, ["the appearance of anna and bob is not learned yet"]),
+    ],
+)
+def test_animals_that_look_alike_or_are_unknown_are_warned_of(
+    rig: FakeSession,
+    tmp_path: Path,
+    alike: tuple[tuple[int, int], ...] | None,
+    unlearned: tuple[int, ...],
+    after_s: int,
+    said: list[str],
+) -> None:
+    text = RIG.replace("circle 10 20", "circle 90 90")
+    rules = f"[Animals]\nNAMES = anna, bob\nBELIEVE_AFTER_S = {after_s}\n"
+    rig.settings = parse(text + rules, tmp_path)
+    assert rig.state.skeleton is not None
+    rig.update(skeleton=replace(rig.state.skeleton, animals=("anna", "bob")))
+    if alike is not None:
+        message = AnimalsDistinct("arena", Distinctness(alike, unlearned))
+        rig.state = rig.state.after(message)
+    found = inspected(rig, {"arena": 29.8})
+    assert not grave(found)
+    notes = [finding.text for finding in found if not finding.good]
+    assert len(notes) == len(said)
+    assert all(map(re.search, said, notes))
+    good = [finding.text for finding in found if finding.good]
+    assert ("[Camera arena] anna and bob look different" in good) is not bool(said)
+
+
+def test_an_analysis_that_starts_knows_no_appearance(rig: FakeSession) -> None:
+    message = AnimalsDistinct("arena", Distinctness((), ()))
+    assert rig.state.after(message).distinctness == {"arena": message.distinctness}
+    assert rig.state.after(message).after(Analysing(True)).distinctness == {}
 
 
 def test_no_experiment_starts_without_tables(rig: FakeSession, tmp_path: Path) -> None:

@@ -116,5 +116,6 @@ def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
     assert page.animals.isVisible()
     assert page.animals.text() == (
         "Identities in [Camera arena]: anna, bob and carl; now anna and bob ambiguous. So far "
-        "ambiguous 3 times, 20 frames; names corrected: 0, swapped by the user: 2"
+        "ambiguous 3 times, 20 frames; names corrected: 0, swapped by the user: 2; "
+        "the appearance of anna, bob and carl is not learned yet"
     )

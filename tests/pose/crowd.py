@@ -39,6 +39,8 @@ class Crowd:
     start_s: float = 0.0
     hides: bool = True
     """Whether what lies under another animal is mostly not seen."""
+    draws: bool = True
+    """False: the pictures are black, which takes no time."""
     covered: int = field(default=0, init=False)
     merged: int = field(default=0, init=False)
 
@@ -48,10 +50,11 @@ class Crowd:
         A merged detection is nobody's.
         """
         random = np.random.default_rng(self.seed)
-        image: Image = np.empty(self.arena.shape, np.uint8)
+        image: Image = np.zeros(self.arena.shape, np.uint8)
         for index in range(count):
             time_s = self.start_s + index / self.rate
-            self.arena.draw(image, time_s, index)
+            if self.draws:
+                self.arena.draw(image, time_s, index)
             pose, whose = self._pose(time_s, random)
             yield time_s, image, pose, whose
 

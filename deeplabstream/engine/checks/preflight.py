@@ -12,6 +12,7 @@ from deeplabstream.engine.checks.system_monitor import nearest_existing
 from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.plugins.remote import RemoteRecorder
+from deeplabstream.pose.tracking.distinctness import listed, nothing_learned
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.sections import Settings
 
@@ -58,6 +59,7 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
         *_clocks(settings, state),
         *_network(settings, state),
         *_regions(settings, state),
+        *_identities(settings, state),
         *_limits(settings),
         *_outputs(settings, state),
         *_recorders(settings, state),
@@ -161,6 +163,32 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
     if good:
         lie = "region of a trigger lies" if good == 1 else "regions of triggers lie"
         yield PreflightResult(f"{good} {lie} in the frame")
+
+
+def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
+    """Warn of animals that look alike, and of those whose appearance is not known yet."""
+    names = state.skeleton.animals if state.skeleton else ()
+    if len(names) < 2:
+        return
+
+    stays = "stay so until you confirm the names"
+    if after_s := settings.animals.believe_after_s:
+        stays = f"follow motion alone after {after_s:g} s (BELIEVE_AFTER_S)"
+    for camera in settings.triggers_by_camera():
+        known = state.distinctness.get(camera) or nothing_learned(len(names))
+        alike, unlearned = known.sentences(names)
+        if alike:
+            yield _warning(
+                f"[Camera {camera}] {alike}: once ambiguous, their identities {stays}. "
+                "Mark them, for instance with dye"
+            )
+        if unlearned:
+            yield _warning(
+                f"[Camera {camera}] {unlearned}, so it is not known whether they look "
+                "alike. Wait until all animals were seen apart"
+            )
+        if not alike and not unlearned:
+            yield PreflightResult(f"[Camera {camera}] {listed(names)} look different")
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:

@@ -50,6 +50,7 @@ from deeplabstream.engine.processes.real_time import (
 from deeplabstream.engine.session.messages import (
     Analyse,
     Analysing,
+    AnimalsDistinct,
     AttachRings,
     DevicesOpened,
     ExperimentRunning,
@@ -70,6 +71,7 @@ from deeplabstream.ipc.ring import FrameRing, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import Settings
 
 LISTEN_S = 0.02
@@ -80,6 +82,8 @@ STOP_WITHOUT_MAIN = (
     "STOP was pressed in the stop window, the program's window did not respond"
 )
 """Why an experiment was stopped without the main process: the end of a sentence."""
+DISTINCT_S = 0.5
+"""Interval at which a change in who looks alike is reported."""
 OTHERS_EVERY = 4
 """At least one in this many analysed frames comes from another camera than the deciding one."""
 FEED_S = 0.02
@@ -161,6 +165,10 @@ class _Engine:
     """Lost journal entries at the last check."""
     stops: int = 0
     """Stop requests at the last check."""
+    distinctness: dict[str, Distinctness] = field(default_factory=dict)
+    """Which animals look alike, by camera, as it was last sent."""
+    distinctness_ns: int = 0
+    """Time of the last check for a change of it."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
@@ -309,6 +317,7 @@ class _Engine:
                     self.handle_message()
                     self.heartbeat()
                 self.check_real_time(now_ns)
+                self.report_distinctness(now_ns)
                 deadline_ns = self.loop.idle()
                 # collect garbage only while no frame or message is waiting
                 if not ready:
@@ -416,6 +425,7 @@ class _Engine:
             reader.skip()
         if active:
             self.loop.set_triggers(self.settings.new_triggers())
+            self.distinctness = {}
             self.write(Note(*ANALYSIS_STARTED, self.clock.now_ns()))
         else:
             self.loop.end()
@@ -493,6 +503,16 @@ class _Engine:
         if self.experiment_running and not self.loop.experimenting:
             self.experiment_running = False
             self.send(ExperimentRunning(False))
+
+    def report_distinctness(self, now_ns: int) -> None:
+        """Report which animals look alike, where that has changed; outputs come first."""
+        if now_ns - self.distinctness_ns < DISTINCT_S * 1e9:
+            return
+        self.distinctness_ns = now_ns
+        for camera, distinctness in self.loop.distinctness().items():
+            if self.distinctness.get(camera) != distinctness:
+                self.distinctness[camera] = distinctness
+                self.send(AnimalsDistinct(camera, distinctness))
 
     def report_problem(self, text: str) -> None:
         """Report a problem to the session."""

@@ -16,6 +16,7 @@ from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import RecordingOptions
@@ -208,6 +209,14 @@ class ExperimentRunning:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AnimalsDistinct:
+    """Which animals of a camera look alike, as far as it is known; sent when it changes."""
+
+    camera: str
+    distinctness: Distinctness
+
+
 # to the recorder
 
 
@@ -390,7 +399,12 @@ ToRecorder: TypeAlias = (
 ToSecondGuard: TypeAlias = SharedResources | Stop
 FromCamera: TypeAlias = CameraOpened | ControlChanged | CameraMessage
 FromEngine: TypeAlias = (
-    NetworkReady | SelfTestResult | DevicesOpened | Analysing | ExperimentRunning
+    NetworkReady
+    | SelfTestResult
+    | DevicesOpened
+    | Analysing
+    | AnimalsDistinct
+    | ExperimentRunning
 )
 FromRecorder: TypeAlias = (
     RunOpened | RecordingProgress | SavingProgress | RunClosed | RecorderFailed

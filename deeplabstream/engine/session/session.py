@@ -662,7 +662,7 @@ class RigSession:
                 self._controls.answered(message)
                 self.note("setting", message.text)
                 self._news.append(message)
-            case SelfTestResult():
+            case SelfTestResult() | messages.AnimalsDistinct():
                 pass
             case messages.DevicesOpened(problem):
                 self._outputs_opened(processes, problem)

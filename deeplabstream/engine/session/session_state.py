@@ -32,6 +32,7 @@ from deeplabstream.engine.session import messages
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.recording.identity_totals import update_totals
 from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.sections import Settings, effective
@@ -193,6 +194,8 @@ class SessionState:
     """By camera: exposure and arrival time of the newest frame."""
     identity: Mapping[str, IdentityState] = field(default_factory=dict)
     """Identity of several animals by camera; empty with one animal."""
+    distinctness: Mapping[str, Distinctness] = field(default_factory=dict)
+    """By camera: which animals look alike; absent: nothing is known."""
     measured: Measured | None = None
     """Measures so far of the deciding camera's animals; None: none yet."""
     system: SystemStatus | None = None
@@ -474,7 +477,7 @@ def _after_step(state: SessionState, step: Step) -> SessionState:
         before.pose.identity if before else (),
         identity,
     )
-    known = IdentityState(step.pose, totals)
+    known = IdentityState(step.pose, totals, state.distinctness.get(camera))
     return replace(state, identity={**state.identity, camera: known})
 
 
@@ -490,6 +493,9 @@ def _after_message(state: SessionState, message: messages.ToSession) -> SessionS
             return replace(state, self_tests=(*state.self_tests, message))
         case messages.Analysing(active):
             return _after_analysing(state, active)
+        case messages.AnimalsDistinct(camera, distinctness):
+            known = {**state.distinctness, camera: distinctness}
+            return replace(state, distinctness=known)
         case messages.ExperimentRunning(active):
             return replace(
                 state,
@@ -580,7 +586,10 @@ def _after_analysing(state: SessionState, active: bool) -> SessionState:
     used = state.used_settings
     analysed = {n for n, c in used.cameras.items() if c.analyse} if used else counts
     begin = {name: counts[name].delivered for name in counts if name in analysed}
-    return replace(state, analysing=True, counts=counts, analysed_from=begin)
+    # the analysis has discarded the appearance of the animals
+    return replace(
+        state, analysing=True, counts=counts, analysed_from=begin, distinctness={}
+    )
 
 
 def _stopped(state: SessionState, phase: Phase) -> SessionState:

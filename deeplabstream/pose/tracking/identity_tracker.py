@@ -28,6 +28,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
 from deeplabstream.pose.tracking.detections import Detections, detections
+from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_of
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
@@ -124,6 +125,11 @@ class IdentityTracker:
         self._occupancy = ShelterOccupancy(animals, self.shelters)
         self._unseen_since_s = [np.inf] * animals
         self._apart_since_s = self._begun_s = np.inf
+
+    @property
+    def distinctness(self) -> Distinctness:
+        """Which animals their appearance does not distinguish."""
+        return distinctness_of(self._appearance, DISTINCT)
 
     def update(self, image: Image, pose: Pose, time_s: float) -> Pose:
         """Update with one frame; return the pose with the animals in the order of names.
