@@ -90,6 +90,7 @@ SMALLEST = {
     "pairs.py --quick": "100 fps, SPEED = .* approaches",
     "prediction.py --quick": "",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
+    "shelters.py --frames 200": "alike +[1-9]",
     "start_from.py --quick": "simulated +4 ",
     "tracking.py --quick --half second": "simulated, poor, second +Hungarian",
     "triggers.py --quick": "10 triggers:",

@@ -1,0 +1,249 @@
+"""Whether four animals keep their names through a shelter, distinct ones and ones alike.
+
+Simulated mice walk through each other and into a shelter, found as in `identity.py`. Their
+appearance is not drawn: each has a mean vector of eight features in grey levels, such as the
+brightness of bands on its back. A view adds noise of 12 grey levels that grows as less of the
+body is clear, an error of 8 grey levels that lasts about 2 s (light, posture), and in one of 50
+views the appearance of another animal. Distinct animals differ by 90 grey levels in at least
+half of the features; animals alike by about 7 in each.
+
+A walk lasts 2 min. All figures begin when all have their first names. Found: detections of one
+animal alone. Asserted: found, and neither ambiguous nor a stray. Renamed: the first name that
+was asserted within 2 s after an animal came out of the shelter is right; animals that went in
+again within 2 s are not counted. No aim is checked.
+
+    python benchmarks/shelters.py --quick --json it.json
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.core.regions import parse_region
+from deeplabstream.pose.tracking.appearance_model import AppearanceModel
+from deeplabstream.pose.tracking.identity_evidence import Array, Mask
+from deeplabstream.pose.tracking.identity_tracker import IdentityTracker
+from deeplabstream.pose.tracking.shelters import Shelter
+from deeplabstream.simulation.arena import Arena
+from tests.pose.crowd import THRESHOLD, Crowd, skeleton
+
+ANIMALS, SHAPE, RATE = 4, (480, 640), 30
+WALK = 120 * RATE
+"""Frames of a walk: about a lap, which then repeats."""
+SAID_S = 10.0
+"""Time after the first names at which those who look alike should be known."""
+INSIDE_S, RENAMED_S = 0.5, 2.0
+BANDS = np.array(
+    [
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0, 0],
+        [0, 0, 1, 1, 1, 1, 0, 0],
+        [1, 0, 1, 0, 1, 0, 1, 0],
+    ]
+)
+"""(animal, feature): which band is white; two animals differ in four."""
+CONTRAST, NOISE, LASTING, LASTS_S, ALIKE = 90.0, 12.0, 8.0, 2.0, 5.0
+MISTAKEN = 0.02
+"""Share of views that show another animal."""
+POINTS = 15
+"""Points along the body that are clear where no other animal is near."""
+
+
+class DrawnFeatures(AppearanceModel):
+    """The usual model on features that are drawn at random, not read from an image."""
+
+    def __init__(self, alike: bool, seed: int) -> None:
+        super().__init__(ANIMALS)
+        self._random = np.random.default_rng(seed)
+        shape = BANDS.shape
+        self._true: Array = CONTRAST * BANDS
+        if alike:
+            self._true = self._random.normal(0, ALIKE, shape)
+        self._lasting = self._random.normal(0, LASTING, shape)
+        self._keeps = np.exp(-1 / (LASTS_S * RATE))
+        self._rows: Array = np.zeros((0, 0, 2))
+        self._whose: Sequence[int] = ()
+
+    def show(self, pose: Pose, whose: Sequence[int]) -> None:
+        """Take the animals of the next frame; `whose` each row of the pose is."""
+        self._rows, self._whose = pose.points.astype(np.float64), whose
+        new = self._random.normal(0, LASTING, self._lasting.shape)
+        self._lasting *= self._keeps
+        self._lasting += np.sqrt(1 - self._keeps**2) * new
+
+    def view(self, image: Image, points: Array, seen: Mask, clear: Array) -> Array:
+        """Return noisy features of the animal at these points; of two found as one, a mean."""
+        del image, seen
+        same = [np.array_equal(points, row, equal_nan=True) for row in self._rows]
+        owner = self._whose[same.index(True)]
+        if self._random.random() < MISTAKEN:
+            owner = int(self._random.integers(ANIMALS))
+        shown = self._true + self._lasting
+        mean = shown.mean(axis=0) if owner < 0 else shown[owner]
+        noise = NOISE * np.sqrt(POINTS / max(1, len(clear)))
+        return np.asarray(mean + self._random.normal(0, noise, mean.shape))
+
+
+@dataclass
+class Counts:
+    """Counts over animals and frames, once all had their names."""
+
+    frames: int = 0
+    found: int = 0
+    """Animals that were found, each in each frame."""
+    asserted: int = 0
+    right: int = 0
+    """Asserted under their own name."""
+    exits: int = 0
+    """How often an animal came out of the shelter, and stayed outside for 2 s."""
+    renamed: int = 0
+    """After how many of these its first asserted name came within 2 s, and was right."""
+    said_alike: int = 0
+    """Pairs that were said to look alike `SAID_S` after the names."""
+    unlearned: int = 0
+    """Animals of which it was said then that their appearance is not known yet."""
+    walks: int = 0
+    """Walks that were long enough for that."""
+
+    def add(self, stated: dict[int, bool | None]) -> None:
+        """Add a frame: for each animal found whether its name was right; None: not asserted."""
+        self.frames += 1
+        self.found += len(stated)
+        self.asserted += sum(right is not None for right in stated.values())
+        self.right += sum(right is True for right in stated.values())
+
+
+class Exits:
+    """Times at which animals came out of the shelter, and their first names afterwards."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._inside_since_s: dict[int, float] = {}
+        self._out_since_s: dict[int, float] = {}
+        self._first: dict[int, bool] = {}
+
+    def add(self, time_s: float, visible: Mask, stated: dict[int, bool | None]) -> None:
+        """Add a frame: which animals are not in the shelter; `stated`: see `Counts.add`."""
+        for animal in range(ANIMALS):
+            if not visible[animal]:
+                self._inside_since_s.setdefault(animal, time_s)
+                self._out_since_s.pop(animal, None)
+                continue
+            if time_s - self._inside_since_s.pop(animal, time_s) >= INSIDE_S:
+                self._out_since_s[animal] = time_s
+                self._first.pop(animal, None)
+            if animal not in self._out_since_s:
+                continue
+
+            right = stated.get(animal)
+            if right is not None:
+                self._first.setdefault(animal, right)
+            if time_s - self._out_since_s[animal] >= RENAMED_S:
+                del self._out_since_s[animal]
+                self._counts.exits += 1
+                self._counts.renamed += self._first.pop(animal, False)
+
+
+def walk(counts: Counts, alike: bool, seed: int, frames: int) -> None:
+    """Add one walk."""
+    arena = Arena(SHAPE, seed, animals=ANIMALS, alike=alike)
+    left, top, right, bottom = arena.roof or (0, 0, 0, 0)
+    nest = parse_region(f"rectangle {left} {top} {right} {bottom}")
+    crowd = Crowd(arena, seed, rate=RATE, draws=False)
+    features = DrawnFeatures(alike, seed)
+    tracker = IdentityTracker(
+        skeleton(ANIMALS), THRESHOLD, appearance=features, shelters=[Shelter(1, nest)]
+    )
+    names: dict[int, int] = {}
+    exits, named_s, said = Exits(counts), 0.0, False
+    for time_s, image, raw, whose in crowd.frames(frames):
+        features.show(raw, whose)
+        pose = tracker.update(image, raw, time_s)
+        stated = _stated(pose, raw, whose)
+        if not names and len(stated) == ANIMALS and None not in stated.values():
+            names = {owner: row for owner, row in stated.items() if row is not None}
+            named_s = time_s
+        if not names:
+            continue
+        visible = np.isfinite(arena.truth(time_s)[..., 0]).any(axis=1)
+        verdicts = {
+            owner: None if row is None else row == names[owner]
+            for owner, row in stated.items()
+        }
+        counts.add(verdicts)
+        exits.add(time_s, visible, verdicts)
+        if not said and time_s - named_s >= SAID_S:
+            said = True
+            counts.walks += 1
+            counts.said_alike += len(tracker.distinctness.alike)
+            counts.unlearned += len(tracker.distinctness.unlearned)
+
+
+def _stated(pose: Pose, raw: Pose, whose: Sequence[int]) -> dict[int, int | None]:
+    """Return, for each animal that was found, its row in the pose; None: not asserted."""
+    stated: dict[int, int | None] = {owner: None for owner in whose if owner >= 0}
+    for row, points in enumerate(pose.points):
+        if np.isnan(points).all() or pose.identity[row].startswith(("doubt", "stray")):
+            continue
+        same = [np.array_equal(points, other, equal_nan=True) for other in raw.points]
+        owner = whose[same.index(True)]
+        if owner >= 0:
+            stated[owner] = row
+    return stated
+
+
+def measure(alike: bool, frames: int) -> dict[str, Any]:
+    """Return the figures of one kind of animals."""
+    counts = Counts()
+    for seed, begun in enumerate(range(0, frames, WALK)):
+        walk(counts, alike, seed, min(WALK, frames - begun))
+    return {"alike": alike, "walked": frames, **asdict(counts)}
+
+
+def _share(part: int, of: int) -> str:
+    return f"{part / of:.2%}" if of else "–"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one walk of each kind")
+    parser.add_argument("--frames", type=int, help="of each kind (36000, quick: 3600)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    asked = parser.parse_args(argv)
+    frames = asked.frames or (WALK if asked.quick else 10 * WALK)
+    print("          frames   right of   asserted   wrong and   renamed     pairs said")
+    print(
+        "          counted  asserted   of found   unsaid      within 2 s  to be alike"
+    )
+    rows = []
+    for alike in (False, True):
+        row = measure(alike, frames)
+        rows.append(row)
+        wrong = row["asserted"] - row["right"]
+        pairs = row["walks"] * ANIMALS * (ANIMALS - 1) // 2
+        print(
+            f"{'alike' if alike else 'distinct':<9} {row['frames']:>7} "
+            f"{_share(row['right'], row['asserted']):>9} "
+            f"{_share(row['asserted'], row['found']):>10} "
+            f"{_share(wrong, row['found']):>10} "
+            f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}",
+            flush=True,
+        )
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
