@@ -38,7 +38,7 @@ def correct(
 ) -> int:
     """Correct the poses of a recorded run; the recorded data stay as they are.
 
-    Results use the corrected poses from then on.
+    Results, exports and `open_run` use the corrected poses from then on.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def open_run(path: str | Path, corrected: bool = False) -> "RecordedRun":
+def open_run(path: str | Path, *, raw: bool = False) -> "RecordedRun":
     """Open the folder of a recorded run.
 
     A run that was killed is repaired first; the original of a changed file is kept as
@@ -43,8 +43,8 @@ def open_run(path: str | Path, corrected: bool = False) -> "RecordedRun":
     ----------
     path : str or pathlib.Path
         The run folder: it holds `run.json`.
-    corrected : bool
-        Whether poses have the corrections of the run; else they are as recorded.
+    raw : bool
+        Whether poses are those that were recorded, without the corrections of the run.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def open_run(path: str | Path, corrected: bool = False) -> "RecordedRun":
     >>> image = run.frame("top", time_s=12.5)
     """
     folder = open_run_folder(Path(path), lambda text: None)
-    folder.corrected = corrected
+    folder.corrected = not raw
     return RecordedRun(folder)
 
 

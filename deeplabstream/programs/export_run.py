@@ -8,6 +8,8 @@ r"""Export a run for other programs.
 `all` means all formats but the bundle: a folder with the run, its networks and the proof of
 its decisions, which VerifyBundle.py checks. The files are written to FOLDER/export. Existing
 files are replaced only with --overwrite.
+Poses have the corrections of the run, unless --raw is given; a bundle has the recorded
+poses, on which its decisions were made.
 NWB files name the subject: ANIMAL, SPECIES, SEX and AGE of [Session] in the settings of the
 run, or the options below.
 """
@@ -32,6 +34,7 @@ from deeplabstream.recording.exporters.exports import (
 )
 from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import subject_of
+from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.subject import SEXES, Age, Species
@@ -50,8 +53,10 @@ class ExportRun:
     """One or several formats."""
     output: Path | None = option(default=None, metavar="FOLDER")
     """Output folder; default: export/ of the run."""
+    raw: bool = option(default=False)
+    """The poses as recorded, without the corrections of the run (CorrectPoses.py)."""
     corrected: bool = option(default=False)
-    """Poses with the corrections of the run (CorrectPoses.py)."""
+    """Poses with the corrections of the run: the default."""
     overwrite: bool = overwrite()
     animal: str = option(default="", group=_SUBJECT)
     """Its name or number."""
@@ -61,6 +66,10 @@ class ExportRun:
     """Male, female, other or unknown."""
     age: Age = option(default="", metavar="DURATION", group=_SUBJECT)
     """Age by ISO 8601, such as P90D or P12W."""
+
+    def __post_init__(self) -> None:
+        if self.raw and self.corrected:
+            raise DeepLabStreamError("give either --raw or --corrected")
 
 
 def export_run(options: ExportRun) -> int:
@@ -75,12 +84,12 @@ def export_run(options: ExportRun) -> int:
     subject = NwbSubject(options.animal, options.species, options.sex, options.age)
     try:
         if formats:
-            export(
-                run, formats, into, print, options.overwrite, subject, options.corrected
-            )
+            export(run, formats, into, print, options.overwrite, subject, options.raw)
         if BUNDLE in options.to:
             bundle = (into or run / "export") / BUNDLE
             sha256 = write_bundle(run, bundle, print, options.overwrite, subject)
+            if sentence := poses_in_use(run, corrected=False):
+                print(f"{bundle}: {sentence}")
             print(f"{bundle}\nits SHA-256, to publish: {sha256}")
     except ExportedBeforeError as error:
         print(error, file=sys.stderr)

@@ -1,7 +1,8 @@
 """Pose corrections: changes by a user to the poses of a run, beside the recorded data.
 
 `corrections.json` in the run folder is a list to which entries are only added; undoing one
-is an entry too. The recorded tables never change. Results use corrected poses.
+is an entry too. The recorded tables never change. Results and exports use
+corrected poses.
 """
 
 import getpass

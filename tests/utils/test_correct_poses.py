@@ -52,8 +52,11 @@ def test_results_use_the_corrections_and_say_so(
     assert after.data.points[30, 0, part].tolist() == [9, 8]
     assert after.value("distance") != before.value("distance")
     assert raw.value("distance") == before.value("distance")
-    for corrected, wanted in ((False, before), (True, after)):
-        poses = dls.open_run(run, corrected=corrected).poses_arrays
+    for opened, wanted in (
+        (dls.open_run(run, raw=True), before),
+        (dls.open_run(run), after),
+    ):
+        poses = opened.poses_arrays
         np.testing.assert_allclose(
             poses.position[30, :, part, 0], wanted.data.points[30, 0, part]
         )
@@ -94,7 +97,7 @@ def test_a_span_is_given_in_seconds_too(run: Path) -> None:
     assert main([str(run), "remove", "--seconds", "5000", "6000"]) == 2
 
 
-def test_swapped_animals_reach_every_export_on_request(
+def test_swapped_animals_reach_every_export_unless_raw_poses_are_wanted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(tmp_path, animals=2)
@@ -102,10 +105,13 @@ def test_swapped_animals_reach_every_export_on_request(
     assert main([str(folder), *words]) == 0
     swapped = expected(range(1, 5), animals=2)
     swapped[2:4] = swapped[2:4][:, ::-1]
+    recorded = expected(range(1, 5), animals=2)
     for more, said, wanted in (
-        ([], "recorded poses, without 1 correction", expected(range(1, 5), animals=2)),
+        (["--raw"], "recorded poses, without 1 correction", recorded),
+        ([], "corrected poses, with 1 correction", swapped),
         (["--corrected"], "corrected poses, with 1 correction", swapped),
     ):
+        is_corrected = wanted is swapped
         kinds = ["--to", "dlc-csv", "nwb", "parquet", "sleap", "--overwrite"]
         capsys.readouterr()
         assert export_run([str(folder), *kinds, *more]) == 0
@@ -115,14 +121,40 @@ def test_swapped_animals_reach_every_export_on_request(
         np.testing.assert_allclose(written.to_numpy().reshape(4, 2, 2, 3), wanted)
         rows = pd.read_parquet(export / "top.parquet").set_index("frame")
         np.testing.assert_allclose(rows.loc[3, "anna_nose_x"], wanted[2, 0, 0, 0])
-        assert ("corrected_anna_nose" in rows) is bool(more)
+        assert ("corrected_anna_nose" in rows) is is_corrected
         from pynwb import NWBHDF5IO
 
         with NWBHDF5IO(str(export / "run.nwb"), "r") as reader:
             series = reader.read().processing["behavior"]["top_anna"]
             nose = series.pose_estimation_series["nose"]
             np.testing.assert_allclose(nose.data[:4], wanted[:, 0, 0, :2])
-            assert ("with 1 corrections by hand" in nose.description) is bool(more)
+            assert ("with 1 corrections by hand" in nose.description) is is_corrected
+
+    with pytest.raises(SystemExit, match="2"):
+        export_run([str(folder), "--to", "parquet", "--raw", "--corrected"])
+    assert "either --raw or --corrected" in capsys.readouterr().err
+
+
+def test_corrections_change_no_live_decision_in_tables_and_exports(run: Path) -> None:
+    raw = dls.open_run(run, raw=True)
+    frame = int(raw.frames.query("analysed")["frame"].iloc[30])
+    words = ["remove", "--frames", str(frame), str(frame + 40)]
+    assert main([str(run), *words]) == 0
+    opened = dls.open_run(run)
+    assert not np.array_equal(
+        opened.poses_arrays.position, raw.poses_arrays.position, equal_nan=True
+    )
+    assert len(raw.events)
+    assert len(raw.triggers)
+    pd.testing.assert_frame_equal(opened.events, raw.events)
+    pd.testing.assert_frame_equal(opened.triggers, raw.triggers)
+
+    exported = []
+    for more in ([], ["--raw"]):
+        assert export_run([str(run), "--to", "parquet", "--overwrite", *more]) == 0
+        exported.append(pd.read_parquet(run / "export/events.parquet"))
+    assert len(exported[0]) == len(raw.events)
+    pd.testing.assert_frame_equal(*exported)
 
 
 def test_decisions_are_those_of_the_recorded_poses_unless_asked(

@@ -148,7 +148,7 @@ def export(
     report: Callable[[str], object] = lambda sentence: None,
     overwrite: bool = False,
     subject: NwbSubject | None = None,
-    corrected: bool = False,
+    raw: bool = False,
 ) -> list[Path]:
     """Export a run to `PATH/export/`, or another folder; return the files.
 
@@ -156,10 +156,10 @@ def export(
     names a file that exists already; then nothing is written. A run that was killed is
     repaired first. Each file gets its name when it is complete. `report` gets the
     repairs, and each file when it is written. `subject` is the animal, for NWB. The poses
-    are the recorded ones; with `corrected`, they have the corrections of the run.
+    have the corrections of the run; with `raw`, they are those that were recorded.
     """
     folder = open_run_folder(path, report)
-    folder.corrected = corrected
+    folder.corrected = not raw
     if not analysed_cameras(folder):
         raise DeepLabStreamError(f"no poses in {path}")
 
@@ -169,7 +169,7 @@ def export(
     planned = [file for kind in kinds for file in exports[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)
 
-    if sentence := poses_in_use(path, corrected):
+    if sentence := poses_in_use(path, folder.corrected):
         report(sentence)
     into.mkdir(parents=True, exist_ok=True)
     write_files(planned, report)
