@@ -31,6 +31,7 @@ TASKS = {
     "Run": {
         "run": Command("app", "the window; --headless: the same rig without one"),
         "camera": Command("DeepLabStream", "camera test, pose test, benchmark"),
+        "rack": Command("utils.RunRack", "several rigs, each in processes of its own"),
         "new": Command("utils.NewRig", "make a rig folder"),
         "design": Command(
             "utils.DesignExperiment", "create an experiment file step by step"

@@ -144,7 +144,7 @@ class _Run:
         elif isinstance(news, StateChanged):
             phase = news.state.phase
             self.streamed = self.streamed or phase is Phase.STREAMING
-            if (activity := _activity(news.state)) != self._activity:
+            if (activity := activity_of(news.state)) != self._activity:
                 self.report(activity)
             self._activity = activity
             self.over = self.over or (self._began and phase is Phase.IDLE)
@@ -155,7 +155,7 @@ def _level(level: float) -> str:
     return {0.0: "off", 1.0: "on"}.get(level, f"at {level:.0%}")
 
 
-def _activity(status: SessionState) -> str:
+def activity_of(status: SessionState) -> str:
     """Return the phase and the present activities: `streaming, analysing, recording`."""
     activities = [
         activity

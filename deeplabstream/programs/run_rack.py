@@ -1,0 +1,66 @@
+"""Run the boxes of a rack file, each in processes of its own, until their experiments end.
+
+    python utils/RunRack.py rack.ini --headless
+
+Ctrl-C stops all boxes: outputs off, records closed.
+"""
+
+import sys
+from pathlib import Path
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.visible_text import visible
+from deeplabstream.engine.processes.termination import termination
+from deeplabstream.files.paths import ROOT
+from deeplabstream.programs.program import Program
+from deeplabstream.rack.box_run import run_box
+from deeplabstream.rack.rack_check import checked_rigs
+from deeplabstream.rack.rack_run import chosen_boxes, run_rack
+from deeplabstream.rack.stop_line import StopLine
+from deeplabstream.settings.option_fields import option, program_options
+from deeplabstream.settings.rack_file import load_rack
+
+_STDIN = 0
+
+
+@program_options
+class RackOptions:
+    """The rack file, and which of its boxes run."""
+
+    file: Path = option(positional=True, metavar="FILE")
+    """Rack file."""
+    headless: bool = option(default=False)
+    """No window; required, as a rack has none yet."""
+    only: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Run only these boxes; all are checked."""
+    box: str = option(default="", metavar="NAME")
+    """Run this box alone, in this process, until its standard input ends; the rack starts
+    its boxes by this."""
+
+    def __post_init__(self) -> None:
+        if not (self.headless or self.box):
+            raise DeepLabStreamError("a rack has no window yet: add --headless")
+
+
+def run(options: RackOptions) -> int:
+    """Run the rack, or one of its boxes; return the exit code."""
+    rack = load_rack(options.file)
+    if options.box:
+        (name,) = chosen_boxes(rack, [options.box])
+        return run_box(rack.path, rack.boxes[name], StopLine(_STDIN), _print)
+
+    names = chosen_boxes(rack, options.only)
+    checked_rigs(rack)
+    program = [sys.executable, str(ROOT / "utils" / "RunRack.py"), str(rack.path)]
+    with termination() as requests:
+        failures = run_rack(
+            rack, names, lambda name: [*program, "--box", name], _print, requests
+        )
+    return requests.exit_code(1 if failures else 0, ctrl_c=1 if failures else 0)
+
+
+def _print(text: str) -> None:
+    print(visible(text, keep="\n"), flush=True)
+
+
+PROGRAM = Program(RackOptions, run, __doc__, "RunRack", uses_rig=False)

@@ -1,0 +1,68 @@
+"""Box run: runs one box of a rack, without a window, until its experiment or the rack ends."""
+
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.processes.termination import termination
+from deeplabstream.engine.session.headless import run_headless
+from deeplabstream.engine.session.request_queue import (
+    AGENDAS,
+    RequestQueue,
+    armed_instead,
+)
+from deeplabstream.files import rig_folder
+from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.rack.box_session import BoxSession
+from deeplabstream.rack.box_status import status_file
+from deeplabstream.rack.stop_line import StopLine
+from deeplabstream.settings.rack_file import RackBox
+
+_PATIENCE_S = 30.0
+"""Time in which a box that a killed rack has left behind ends."""
+
+
+def run_box(
+    rack: Path, box: RackBox, stop: StopLine, report: Callable[[str], object]
+) -> int:
+    """Run the experiment of a box; return the exit code, 1 after a failure or an alarm."""
+    file = status_file(rack, box.name)
+    try:
+        with (
+            exclusive(file, _PATIENCE_S),
+            rig_folder.used(box.file.resolve().parent),
+        ):
+            return _run(box, file, stop, report)
+    except BeingWrittenError as error:
+        raise DeviceError(
+            f"[Box {box.name}] already runs: stop it, or wait until it has ended"
+        ) from error
+
+
+def _run(
+    box: RackBox, file: Path, stop: StopLine, report: Callable[[str], object]
+) -> int:
+    settings = box.settings()
+    agenda = RequestQueue(armed_instead(AGENDAS["experiment"], settings))
+    with termination() as requests, BoxSession(settings, file) as session:
+        told = False
+
+        def stopped() -> bool:
+            nonlocal told
+            if stop.requested and not told:
+                told = True
+                session.note("rack", f"{stop.reason}: everything is being stopped")
+            return told
+
+        summary = run_headless(
+            session, agenda, inf, report, stopped=stopped, termination=requests
+        )
+        session.report(SystemClock().now_ns())
+    for line in summary.lines():
+        report(line)
+    alarms = session.state.alarms
+    for alarm in alarms:
+        report(f"Alarm: {alarm.text}")
+    return requests.exit_code(1 if summary.failures or alarms else 0)

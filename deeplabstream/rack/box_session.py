@@ -1,0 +1,113 @@
+"""Box session: a rig session that reports its state to the rack once a second."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from deeplabstream.core.command import Mark
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.headless import activity_of
+from deeplabstream.engine.session.session import RigSession
+from deeplabstream.engine.session.session_state import Counts, Failed, News
+from deeplabstream.rack.box_status import BoxStatus
+from deeplabstream.settings.sections import Settings
+
+INTERVAL_NS = 1_000_000_000
+"""Time between two reports."""
+LATENCIES = 2000
+"""Number of the last analysed frames whose latency is reported."""
+_TRIAL = "trial "
+"""Beginning of the mark with which an experiment starts a trial."""
+_OVER = " over"
+
+
+class BoxSession(RigSession):
+    """A session that writes a `BoxStatus` to a file while it is polled."""
+
+    def __init__(self, settings: Settings, file: Path) -> None:
+        super().__init__(settings)
+        self._file = file
+        self._number = self._trials = 0
+        self._analysed: Counter[str] = Counter()
+        self._latencies_ns: deque[int] = deque(maxlen=LATENCIES)
+        self._counts: Mapping[str, Counts] = {}
+        self._alarm = ""
+        self._written_ns = self._clock.now_ns()
+
+    def poll(self) -> Sequence[News]:
+        """Poll the session; report its state if a second has passed."""
+        news = super().poll()
+        for entry in news:
+            self._count(entry)
+        # counts are empty after the stream has ended: keep the last ones
+        self._counts = self.state.counts or self._counts
+        now_ns = self._clock.now_ns()
+        if now_ns - self._written_ns >= INTERVAL_NS:
+            self.report(now_ns)
+        return news
+
+    def report(self, now_ns: int) -> None:
+        """Write the status; a file that can't be written does not end the box."""
+        status = self.status(now_ns)
+        self._written_ns = now_ns
+        self._analysed.clear()
+        try:
+            status.write(self._file)
+        except DeviceError as error:
+            self._alarm = str(error)
+
+    def status(self, now_ns: int) -> BoxStatus:
+        """Return the status; rates are those since the last report."""
+        self._number += 1
+        seconds = max(now_ns - self._written_ns, 1) / 1e9
+        counts = self._counts.values()
+        losses = [count.lost for count in counts if count.lost is not None]
+        latency = None
+        if self._latencies_ns:
+            p50, p99 = np.percentile(np.array(self._latencies_ns), (50, 99)) / 1e6
+            latency = float(p50), float(p99)
+        alarms, system = self.state.alarms, self.state.system
+        return BoxStatus(
+            number=self._number,
+            state=activity_of(self.state),
+            rates={
+                name: self._analysed[name] / seconds
+                for name, camera in self.settings.cameras.items()
+                if camera.analyse
+            },
+            trials=self._trials,
+            latency_ms=latency,
+            lost=sum(losses) if len(losses) == len(counts) else None,
+            lost_to_video=sum(count.recording_losses for count in counts),
+            skipped=sum(count.skipped for count in counts),
+            disk_free_gb=system.disk_free_gb if system else None,
+            alarm=alarms[-1].text if alarms else self._alarm,
+            run_folder=str(self.state.run_folder or ""),
+            processes={
+                "session": os.getpid(),
+                **{p.name: p.pid for p in self.processes() if p.pid},
+            },
+        )
+
+    def _count(self, entry: News) -> None:
+        if isinstance(entry, Step):
+            self._analysed[entry.camera] += 1
+            done_ns = max(entry.decided_ns, entry.written_ns)
+            self._latencies_ns.append(done_ns - entry.exposed_ns)
+            self._trials += sum(
+                _starts_trial(command.text)
+                for command in entry.commands
+                if isinstance(command, Mark)
+            )
+        elif isinstance(entry, Failed):
+            self._alarm = entry.text
+
+
+def _starts_trial(mark: str) -> bool:
+    """Return whether a mark starts a trial: `trial 3: tone`, `each: trial 2`."""
+    text = mark.rpartition(": ")[2] if f": {_TRIAL}" in mark else mark
+    return text.startswith(_TRIAL) and not text.endswith(_OVER)

@@ -1,0 +1,63 @@
+"""Box status: what a running box reports to its rack, in a small file beside the rack file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.foreign_files import read_json
+
+
+def box_folder(rack: Path, box: str) -> Path:
+    """Return the folder of a box's status and printed text, beside the rack file."""
+    return rack.with_suffix(".boxes") / box
+
+
+def status_file(rack: Path, box: str) -> Path:
+    """Return the file of a box's status."""
+    return box_folder(rack, box) / "status.json"
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class BoxStatus:
+    """State of a box at one moment; written once a second while its session is polled."""
+
+    number: int
+    """Number of the report; one that does not grow means that the box does not answer."""
+    state: str
+    """Phase and running parts, such as `streaming, analysing, recording`."""
+    rates: Mapping[str, float]
+    """Analysed frames per second since the last report, by analysed camera."""
+    trials: int
+    """Marks of the experiment that start a trial."""
+    latency_ms: tuple[float, float] | None
+    """p50 and p99 from exposure to decision or write of the last frames; None: none yet."""
+    lost: int | None
+    """Frames lost by the cameras; None: a camera can't count them."""
+    lost_to_video: int
+    """Frames that are missing in the videos."""
+    skipped: int
+    """Frames that were delivered and not analysed while an analysis ran."""
+    disk_free_gb: float | None
+    """Free space of the run's disk; None: not measured."""
+    alarm: str
+    """Last alarm or error; empty: none."""
+    run_folder: str
+    """Folder of the run; empty: there is none yet."""
+    processes: Mapping[str, int]
+    """Numbers of the processes, by name."""
+
+    def write(self, file: Path) -> None:
+        """Write it in one step; DeviceError: it can't be written."""
+        write_json(file, asdict(self))
+
+
+def read_status(file: Path) -> BoxStatus | None:
+    """Return the status in a file; None: there is none, or it can't be read."""
+    try:
+        return BoxStatus(**read_json(file))
+    except (OSError, ValueError, TypeError):
+        return None

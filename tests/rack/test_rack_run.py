@@ -1,0 +1,229 @@
+"""Racks of real processes: what is killed ends alone, and its outputs go off."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from deeplabstream.core.clock import rest
+from deeplabstream.rack.box_status import BoxStatus, read_status, status_file
+from tests.engine.tolerant import GIVE_UP_S, TOLERANT
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no pseudo-terminals"
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+ON, OFF = b"H", b"L"
+RIG = f"""
+[Pose Estimation]
+MODEL = stand-in:0
+[Experiment]
+EXP_NAME = light
+{TOLERANT}
+[Recording]
+CODEC = h264
+[Camera arena]
+KIND = SimulatedCamera
+WIDTH = 160
+HEIGHT = 120
+RATE = 20
+SHELTER = no
+[Trigger anywhere]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 0 0 160 120
+[Output laser]
+KIND = SerialLine
+PORT = {{port}}
+[Experiment light]
+KIND = Conditional
+TRIGGER = anywhere
+OUTPUT = laser
+MAX_ON_S = 600
+"""
+
+
+@dataclass
+class Board:
+    """The other side of a box's output."""
+
+    ours: int
+    port: str
+    heard: bytes = b""
+
+    def listen(self) -> bytes:
+        """Return all that was heard so far."""
+        while select.select([self.ours], [], [], 0)[0]:
+            self.heard += os.read(self.ours, 100)
+        return self.heard
+
+
+@dataclass
+class Rack:
+    """A rack of the boxes `left` and `right`, as a user starts it."""
+
+    file: Path
+    boards: dict[str, Board]
+    process: "subprocess.Popen[str] | None" = None
+    told: Path = field(init=False)
+
+    def start(self, *words: str) -> None:
+        self.told = self.file.with_name("told.txt")
+        program = ROOT / "utils/RunRack.py"
+        with self.told.open("w") as told:
+            self.process = subprocess.Popen(
+                [sys.executable, str(program), str(self.file), "--headless", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=told,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=self.file.parent,
+            )
+
+    @property
+    def running(self) -> "subprocess.Popen[str]":
+        assert self.process is not None
+        return self.process
+
+    def status(self, box: str) -> BoxStatus | None:
+        return read_status(status_file(self.file, box))
+
+    def text(self) -> str:
+        files = [self.told, *self.file.with_suffix(".boxes").rglob("*.txt")]
+        return "\n".join(file.read_text("utf-8", "replace") for file in files)
+
+    def wait(self, reached: Callable[[], bool]) -> None:
+        give_up = perf_counter() + GIVE_UP_S
+        while not reached():
+            assert perf_counter() < give_up, self.text()
+            rest(0.02)
+
+    def wait_until_on(self, *boxes: str) -> None:
+        """Wait until the outputs are on; the rack and its boxes must go on."""
+
+        def all_on() -> bool:
+            assert self.running.poll() is None, self.text()
+            return all(
+                self.boards[box].listen().endswith(ON) and self.status(box)
+                for box in boxes
+            )
+
+        self.wait(all_on)
+
+    def wait_until_off(self, *boxes: str) -> None:
+        self.wait(lambda: all(self.boards[box].listen().endswith(OFF) for box in boxes))
+
+    def wait_for_reports(self, box: str, count: int) -> None:
+        before = self.number(box)
+        self.wait(lambda: self.number(box) >= before + count)
+
+    def number(self, box: str) -> int:
+        status = self.status(box)
+        return status.number if status else 0
+
+    def ended(self, box: str) -> bool:
+        """Whether none of the processes that a box reported exists any more."""
+        status = self.status(box)
+        return status is None or not any(map(exists, status.processes.values()))
+
+
+def exists(pid: int) -> bool:
+    """Whether a process runs; one that waits to be read by its parent has ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2]
+    except OSError:
+        return False
+    return state.split()[0] != "Z"
+
+
+@pytest.fixture
+def rack(tmp_path: Path) -> Iterator[Rack]:
+    import tty
+
+    boards: dict[str, Board] = {}
+    opened: list[int] = []
+    boxes = ""
+    for name in ("left", "right"):
+        ours, theirs = os.openpty()
+        tty.setraw(theirs)
+        opened += [ours, theirs]
+        boards[name] = Board(ours, os.ttyname(theirs))
+        folder = tmp_path / name
+        folder.mkdir()
+        text = RIG.format(port=boards[name].port)
+        (folder / "settings.ini").write_text(text, "utf-8")
+        boxes += f"[Box {name}]\nRIG = {name}\n"
+    file = tmp_path / "rack.ini"
+    file.write_text(boxes, "utf-8")
+    rack = Rack(file, boards)
+    yield rack
+    if rack.process is not None and rack.process.poll() is None:
+        rack.process.send_signal(signal.SIGTERM)
+        rack.process.wait(GIVE_UP_S)
+    for descriptor in opened:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("victim", ["session", "engine", "camera arena"])
+def test_a_killed_box_ends_alone_with_its_output_off(rack: Rack, victim: str) -> None:
+    rack.start()
+    rack.wait_until_on("left", "right")
+    status = rack.status("left")
+    assert status is not None
+    os.kill(status.processes[victim], signal.SIGKILL)
+    rack.wait_until_off("left")
+    rack.wait(lambda: rack.ended("left"))
+    end = "killed by SIGKILL" if victim == "session" else "failed, exit code 1"
+    rack.wait(lambda: f"[Box left] {end}" in rack.told.read_text("utf-8"))
+
+    rack.wait_for_reports("right", 2)
+    right = rack.status("right")
+    assert right is not None
+    assert "experiment running" in right.state
+    assert right.rates["arena"] > 0
+    assert rack.boards["right"].listen().endswith(ON)
+
+    rack.running.send_signal(signal.SIGTERM)
+    assert rack.running.wait(GIVE_UP_S) == 128 + signal.SIGTERM
+    rack.wait_until_off("right")
+    assert "[Box right] ended" in rack.told.read_text("utf-8")
+
+
+def test_the_boxes_of_a_killed_rack_stop_with_their_outputs_off(rack: Rack) -> None:
+    rack.start()
+    rack.wait_until_on("left", "right")
+    os.kill(rack.running.pid, signal.SIGKILL)
+    rack.running.wait(GIVE_UP_S)
+    rack.wait_until_off("left", "right")
+    rack.wait(lambda: rack.ended("left") and rack.ended("right"))
+    for box in ("left", "right"):
+        status = rack.status(box)
+        assert status is not None
+        events = Path(status.run_folder, "events.csv").read_text("utf-8")
+        assert "the rack has ended: everything is being stopped" in events
+
+
+def test_ctrl_c_stops_the_chosen_box_alone_and_it_is_no_error(rack: Rack) -> None:
+    rack.start("--only", "left")
+    rack.wait_until_on("left")
+    assert not status_file(rack.file, "right").exists()
+    rack.running.send_signal(signal.SIGINT)
+    assert rack.running.wait(GIVE_UP_S) == 0, rack.text()
+    rack.wait_until_off("left")
+    status = rack.status("left")
+    assert status is not None
+    assert (status.trials, status.lost_to_video) == (1, 0)
+    assert status.latency_ms is not None
+    told = rack.told.read_text("utf-8")
+    assert "All boxes are being stopped: Ctrl-C (SIGINT)." in told
+    assert "[Box left] ended" in told
