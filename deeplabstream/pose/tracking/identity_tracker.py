@@ -143,21 +143,24 @@ class IdentityTracker:
         # is not made, and does not cause wrong pairs that are just within their gates
         motion.measure(detected.points, max(image.shape[:2]) / 12)
         motion.advance(time_s)
-        costs, misfits, unassigned = motion.costs(
-            detected.points, detected.seen, detected.middles
-        )
+        fit = motion.costs(detected.points, detected.seen, detected.middles)
         self._occupancy.apply_costs(
-            costs, unassigned, detected.seen, detected.middles, motion.length
+            fit.costs, fit.unassigned, detected.seen, detected.middles, motion.length
         )
-        pairs = assign(np.where(costs >= NEVER, unassigned, costs))
-        of = {animal: one for animal, one in pairs if costs[animal, one] < NEVER}
+        gated = fit.costs >= NEVER
+        pairs = assign(np.where(gated, fit.unassigned, fit.costs))
+        of = {animal: one for animal, one in pairs if not gated[animal, one]}
 
         # Before `correct`: the margins belong to the predictions
-        self._find_ambiguities(costs, misfits, of, detected, time_s)
+        self._find_ambiguities(fit.doubtful, fit.misfits, of, detected, time_s)
         self._update_occupancy(of, detected, time_s)
         at, new = list(of.values()), not motion.known[list(of)].all()
         motion.correct(
-            list(of), detected.points[at], detected.seen[at], detected.middles[at]
+            list(of),
+            detected.points[at],
+            detected.seen[at],
+            detected.middles[at],
+            fit.jumps[list(of), at],
         )
         if new:
             of = self._sort_new(of, time_s)

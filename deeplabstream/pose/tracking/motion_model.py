@@ -2,9 +2,13 @@
 
 Each coordinate has a position and a velocity (constant velocity, Bar-Shalom, Li &
 Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001, chapter
-6). A part that is not visible moves on for a moment, with growing variance. Lengths are in units of
-the animal's length. Assignments beyond `FARTHEST` are gated: their cost is `NEVER`.
+6). A part that is not visible moves on for a moment, with growing variance. An animal may also
+rest where it was, or jump: turn or start faster than the filter allows. The likeliest of the
+three counts. Lengths are in units of the animal's length. Assignments beyond `FARTHEST` are
+gated: their cost is `NEVER`.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +31,45 @@ NOISIEST = 0.15
 """The largest."""
 FARTHEST = 16.0
 """Largest mean squared distance, in standard deviations, of the same animal."""
+FARTHEST_JUMP = 9.0
+"""The same of the centre of an animal that jumped."""
+JUMP = 4.0
+"""Cost of a jump, for each of the two parts that count."""
+DOUBT = 12.0
+"""Cost of a jump where alternatives are compared: one by a jump is hardly an alternative."""
+UNKNOWN = 50.0
+"""Cost of any detection for an animal that was not visible yet."""
+FOREIGN = 16.0
+"""Squared distance, in usual movements between frames, from which a part may be another's."""
+STEPS = 0.05
+"""Share of a new frame in the average of the movement between frames."""
 MEDIAN = 2 * np.log(2)
 """Median squared distance in a plane, in variances of one axis."""
 _MARGIN = 1e-3
 """By how much no assignment of a detection costs more than the worst within the gate."""
 NEVER = 1e6
 """Gate: cost of assigning a detection to an animal that cannot be at that place."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentCosts:
+    """Costs (animal, detection) of assignments: minus twice their log likelihood."""
+
+    costs: Array
+    """`NEVER`: beyond the gate."""
+    unassigned: Array
+    """(detection,): cost of no assignment."""
+    misfits: Array
+    """Part of the costs due to the distance of the points."""
+    jumps: Mask
+    """Whether the animal jumped, if it is that one."""
+    weight: Array
+    """(detection,): number of parts that count, 2 at most."""
+
+    @property
+    def doubtful(self) -> Array:
+        """Costs for comparing two assignments, where a jump is less likely."""
+        return self.costs + np.where(self.jumps, self.weight * (DOUBT - JUMP), 0.0)
 
 
 class MotionModel:
@@ -51,6 +88,12 @@ class MotionModel:
         self._time_s = -np.inf
         self._measured = 0.0
         """Variance of a visible point on one axis, px²."""
+        self._gone_s = 1.0
+        """Time from the frame before to this one."""
+        self._step = 0.0
+        """Variance of the movement from one frame to the next on one axis, px²; 0: none yet."""
+        self._last: Array = np.zeros((*shape, 2))
+        """Place at which each part was visible last."""
         self.length = 0.0
         """px; 0: none visible yet."""
 
@@ -90,6 +133,7 @@ class MotionModel:
         self._time_s = time_s
         if gone_s == 0.0:
             return
+        self._gone_s = gone_s
 
         # Constant velocity with white-noise acceleration: the covariance after `gone_s`
         push = (ACCELERATION * self.length) ** 2
@@ -108,57 +152,83 @@ class MotionModel:
             np.minimum(place, (3 * self.length) ** 2, out=place)
             np.minimum(both, np.sqrt(place * speed), out=both)
 
-    def costs(
-        self, points: Array, seen: Mask, middles: Array
-    ) -> tuple[Array, Array, Array]:
-        """Return (animal, detection): minus twice the log likelihood of the assignment.
+    def costs(self, points: Array, seen: Mask, middles: Array) -> AssignmentCosts:
+        """Return the costs of each assignment of a detection to an animal.
 
-        And the part of it due to the distance of the points; and (detection,): the cost
-        of no assignment. `points` (detection, bodypart, 2) with `seen`, their `middles`
-        (detection, 2). The parts of one body err together: they count as two.
+        `points` (detection, bodypart, 2) with `seen`, their `middles` (detection, 2). The
+        parts of one body err together: they count as two.
         """
-        noise = self._noise
-        fresh = self._seen_s > self._time_s - FRESH_S
-        spread = self._variance[0] + noise
-        off = points[None] - self._place[:, None]
-        far = (off * off).sum(axis=-1) / spread[:, None]
+        # An animal moves on, or rests where its parts were visible last, however long ago
+        usable = np.stack(
+            [self._seen_s > self._time_s - FRESH_S, np.isfinite(self._seen_s)]
+        )
+        missed = (self._time_s - self._seen_s) / self._gone_s
+        rests = self._step * np.where(usable[1], np.maximum(missed, 1.0), 1.0) + 1.0
+        spread = np.stack([self._variance[0] + self._noise, rests])
+        off = points[None, None] - np.stack([self._place, self._last])[:, :, None]
+        far = (off * off).sum(axis=-1) / spread[:, :, None]
 
         # Only parts that both have; outliers count like 5 standard deviations at most
-        both = fresh[:, None] & seen[None]
-        count = both.sum(axis=-1)
+        both = usable[:, :, None] & seen
+        count = usable.astype(float) @ seen.T
         shares = 1.0 / np.maximum(count, 1)
         mean = np.where(both, np.minimum(far, 25.0), 0.0).sum(axis=-1) * shares
-        wide = np.where(both, 2 * np.log(spread)[:, None], 0.0).sum(axis=-1) * shares
+        wide = (usable * (2 * np.log(spread))) @ seen.T * shares
+        wide[(count == 0) | (mean > FARTHEST)] = np.inf
+
+        # Or it jumped: then only the distance of its centre counts
+        centre, wide_centre = self._misfits_by_centre(middles)
+        mean, wide = np.stack([*mean, centre]), np.stack([*wide, wide_centre])
+        best = (mean + wide).argmin(axis=0)[None]
+        misfits = np.take_along_axis(mean, best, axis=0)[0]
+        wide = np.take_along_axis(wide, best, axis=0)[0]
+        jumps = best[0] == len(mean) - 1
+
         weight = np.minimum(seen.sum(axis=1), 2)  # the same for all animals
-        costs = weight * (mean + wide)
+        costs = weight * (misfits + wide)
+        costs[misfits > FARTHEST] = NEVER
         # Not to assign a detection costs as much as the worst assignment within the gate
         unassigned = weight * (FARTHEST + wide.max(axis=0, initial=0.0))
-        costs[mean > FARTHEST] = NEVER
-        without_parts = count == 0
-        if without_parts.any():
-            by_centre = weight * self._costs_by_centre(middles)
-            costs = np.where(without_parts, by_centre, costs)
 
         # Any assignment within the gate is better than none: an animal that was not visible
         # yet must get its detection, and not leave it to one that is beyond its gate
         allowed = np.where(costs < NEVER, costs, -np.inf).max(axis=0, initial=-np.inf)
-        return costs, weight * mean, np.maximum(unassigned, allowed + _MARGIN)
+        unassigned = np.maximum(unassigned, allowed + _MARGIN)
+        return AssignmentCosts(costs, unassigned, weight * misfits, jumps, weight)
 
-    def _costs_by_centre(self, middles: Array) -> Array:
-        """Return the costs by the centre only, for animals not visible for long."""
+    def _misfits_by_centre(self, middles: Array) -> tuple[Array, Array]:
+        """Return (animal, detection): misfits of the centres, costs of their variance."""
         last_s = self._seen_s.max(axis=1, initial=-np.inf)
-        gone_s = np.minimum(self._time_s - last_s, 1e3)
-        spread = (self.length * (0.3 + SPEED * np.minimum(gone_s, 2.0))) ** 2 + 1.0
+        gone_s = np.minimum(self._time_s - last_s, 2.0)
+        spread = (self.length * (0.3 + SPEED * gone_s)) ** 2 + 1.0
         off = middles[None] - self._middle[:, None]
-        costs = (off * off).sum(axis=-1) / spread[:, None] + 2 * np.log(spread)[:, None]
-        return np.where(np.isfinite(costs), costs, 50.0)
+        far = (off * off).sum(axis=-1) / spread[:, None]
+        wide = np.where(far > FARTHEST_JUMP, np.inf, 2 * np.log(spread)[:, None] + JUMP)
+        # Any detection may be an animal that was not visible yet
+        new = ~self.known[:, None]
+        return np.where(new, 0.0, far), np.where(new, UNKNOWN, wide)
 
     def correct(
-        self, animals: list[int], points: Array, seen: Mask, middles: Array
+        self,
+        animals: list[int],
+        points: Array,
+        seen: Mask,
+        middles: Array,
+        jumped: Mask,
     ) -> None:
-        """Update n animals with detections (n, bodypart, 2)."""
+        """Update n animals with detections (n, bodypart, 2).
+
+        `jumped` (n,): the motion begins anew.
+        """
         noise = self._noise
+        hidden = self.known
+        hidden[animals] = False
+        if hidden.any():
+            foreign = self._foreign(animals, points, hidden)
+            seen = seen & (~foreign | jumped[:, None])
+        self._measure_steps(animals, points, seen)
         old = self._seen_s[animals] <= self._time_s - FRESH_S
+        old |= jumped[:, None]
         begins, follows = seen & old, seen & ~old
         place, speed, both = self._variance[:, animals]
 
@@ -183,9 +253,34 @@ class MotionModel:
         self._variance[:, animals] = np.where(follows, after, unchanged)
         self._seen_s[animals] = np.where(seen, self._time_s, self._seen_s[animals])
         self._middle[animals] = middles
+        self._last[animals] = np.where(seen[..., None], points, self._last[animals])
+
+    def _measure_steps(self, animals: list[int], points: Array, seen: Mask) -> None:
+        """Average the movement of the parts that were visible in the frame before too."""
+        just = seen & (self._seen_s[animals] >= self._time_s - 1.5 * self._gone_s)
+        if just.any():
+            off = points[just] - self._last[animals][just]
+            step = float(np.median((off * off).sum(axis=-1))) / MEDIAN
+            self._step += STEPS * (step - self._step) if self._step else step
+        self._step = max(self._step, (NOISE * self.length) ** 2)
+
+    def _foreign(self, animals: list[int], points: Array, hidden: Mask) -> Mask:
+        """Return which points (n, bodypart) may be parts of a `hidden` animal.
+
+        Two animals found as one have parts of both. Such a part is far from its own place
+        and near that of an animal that was not found.
+        """
+        by_motion, at_rest = points - self._place[animals], points - self._last[animals]
+        own = np.minimum((by_motion**2).sum(axis=-1), (at_rest**2).sum(axis=-1))
+        off = points[:, None] - self._last[hidden][None]
+        seen = np.isfinite(self._seen_s[hidden])[None]
+        others = np.where(seen, (off * off).sum(axis=-1), np.inf).min(axis=1)
+        foreign: Mask = (others < own) & (own > FOREIGN * (self._step + 1.0))
+        return foreign
 
     def reorder(self, order: list[int]) -> None:
         """Reorder the animals: `order[n]` becomes the n-th."""
         self._place, self._speed = self._place[order], self._speed[order]
         self._variance, self._seen_s = self._variance[:, order], self._seen_s[order]
         self._middle = self._middle[order]
+        self._last = self._last[order]
