@@ -86,6 +86,7 @@ class Rack:
                 stdout=told,
                 stderr=subprocess.STDOUT,
                 text=True,
+                start_new_session=True,
                 cwd=self.file.parent,
             )
 
@@ -202,7 +203,7 @@ def test_a_killed_box_ends_alone_with_its_output_off(rack: Rack, victim: str) ->
 def test_the_boxes_of_a_killed_rack_stop_with_their_outputs_off(rack: Rack) -> None:
     rack.start()
     rack.wait_until_on("left", "right")
-    os.kill(rack.running.pid, signal.SIGKILL)
+    os.killpg(rack.running.pid, signal.SIGKILL)  # as a shell kills its job
     rack.running.wait(GIVE_UP_S)
     rack.wait_until_off("left", "right")
     rack.wait(lambda: rack.ended("left") and rack.ended("right"))
