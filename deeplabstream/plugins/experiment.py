@@ -119,10 +119,13 @@ def triggers_of(experiment: Experiment) -> frozenset[str]:
     hints = typing.get_type_hints(type(experiment), include_extras=False)
     named: set[str] = set()
     for name, hint in hints.items():
-        if hint is TriggerName:
-            named.add(getattr(experiment, name))
-        elif TriggerName in typing.get_args(hint):
-            named.update(getattr(experiment, name))
+        if hint is not TriggerName and TriggerName not in typing.get_args(hint):
+            continue
+        value = getattr(experiment, name)
+        if isinstance(value, str):
+            named.add(value)
+        elif value is not None:  # an optional trigger that is not set
+            named.update(value)
     return frozenset(name for name in named if name)
 
 

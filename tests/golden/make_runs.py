@@ -26,6 +26,11 @@ CHANGED = {
         "BASELINE_S": "2",
         "MAX_BOUTS": "3",
     },  # safety end
+    "social_place_preference": {
+        "BASELINE_S": "8",
+        "CONDITIONING_S": "13",
+        "TEST_S": "7",
+    },
 }
 """Ready-made experiments, and the values that make something happen soon."""
 SECONDS = 30.0
