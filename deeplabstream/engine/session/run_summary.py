@@ -134,7 +134,9 @@ def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
 
 
 def without_count(text: str) -> str:
-    """Return a mark's text without its first number, so that equal marks can be counted.
+    """Return a mark's text without its first count, so that equal marks can be counted.
+
+    A count is a whole number; decimals and percentages are values and stay.
 
     >>> without_count("entry 3 into left")
     'entry into left'
@@ -142,8 +144,10 @@ def without_count(text: str) -> str:
     'trial: tone'
     >>> without_count("entry 3 into corner 2")
     'entry into corner 2'
+    >>> without_count("left 9.7 s, unknown 0.0 s (0%)")
+    'left 9.7 s, unknown 0.0 s (0%)'
     """
-    return re.sub(r"\s*\b\d+\b", "", text, count=1).strip() or text
+    return re.sub(r"\s*(?<!\.)\b\d+\b(?!\.\d|%)", "", text, count=1).strip() or text
 
 
 def _sorted(counter: Counter[str]) -> list[tuple[str, int]]:
