@@ -218,7 +218,7 @@ class MotionModel:
     ) -> None:
         """Update n animals with detections (n, bodypart, 2).
 
-        `jumped` (n,): the motion begins anew.
+        `jumped` (n,): the filter starts again.
         """
         noise = self._noise
         hidden = self.known
