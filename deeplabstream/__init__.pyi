@@ -19,6 +19,7 @@ from deeplabstream.analysis.study import Study as Study
 from deeplabstream.analysis.study import analyse_runs as analyse_runs
 from deeplabstream.api.corrections import correct as correct
 from deeplabstream.api.corrections import frames_between as frames_between
+from deeplabstream.api.corrections import frames_until as frames_until
 from deeplabstream.api.corrections import uncertain_places as uncertain_places
 from deeplabstream.api.corrections import undo_correction as undo_correction
 from deeplabstream.api.decisions import replay as replay

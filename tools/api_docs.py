@@ -44,6 +44,7 @@ LIBRARY = (
     "UncertainPlace",
     "correct",
     "frames_between",
+    "frames_until",
     "undo_correction",
     "replay",
     "Session",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from deeplabstream.api.recorded_run import RecordedRun
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
@@ -22,6 +23,9 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.uncertain_places import UncertainPlace
 from deeplabstream.recording.uncertain_places import uncertain_places as places_of
+
+Until = Literal["end", "next"]
+"""Ends of a span: the end of the run, or the next uncertain place."""
 
 
 def correct(
@@ -136,6 +140,57 @@ def frames_between(
     if not len(numbers):
         raise DeepLabStreamError(f"no frame from {start_s:g} s to {end_s:g} s")
     return int(numbers[0]), int(numbers[-1])
+
+
+def frames_until(
+    run: RecordedRun | str | Path,
+    first: int,
+    until: Until,
+    animals: Sequence[str] = (),
+    camera: str = "",
+) -> tuple[int, int]:
+    """Return a span from a frame on, for `correct`.
+
+    Parameters
+    ----------
+    run : RecordedRun, str or pathlib.Path
+        What `open_run` returned, or a run folder.
+    first : int
+        First frame of the span: `frame` of `CAMERA.csv`.
+    until : {"end", "next"}
+        end: to the last analysed frame. next: to the frame before the next uncertain place
+        of one of the animals, or to the last analysed frame if there is none.
+    animals : sequence of str
+        Names of the animals; empty: all.
+    camera : str
+        A camera with poses; empty: the only one.
+
+    Returns
+    -------
+    tuple of int
+        First and last frame.
+
+    Raises
+    ------
+    DeepLabStreamError
+        There is no analysed frame from `first` on.
+    DeviceError
+        The run can't be read.
+    """
+    recorded = _recorded(_folder(run), camera)
+    numbers = recorded.poses.frames[recorded.analysed]
+    after = numbers[numbers >= first]
+    if not len(after):
+        raise DeepLabStreamError(f"no analysed frame from {first} on")
+    if until == "next":
+        starts = [
+            place.frames[0]
+            for place in uncertain_places(run, recorded.camera)
+            if place.frames[0] > first
+            and (not animals or {*animals} & {*place.animals})
+        ]
+        after = after[after < min(starts, default=after[-1] + 1)]
+    return first, max(first, int(after.max(initial=first)))
 
 
 def uncertain_places(

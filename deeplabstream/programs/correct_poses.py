@@ -14,11 +14,15 @@ them.
 """
 
 from functools import partial
+from math import inf
 from pathlib import Path
+from typing import get_args
 
 from deeplabstream.api.corrections import (
+    Until,
     correct,
     frames_between,
+    frames_until,
     uncertain_places,
     undo_correction,
 )
@@ -88,6 +92,30 @@ class CorrectAnimals(ChangeCorrections):
             return self.frames[0], self.frames[-1]
         first_s, last_s = self.seconds[0], self.seconds[-1]
         return frames_between(self.run, first_s, last_s, self.camera)
+
+
+@program_options
+class SwitchAnimals(CorrectAnimals):
+    """Frames and animals whose names are switched."""
+
+    until: str = option(default="", choices=get_args(Until))
+    """From the first frame to the end of the run, or to the next uncertain place."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.until and len(self.frames or self.seconds) > 1:
+            raise DeepLabStreamError("--until: give the first frame or time only")
+
+    def span(self) -> tuple[int, int]:
+        """Return first and last frame."""
+        if not self.until:
+            return super().span()
+        until: Until = "end" if self.until == "end" else "next"
+        if self.frames:
+            first = self.frames[0]
+        else:
+            first, _ = frames_between(self.run, self.seconds[0], inf, self.camera)
+        return frames_until(self.run, first, until, self.animals, self.camera)
 
 
 @program_options
@@ -179,7 +207,7 @@ PROGRAM = ProgramGroup(
         "swap": _program("swap", CorrectAnimals, "two animals have each other's names"),
         "switch": _program(
             "switch",
-            CorrectAnimals,
+            SwitchAnimals,
             "as swap, and ambiguous frames stay ambiguous: for long spans",
         ),
         "confirm": _program(

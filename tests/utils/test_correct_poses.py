@@ -181,6 +181,30 @@ def test_decisions_are_those_of_the_recorded_poses_unless_asked(
     assert len(dls.replay(folder.path, corrected=True)) > 0
 
 
+def test_a_switch_until_the_end_or_the_next_place_is_written_with_its_last_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path, animals=2)
+    numbers = dls.open_run(folder).frames.query("analysed")["frame"]
+    table = folder / "top.csv"
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.loc[rows["frame"] == "6", "flags"] = "anna doubt1; bob doubt1"
+    rows.to_csv(table, index=False)
+
+    switch = [str(folder), "switch", "--animals", "anna", "bob"]
+    for until, last in (("next", 4), ("end", int(numbers.max()))):
+        assert main([*switch, "--frames", "3", "--until", until]) == 0
+        assert f"frames 3 to {last} of top" in capsys.readouterr().out
+    assert main([*switch, "--frames", "7", "--until", "next"]) == 0
+    assert f"frames 7 to {numbers.max()} of top" in capsys.readouterr().out
+
+    assert main([*switch, "--frames", "900", "--until", "end"]) == 2
+    assert "no analysed frame from 900 on" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([*switch, "--frames", "3", "4", "--until", "end"])
+    assert "--until: give the first frame" in capsys.readouterr().err
+
+
 def test_what_does_not_fit_is_a_sentence_and_changes_nothing(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
