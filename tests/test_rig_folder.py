@@ -246,7 +246,9 @@ def test_the_command_lists_all_and_names_what_was_meant(
     assert "did you mean train?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"environment", "new"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(cli.COMMANDS) - {"environment", "new", "rack"})
+)
 def test_every_program_takes_a_rig_and_has_the_command_s_name(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,10 @@ class _Timeline(Heartbeat):
     def idle(self, now_ns: int = 0) -> None:
         """Do nothing, in place of loop and garbage collection."""
 
+    def distinctness(self) -> dict[str, Any]:
+        """Return nothing: the loop has no animals."""
+        return {}
+
 
 def timeline(folder: Path, analysis_s: float, wait_s: float) -> _Timeline:
     """Return what an engine does for twelve frames, each of which it waits for."""

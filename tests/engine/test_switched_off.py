@@ -56,6 +56,9 @@ class _Idle:
     def idle(self, now_ns: int = 0) -> None:
         return None
 
+    def distinctness(self) -> dict[str, Any]:
+        return {}
+
 
 def test_an_engine_ends_when_the_pipe_of_the_main_process_is_closed(
     tmp_path: Path,
