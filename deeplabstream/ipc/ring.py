@@ -155,6 +155,15 @@ def create_ring(camera: str, form: ImageFormat, slots: int) -> "FrameRing":
     return FrameRing(RingSpec(block.name, camera, form, slots), block)
 
 
+def foreign_ring(spec: RingSpec) -> "FrameRing":
+    """Map a ring that another program made, to read it; OSError: it no longer exists."""
+    ring = FrameRing(spec)
+    # Python would remove the memory at the end of each program that has mapped it
+    if sys.platform != "win32":
+        resource_tracker.unregister(f"/{spec.memory.lstrip('/')}", "shared_memory")
+    return ring
+
+
 class FrameRing:
     """A mapped ring; `meanwhile` is called often while its memory is mapped."""
 

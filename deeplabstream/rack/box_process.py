@@ -11,14 +11,12 @@ from typing import IO
 from deeplabstream.core.clock import Clock
 from deeplabstream.rack.box_status import (
     BoxStatus,
+    StatusReader,
     box_folder,
-    read_status,
     status_file,
 )
 from deeplabstream.rack.stop_line import STOP
 
-SILENCE_NS = 5_000_000_000
-"""A box whose report is older does not answer."""
 PRINTED = "printed.txt"
 """What a box has printed, in its folder; the one before has `EARLIER`."""
 EARLIER = "printed before.txt"
@@ -34,21 +32,23 @@ class BoxProcess:
     def __init__(self, rack: Path, name: str, command: Sequence[str], clock: Clock):
         """Start the box; OSError: it can't be started."""
         self.name = name
-        self._clock = clock
-        self._file = status_file(rack, name)
+        file = status_file(rack, name)
+        self._report = StatusReader(file, clock)
         self._stopping = False
-        self._changed_ns = clock.now_ns()
-        self.status: BoxStatus | None = None
-        """Last report; None: there is none yet."""
         self.exit_code: int | None = None
         """Exit code; None: it ran at the last reading; negative: the signal that killed it."""
         self.printed = box_folder(rack, name) / PRINTED
         self.printed.parent.mkdir(parents=True, exist_ok=True)
-        self._file.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             self.printed.replace(self.printed.with_name(EARLIER))
         with self.printed.open("wb") as output:
             self._process = _started(command, output)
+
+    @property
+    def status(self) -> BoxStatus | None:
+        """Last report; None: there is none yet."""
+        return self._report.status
 
     @property
     def failed(self) -> bool:
@@ -68,17 +68,14 @@ class BoxProcess:
     def read(self) -> None:
         """Read whether it still runs, and its newest report."""
         self.exit_code = self._process.poll()
-        status = read_status(self._file)
-        if status is not None and status != self.status:
-            self.status, self._changed_ns = status, self._clock.now_ns()
+        self._report.read()
 
     @property
     def state(self) -> str:
         """What it does, or how it has ended."""
         if self.exit_code is not None:
             return _ended(self.exit_code)
-        silent_ns = self._clock.now_ns() - self._changed_ns
-        if self.status is not None and silent_ns >= SILENCE_NS:
+        if self._report.silent:
             return "does not answer"
         if self._stopping:
             return "stopping"

@@ -91,6 +91,7 @@ class BoxSession(RigSession):
                 "session": os.getpid(),
                 **{p.name: p.pid for p in self.processes() if p.pid},
             },
+            rings=self.rings(),
         )
 
     def _count(self, entry: News) -> None:

@@ -1,14 +1,19 @@
 """Box status: what a running box reports to its rack, in a small file beside the rack file."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from deeplabstream.core.clock import Clock
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.foreign_files import read_json
+from deeplabstream.ipc.ring import RingSpec
+
+SILENCE_NS = 5_000_000_000
+"""A box whose report is older does not answer."""
 
 
 def box_folder(rack: Path, box: str) -> Path:
@@ -49,6 +54,8 @@ class BoxStatus:
     """Folder of the run; empty: there is none yet."""
     processes: Mapping[str, int]
     """Numbers of the processes, by name."""
+    rings: Mapping[str, RingSpec] = field(default_factory=dict)
+    """Rings in which the newest frames are, by camera; none when there is no stream."""
 
     def write(self, file: Path) -> None:
         """Write it in one step; DeviceError: it can't be written."""
@@ -61,3 +68,25 @@ def read_status(file: Path) -> BoxStatus | None:
         return BoxStatus(**read_json(file))
     except (OSError, ValueError, TypeError):
         return None
+
+
+class StatusReader:
+    """Reads the status of a box again and again, and notes when it last changed."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
+        self._file, self._clock = file, clock
+        self._changed_ns = clock.now_ns()
+        self.status: BoxStatus | None = None
+        """Last report; None: there is none yet."""
+
+    def read(self) -> None:
+        """Read the newest report; one that can't be read leaves the last one."""
+        status = read_status(self._file)
+        if status is not None and status != self.status:
+            self.status, self._changed_ns = status, self._clock.now_ns()
+
+    @property
+    def silent(self) -> bool:
+        """Whether a box that has reported before does not answer."""
+        silent_ns = self._clock.now_ns() - self._changed_ns
+        return self.status is not None and silent_ns >= SILENCE_NS

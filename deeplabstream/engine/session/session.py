@@ -130,6 +130,12 @@ class RigSession:
             return []
         return [child.process for child in self._processes.children]
 
+    def rings(self) -> dict[str, RingSpec]:
+        """Return by which parameters another process reads the frames of each camera."""
+        if self._processes is None:
+            return {}
+        return {name: ring.spec for name, ring in self._processes.rings.items()}
+
     # --- requests
 
     def do(self, action: Action) -> None:
