@@ -82,6 +82,9 @@ TASKS = {
         "smooth": Command("utils.SmoothEnsemble", "smooth the poses of an ensemble"),
         "render": Command("utils.RenderVideo", "labelled videos"),
         "export": Command("utils.ExportRun", "a run as NWB, HDF5, Parquet, …"),
+        "convert-calibration": Command(
+            "utils.ConvertCalibration", "calibrated cameras, for another program"
+        ),
         "align": Command(
             "utils.AlignRecording", "a run on the clock of an ephys or other recording"
         ),

@@ -123,6 +123,7 @@ PARSED = {
     "utils/CheckNetwork.py": "needs points placed by hand; tests/test_visits",
     "utils/CheckAnimals.py": "walks for minutes; tests/pose/test_arena_animals",
     "utils/EvaluateTracking.py": "needs true tracks; tests/offline/test_tracking_evaluation",
+    "utils/ConvertCalibration.py": "needs a calibration; tests/programs",
     "utils/BenchmarkModel.py": "measures every runtime; tests/pose/test_runtime_list",
     "utils/QuantiseNetwork.py": "takes minutes; tests/utils/test_quantise_network",
     "utils/ImportModel.py": "needs another program's network; tests/pose/importers",

@@ -2,7 +2,7 @@
 
 Small valid files are damaged at random, in ways that follow from a seed: label tables (CSV,
 HDF5), configurations, SLEAP's files, tables of boxes, model.json, descriptions, networks,
-recordings that runs are aligned with.
+calibrations of cameras, recordings that runs are aligned with.
 Anything but a `DeepLabStreamError` is a fault; so are a crash and a reader that does not end.
 
     python benchmarks/support/reader_fuzz.py --count 20000 --seed 1
@@ -14,6 +14,7 @@ import io
 import json
 import multiprocessing
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -373,6 +374,49 @@ def model_json(folder: Path) -> TryOne:
     return one
 
 
+def _damaged_number(text: str, rng: random.Random) -> str:
+    """Return a text with another value in place of one of its numbers."""
+    number = rng.choice([*re.finditer(r"-?\d+(?:\.\d+(?:e[-+]\d+)?)?", text)])
+    values = ["0", "-1", "1e5", "1e308", "-1e-308", "1e999", "nan", ".nan", "inf", "x"]
+    return f"{text[: number.start()]}{rng.choice(values)}{text[number.end() :]}"
+
+
+def calibrations(folder: Path) -> TryOne:
+    """Read calibrations of cameras in each format."""
+    from deeplabstream.recording.calibrations.calibration_file import (
+        FOLDERS,
+        WRITERS,
+        read_calibration,
+    )
+    from tests.space.cameras import four_cameras
+
+    files = {}
+    # MATLAB's files are read in a process of their own, which takes a second.
+    for kind in ("aniposelib", "opencv", "jarvis"):
+        path = folder / kind
+        if kind not in FOLDERS:
+            path = path / "calibration.toml"
+        WRITERS[kind](four_cameras(), path)
+        files[kind] = path / "left.yaml" if kind in FOLDERS else path
+    whole = {kind: file.read_bytes() for kind, file in files.items()}
+
+    def one(rng: random.Random) -> object:
+        kind = rng.choice([k for k in files if k != "label3d"])
+        file, content = files[kind], whole[kind]
+        try:
+            if rng.random() < 0.1:
+                file.write_bytes(damaged_bytes(content, rng))
+            else:
+                damage = rng.choice([_damaged_number, damaged_text])
+                text = damage(content.decode(), rng)
+                file.write_text(text, "utf-8", errors="replace")
+            return read_calibration(file)
+        finally:
+            file.write_bytes(content)
+
+    return one
+
+
 KINDS: dict[str, tuple[Callable[[Path], TryOne], float]] = {
     "label table (.csv)": (label_csv, 0.2),
     "label table (.h5)": (label_h5, 0.15),
@@ -382,6 +426,7 @@ KINDS: dict[str, tuple[Callable[[Path], TryOne], float]] = {
     "boxes and points (.csv)": (boxes_csv, 0.08),
     "imported network": (imported_onnx, 0.06),
     "model folder": (model_json, 0.06),
+    "calibration of cameras": (calibrations, 0.1),
     **{kind: (maker, 0.05) for kind, maker in RECORDINGS.items()},
 }
 """What is damaged and read, and how often, as a share of the count that is asked for."""

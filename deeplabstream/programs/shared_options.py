@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.recording.calibrations.calibration_file import FILTER
 from deeplabstream.settings.option_fields import extra, option
+from deeplabstream.space.camera_group import MM_PER_UNIT
 from deeplabstream.startup.arguments import rig_settings
 
 TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
@@ -121,4 +123,26 @@ def second_tables() -> Any:
         description="labels of the same images by other persons; default: those beside the "
         "labels",
         metavar="TABLE",
+    )
+
+
+def calibration() -> Any:
+    """Return the field of a calibration of several cameras."""
+    return option(
+        title="Calibration",
+        positional=True,
+        filter=FILTER,
+        folders=True,
+        description="file or folder with calibrated cameras",
+    )
+
+
+def length_unit() -> Any:
+    """Return the field of the unit of a calibration."""
+    return option(
+        default="",
+        title="Unit of the calibration",
+        choices=list(MM_PER_UNIT),
+        advanced=True,
+        description="unit of the positions; default: as the file says, else mm",
     )

@@ -1,13 +1,9 @@
 """Calibrated cameras: projection of points in space, and triangulation.
 
-Everything consists of torch operations, so losses are differentiable. The file is
-anipose's `calibration.toml`: for each camera a matrix, distortions (k1, k2, p1, p2, k3
-as in OpenCV), a rotation vector and a translation.
+Everything consists of torch operations, so losses are differentiable.
 """
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -16,70 +12,40 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.calibrations.calibration_file import read_stored
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.training.data.labels import LabelsError
 
+_COEFFICIENTS = 5
+"""Largest number of coefficients of distortion."""
 ROUNDS = 10
 """Iterations of undistortion; each greatly reduces the error."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CalibratedCamera:
-    """Calibration of one camera."""
-
-    name: str
-    matrix: NDArray[np.float64]
-    """(3, 3): focal lengths and principal point, px."""
-    distortion: NDArray[np.float64]
-    """(5,): k1, k2, p1, p2, k3."""
-    rotation: NDArray[np.float64]
-    """(3, 3): rotation from the world's axes to the camera's."""
-    translation: NDArray[np.float64]
-    """(3,): the world's origin in the camera's axes."""
-
-
 def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera, ...]:
-    """Return the cameras of those names, in their order; LabelsError: one is missing."""
-    import cv2
+    """Return the cameras of those names, in their order and in the unit of the file.
 
+    LabelsError: the file can't be read, one is missing, or its lens is not supported.
+    """
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LabelsError([f"{file} can't be read: {error}"]) from error
-    sections = [part for part in tables.values() if isinstance(part, dict)]
-    named = {str(part.get("name")): part for part in sections if "matrix" in part}
-    missing = [view for view in views if view not in named]
+        group = read_stored(file).cameras
+    except DeepLabStreamError as error:
+        raise LabelsError([str(error)]) from error
+    missing = [view for view in views if view not in group.names]
     if missing:
         raise LabelsError([f"{file} has no camera {name}" for name in missing])
 
-    cameras = []
-    for view in views:
-        part = named[view]
-        try:
-            distortion = np.zeros(5)
-            given = np.array(part.get("distortions", []), np.float64).ravel()
-            if part.get("fisheye") or given[5:].any():
-                raise ValueError(
-                    "only lenses with the distortions k1, k2, p1, p2, k3 are supported; "
-                    "calibrate it again with fisheye = false"
-                )
-            distortion[: len(given)] = given[:5]
-
-            # Anipose writes a rotation vector, other programs a matrix.
-            rotation = np.array(part["rotation"], np.float64)
-            if rotation.shape != (3, 3):
-                rotation = np.asarray(cv2.Rodrigues(rotation.reshape(3))[0])
-            cameras.append(
-                CalibratedCamera(
-                    view,
-                    np.array(part["matrix"], np.float64).reshape(3, 3),
-                    distortion,
-                    rotation,
-                    np.array(part["translation"], np.float64).reshape(3),
-                )
+    cameras = tuple(group.camera(view) for view in views)
+    for camera in cameras:
+        if len(camera.distortion) > _COEFFICIENTS:
+            raise LabelsError(
+                [
+                    f"{file}, camera {camera.name}: only lenses with the distortions "
+                    "k1, k2, p1, p2, k3 are supported; calibrate it again with these"
+                ]
             )
-        except (KeyError, ValueError, cv2.error) as error:
-            raise LabelsError([f"{file}, camera {view}: {error}"]) from error
-    return tuple(cameras)
+    return cameras
 
 
 def project(camera: CalibratedCamera, space: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.training.camera_geometry import (
-    CalibratedCamera,
     pairwise,
     pairwise_projection_loss,
     project,
@@ -142,9 +142,10 @@ def test_reprojection_counts_in_each_views_own_cells(
 
 def test_what_a_calibration_lacks_is_told(tmp_path: Path) -> None:
     file = tmp_path / "calibration.toml"
-    file.write_text(FILE.replace("matrix = [[780.0, 0.0,", "matrix = [[780.0,"))
+    file.write_text(FILE)
     with pytest.raises(LabelsError, match="has no camera back"):
         read_calibration(file, ("left", "back"))
+    file.write_text(FILE.replace("matrix = [[780.0, 0.0,", "matrix = [[780.0,"))
     with pytest.raises(LabelsError, match="camera right"):
         read_calibration(file, VIEWS)
     file.write_text("a = [")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.training.camera_geometry import (
-    CalibratedCamera,
     pairwise,
     pairwise_projection_loss,
     reprojection_heatmap_loss,

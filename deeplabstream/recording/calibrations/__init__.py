@@ -1,0 +1,1 @@
+"""Calibrations of cameras: files of this and other programs."""

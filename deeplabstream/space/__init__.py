@@ -1,0 +1,1 @@
+"""Calibrated cameras and points in space: numbers only, no files."""
