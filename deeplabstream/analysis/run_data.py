@@ -27,11 +27,8 @@ from deeplabstream.core.calibration import (
 )
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.recording.pose_corrections import (
-    ambiguous_animals,
-    poses_in_use,
-    rejected_points,
-)
+from deeplabstream.recording.corrected_poses import ambiguous_animals, rejected_points
+from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
     analysed_cameras,

@@ -36,6 +36,7 @@ def correct(
     animals: Sequence[str] = (),
     bodyparts: Sequence[str] = (),
     position: tuple[float, float] | None = None,
+    keep: str = "",
     camera: str = "",
     why: str = "",
     who: str = "",
@@ -48,12 +49,13 @@ def correct(
     ----------
     run : RecordedRun, str or pathlib.Path
         What `open_run` returned, or a run folder.
-    kind : {"swap", "switch", "confirm", "remove", "set", "interpolate"}
+    kind : {"swap", "switch", "merge", "split", "confirm", "remove", "set", "interpolate"}
         swap: two animals have each other's names. switch: the same, and ambiguous frames
-        stay ambiguous. confirm: the names are right, though
-        identity was ambiguous. remove: the points are wrong, and none is known. set: a
-        point is at `position`. interpolate: the points lie on the line between the nearest
-        known ones before and after.
+        stay ambiguous. merge: both animals are the first one; the second is missing.
+        split: the first animal is the second one; the first is missing. confirm: the names
+        are right, though identity was ambiguous. remove: the points are wrong, and none is
+        known. set: a point is at `position`. interpolate: the points lie on the line between
+        the nearest known ones before and after.
     frames : tuple of int
         First and last frame, both included: `frame` of `CAMERA.csv`. `frames_between` finds
         them by their times.
@@ -63,6 +65,10 @@ def correct(
         Names of the body parts; empty: all.
     position : tuple of float, optional
         Of `set`: x and y in pixels of the image, of one body part of one animal.
+    keep : str
+        Of `merge`: the animal whose points stay on frames with points of both; empty: the
+        first. Of `split`: the second animal, if its old points become those of the first;
+        empty: they are removed.
     camera : str
         A camera with poses; empty: the only one.
     why : str
@@ -96,6 +102,7 @@ def correct(
         animals=tuple(animals),
         bodyparts=tuple(bodyparts),
         position=position and (float(position[0]), float(position[-1])),
+        keep=keep,
         who=who,
         why=why,
     )

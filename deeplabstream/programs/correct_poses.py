@@ -2,6 +2,8 @@ r"""Correct the poses of a recorded run; the recorded data stay as they are.
 
     python utils/CorrectPoses.py RUN uncertain
     python utils/CorrectPoses.py RUN swap --frames 900 960 --animals anna bob
+    python utils/CorrectPoses.py RUN merge --frames 980 1200 --animals anna bob
+    python utils/CorrectPoses.py RUN split --frames 1300 --until end --animals anna bob
     python utils/CorrectPoses.py RUN remove --seconds 12 12.5 --bodyparts snout --why "a hand"
     python utils/CorrectPoses.py RUN set --frames 912 --bodyparts snout --position 203.5 118
     python utils/CorrectPoses.py RUN interpolate --frames 913 930 --bodyparts snout
@@ -77,6 +79,8 @@ class CorrectAnimals(ChangeCorrections):
     """Body parts; default: all."""
     position: tuple[float, float] | None = option(default=None, internal=True)
     """Position in pixels of the image."""
+    keep: str = option(default="", internal=True)
+    """Animal whose points stay."""
 
     def __post_init__(self) -> None:
         if bool(self.frames) == bool(self.seconds):
@@ -96,7 +100,7 @@ class CorrectAnimals(ChangeCorrections):
 
 @program_options
 class SwitchAnimals(CorrectAnimals):
-    """Frames and animals whose names are switched."""
+    """Frames and animals that get other names."""
 
     until: str = option(default="", choices=get_args(Until))
     """From the first frame to the end of the run, or to the next uncertain place."""
@@ -116,6 +120,22 @@ class SwitchAnimals(CorrectAnimals):
         else:
             first, _ = frames_between(self.run, self.seconds[0], inf, self.camera)
         return frames_until(self.run, first, until, self.animals, self.camera)
+
+
+@program_options
+class MergeAnimals(SwitchAnimals):
+    """Frames, and two names of one animal: the second becomes the first."""
+
+    keep: str = option(default="", metavar="NAME")
+    """Animal whose points stay where both have some; default: the first."""
+
+
+@program_options
+class SplitAnimals(SwitchAnimals):
+    """Frames, and two names: the first animal becomes the second."""
+
+    keep: str = option(default="", metavar="NAME")
+    """The second animal: its old points become those of the first; default: removed."""
 
 
 @program_options
@@ -150,6 +170,7 @@ def _correct(kind: Kind, options: CorrectAnimals) -> int:
         animals=options.animals,
         bodyparts=options.bodyparts,
         position=options.position,
+        keep=options.keep,
         camera=options.camera,
         why=options.why,
         who=options.who,
@@ -209,6 +230,16 @@ PROGRAM = ProgramGroup(
             "switch",
             SwitchAnimals,
             "as swap, and ambiguous frames stay ambiguous: for long spans",
+        ),
+        "merge": _program(
+            "merge",
+            MergeAnimals,
+            "two names are one animal, the first; the second is missing",
+        ),
+        "split": _program(
+            "split",
+            SplitAnimals,
+            "the first animal is the second one; the first is missing",
         ),
         "confirm": _program(
             "confirm",

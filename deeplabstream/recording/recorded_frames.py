@@ -19,11 +19,8 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Skeleton, part_names
 from deeplabstream.files.path_containment import inside
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
-from deeplabstream.recording.pose_corrections import (
-    Correction,
-    apply_corrections,
-    corrections_of,
-)
+from deeplabstream.recording.corrected_poses import apply_corrections
+from deeplabstream.recording.pose_corrections import Correction, corrections_of
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import VIDEO, keypoint_columns

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.recording.corrected_poses import ABSENT
 from deeplabstream.recording.recorded_frames import RecordedFrames
 
 MISSING_S = 1.0
@@ -140,8 +141,15 @@ def _groups(state: Sequence[str]) -> Iterator[_Group]:
 
 
 def _expected(state: Sequence[str]) -> list[bool]:
-    """Return which animals should have points: in no shelter, and not listed as ambiguous."""
-    return [not flags.startswith("doubt") and "shelter" not in flags for flags in state]
+    """Return which animals should have points.
+
+    Not those in a shelter, those that are listed as ambiguous, and those that a correction
+    merged or renamed.
+    """
+    return [
+        not flags.startswith("doubt") and "shelter" not in flags and flags != ABSENT
+        for flags in state
+    ]
 
 
 def _of_identity(

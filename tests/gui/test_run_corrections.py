@@ -308,6 +308,60 @@ def test_a_click_on_an_uncertain_place_shows_it_and_marks_its_span_and_animals(
     view.finish()
 
 
+def choose(view: RunCorrections, kind: str) -> None:
+    view.kind.setCurrentText(kind)
+    view.kind.activated.emit(view.kind.currentIndex())
+
+
+def test_the_user_says_which_name_and_which_points_of_merged_animals_stay(
+    view: RunCorrections, run: Path, qtbot: QtBot
+) -> None:
+    mark(qtbot, view, 7, 8)
+    assert not view.way.isVisible()
+    choose(view, "Merge animals")
+    view.animals.tick(("anna",))
+    assert not view.way.isVisible()
+    assert view.span_text.text().endswith("Choose two animals.")
+    view.animals.tick(("anna", "bob"))
+    assert view.way.isVisible()
+    ways = [view.way.itemText(at) for at in range(view.way.count())]
+    assert ways == [
+        "both are anna; if both are found: anna",
+        "both are anna; if both are found: bob",
+        "both are bob; if both are found: bob",
+        "both are bob; if both are found: anna",
+    ]
+    view.way.setCurrentIndex(3)
+    view.way.activated.emit(3)
+    anna = np.array(point(8, 0, 0))
+    qtbot.waitUntil(lambda: np.allclose(points(view.after)[1, 0], anna), timeout=SOON)
+    assert np.isnan(points(view.after)[0]).all()
+    correct(qtbot, view)
+    assert listed(view) == ["1: merge anna into bob, keep anna, frames 7 to 8 of top"]
+    view.undo()
+    assert listed(view) == []
+
+
+def test_a_split_offers_what_becomes_of_the_old_animal(
+    view: RunCorrections, qtbot: QtBot
+) -> None:
+    go_to(qtbot, view, 6)
+    view.to_end.click()
+    choose(view, "Split animals")
+    view.animals.tick(("anna", "bob"))
+    for at, said in enumerate(
+        ("bob from anna, keep bob", "bob from anna", "anna from bob")
+    ):
+        view.way.setCurrentIndex(at)
+        view.way.activated.emit(at)
+        correct(qtbot, view)
+        assert listed(view) == [f"{2 * at + 1}: split {said}, frames 6 to 9 of top"]
+        view.undo()
+        view.to_end.click()
+    choose(view, "Swap names")
+    assert not view.way.isVisible()
+
+
 def test_names_are_switched_from_a_frame_to_the_end(
     view: RunCorrections, run: Path, qtbot: QtBot
 ) -> None:

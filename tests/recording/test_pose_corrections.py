@@ -12,15 +12,18 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files import exclusive_writing
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
-from deeplabstream.recording.pose_corrections import (
+from deeplabstream.recording.corrected_poses import (
     CorrectedPoses,
+    _without_own_doubt,
+    apply_corrections,
+    rejected_points,
+)
+from deeplabstream.recording.pose_corrections import (
     Correction,
     Kind,
     append_correction,
-    apply_corrections,
     in_force,
     read_corrections,
-    rejected_points,
 )
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_schema import CORRECTIONS
@@ -153,6 +156,9 @@ def test_what_can_not_be_interpolated_stays_as_it_is() -> None:
         (lambda: correction("set", 1, 1, "anna", position=(1.0, 2.0)), "one body part"),
         (lambda: correction("remove", 1, 1, "tale"), "no body part 'tale'; known: nose"),
         (lambda: correction("remove", 3, 3), "no analysed frame from 106 to 106; .* 100 to"),
+        (lambda: correction("split", 1, 2, "anna", "bob", keep="anna"), "expected: bob"),
+        (lambda: correction("merge", 1, 2, "anna", "bob", keep="carl"), "anna or bob"),
+        (lambda: correction("swap", 1, 2, "anna", "bob", keep="bob"), "expected: none"),
         (lambda: Correction(kind="undo"), "number of a correction"),
         (lambda: Correction(kind="own"), "no such correction"),
     ],
@@ -202,7 +208,8 @@ def test_no_correction_is_lost_when_several_programs_add_some(
 @pytest.mark.parametrize(
     "text",
     [
-        "{", "[]", '{"schema": 1}', '{"schema": 3, "corrections": []}',
+        "{", "[]", '{"schema": 1}', '{"schema": 3, "corrections": 1}',
+        '{"schema": "9", "corrections": []}',
         '{"schema": 1, "corrections": [7]}',
         json.dumps({"schema": 1, "corrections": [{"kind": "remove", "frames": [1]}]}),
         json.dumps({"schema": 1, "corrections": [
@@ -227,6 +234,111 @@ def test_a_switch_exchanges_points_and_flags_and_keeps_what_is_ambiguous() -> No
     np.testing.assert_array_equal(after.table.points[:4], before.points[:4])
     assert after.flags[5] == "bob stray"
     assert after.table.identity[7] == ("doubt1", "doubt1")
+
+
+def of_two(
+    kind: Kind, first: str, second: str, keep: str = "", flags: Sequence[str] = ()
+) -> CorrectedPoses:
+    """Merge or split rows 4 to 8; anna is missing on row 5, bob on row 7."""
+    gone = correction("remove", 5, 5, "anna"), correction("remove", 7, 7, "bob")
+    change = correction(kind, 4, 8, first, second, keep=keep)
+    return corrected(*gone, change, flags=flags)
+
+
+@pytest.mark.parametrize("keep", ["", "anna", "bob"])
+def test_a_merged_animal_is_found_where_one_of_the_two_was(keep: str) -> None:
+    before, after = table(), of_two("merge", "anna", "bob", keep).table
+    both = 1 if keep == "bob" else 0
+    for row, taken in ((4, both), (5, 1), (6, both), (7, 0), (8, both)):
+        np.testing.assert_array_equal(after.points[row, 0], before.points[row, taken])
+        assert (after.confidence[row, 0] == 0.9).all()
+    assert np.isnan(after.points[4:9, 1]).all()
+    assert (after.confidence[4:9, 1] == 0).all()
+    for rows in (slice(0, 4), slice(9, ROWS)):
+        np.testing.assert_array_equal(after.points[rows], before.points[rows])
+
+
+def test_a_merge_marks_only_the_points_that_it_changed() -> None:
+    merge = correction("merge", 4, 6, "anna", "bob")
+    marked = corrected(correction("remove", 5, 5, "anna"), merge).corrected
+    assert marked[4:7, 0].all(axis=1).tolist() == [False, True, False]
+    assert marked[4:7, 1].all()
+
+
+def test_merged_animals_are_no_longer_ambiguous_with_each_other() -> None:
+    flags = [""] * ROWS
+    flags[4] = "anna doubt1; bob doubt1+shelter2; anna_nose jump; bob_tail held"
+    flags[5] = "bob stray; bob_nose jump"
+    found = of_two("merge", "anna", "bob", flags=flags)
+    assert [*found.flags[4:7]] == [
+        "anna_nose jump; bob absent", "anna_nose jump; bob absent", "bob absent",
+    ]  # fmt: skip
+    assert np.argwhere(rejected_points(found.flags, SKELETON)).tolist() == [
+        [4, 0, 0], [5, 0, 0],
+    ]  # fmt: skip
+
+
+def test_a_merge_leaves_an_ambiguity_with_a_third_animal() -> None:
+    flags = {"anna": "doubt1", "bob": "doubt1+shelter1", "carl": "doubt1+swapped"}
+    assert _without_own_doubt(flags, {"anna", "bob"}) == flags
+    assert _without_own_doubt(flags, {"anna", "bob", "carl"}) == {
+        "bob": "shelter1", "carl": "swapped",
+    }  # fmt: skip
+
+
+def test_nothing_is_merged_where_the_second_animal_is_never_found() -> None:
+    gone = correction("remove", 2, 6, "bob")
+    with pytest.raises(
+        DeepLabStreamError, match=r"correction 2: merge: no point of bob"
+    ):
+        corrected(gone, correction("merge", 2, 6, "anna", "bob"))
+
+
+def test_a_split_renames_an_animal_and_removes_the_old_one_of_that_name() -> None:
+    flags = [""] * ROWS
+    flags[6] = "anna doubt1; bob doubt1; anna_nose jump; bob_tail bone"
+    before, found = table(flags), of_two("split", "anna", "bob", flags=flags)
+    present = [4, 6, 7, 8]
+    np.testing.assert_array_equal(
+        found.table.points[present, 1], before.points[present, 0]
+    )
+    assert np.isnan(found.table.points[5, 1]).all()
+    assert np.isnan(found.table.points[4:9, 0]).all()
+    assert found.flags[6] == "bob doubt1; bob_nose jump; anna absent"
+    assert found.table.identity[6] == ("absent", "doubt1")
+    assert found.corrected[4:9].all()
+    assert not found.corrected[[*range(4), *range(9, ROWS)]].any()
+
+
+def test_a_split_that_keeps_the_old_animal_is_a_switch() -> None:
+    flags = [""] * ROWS
+    flags[6] = "anna doubt1; bob doubt1; anna_nose jump"
+    split = corrected(correction("split", 4, 8, "anna", "bob", keep="bob"), flags=flags)
+    switch = corrected(correction("switch", 4, 8, "anna", "bob"), flags=flags)
+    np.testing.assert_array_equal(split.table.points, switch.table.points)
+    assert [*split.flags] == [*switch.flags]
+
+
+def test_a_file_without_the_new_kinds_stays_as_it_reads_for_older_versions(
+    tmp_path: Path,
+) -> None:
+    append_correction(tmp_path, correction("swap", 4, 5, "anna", "bob"))
+    content = json.loads((tmp_path / CORRECTIONS).read_text("utf-8"))
+    assert content["schema"] == 2
+    assert "keep" not in content["corrections"][0]
+    append_correction(tmp_path, correction("merge", 4, 5, "anna", "bob", keep="bob"))
+    content = json.loads((tmp_path / CORRECTIONS).read_text("utf-8"))
+    assert content["schema"] == 3
+    assert read_corrections(tmp_path)[1].keep == "bob"
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:
+    text = '{"schema": 9, "corrections": []}'
+    (tmp_path / CORRECTIONS).write_text(text, "utf-8")
+    with pytest.raises(
+        DeviceError, match=r"newer DeepLabStream .* update DeepLabStream"
+    ):
+        read_corrections(tmp_path)
 
 
 def test_corrections_of_the_first_schema_stay_readable(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Uncertain places of a run: which spans are listed, with which animals, in which order."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -124,6 +125,17 @@ def test_a_place_that_was_confirmed_or_swapped_is_not_listed(folder: RunFolder) 
     )
     run = frames(folder, flags).with_corrections({1: confirmed})
     assert listed(uncertain_places(run)) == [("ambiguous", 150, 159, "bob", "carl")]
+
+
+def test_an_animal_that_was_merged_or_renamed_is_not_missing(folder: RunFolder) -> None:
+    run = frames(folder, {}, {range(50, 90): "carl"})
+    merge, split = (
+        Correction(kind=kind, camera="top", frames=(110, 139), animals=animals)
+        for kind, animals in (("merge", ("anna", "bob")), ("split", ("carl", "anna")))
+    )
+    after = replace(split, frames=(150, 189))
+    found = listed(uncertain_places(run.with_corrections({1: merge, 2: after})))
+    assert found == [("missing", 150, 189, "anna")], "carl's row was empty"
 
 
 def test_frames_that_were_not_analysed_end_no_place(folder: RunFolder) -> None:

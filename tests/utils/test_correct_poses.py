@@ -135,6 +135,32 @@ def test_swapped_animals_reach_every_export_unless_raw_poses_are_wanted(
     assert "either --raw or --corrected" in capsys.readouterr().err
 
 
+def test_merged_and_split_animals_reach_the_exports_with_their_new_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path, animals=2)
+    both = ["--animals", "anna", "bob"]
+    merge = [str(folder), "merge", "--frames", "6", "7", *both]
+    assert main([*merge, "--keep", "x"]) == 2
+    assert "expected: anna or bob" in capsys.readouterr().err
+    assert main([*merge, "--keep", "bob"]) == 0
+    assert main([str(folder), "split", "--frames", "8", "--until", "end", *both]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1: merge bob into anna, keep bob, frames 6 to 7 of top",
+        "2: split bob from anna, frame 8 of top",
+    ]
+
+    recorded = expected(range(5, 10), animals=2)
+    wanted = np.full_like(recorded, np.nan)
+    wanted[..., 2] = 0
+    wanted[1:3, 0], wanted[3, 1] = recorded[1:3, 1], recorded[3, 0]
+    assert export_run([str(folder), "--to", "dlc-csv"]) == 0
+    path = folder / "export/top_2.dlc.csv"
+    written = pd.read_csv(path, header=[0, 1, 2, 3], index_col=0)
+    np.testing.assert_allclose(written.to_numpy().reshape(5, 2, 2, 3), wanted)
+    assert dls.uncertain_places(folder) == ()
+
+
 def test_corrections_change_no_live_decision_in_tables_and_exports(run: Path) -> None:
     raw = dls.open_run(run, raw=True)
     frame = int(raw.frames.query("analysed")["frame"].iloc[30])

@@ -1,6 +1,6 @@
 """Run corrections: recorded and corrected poses side by side, and corrections of spans."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,8 @@ from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.pose_corrections import (
+    OF_ANIMALS,
+    OF_TWO,
     Correction,
     Kind,
     append_correction,
@@ -46,12 +48,16 @@ from deeplabstream.recording.uncertain_places import (
 _KINDS: Mapping[str, Kind] = {
     "Swap names": "swap",
     "Switch names": "switch",
+    "Merge animals": "merge",
+    "Split animals": "split",
     "Confirm names": "confirm",
     "Remove points": "remove",
     "Interpolate": "interpolate",
     "Set a point": "set",
 }
 _LIST_HEIGHT = 62  # px
+_Way = tuple[tuple[str, str], str]
+"""Both animals of a correction in order, and the animal whose points stay."""
 _By = Mapping[int, Correction]
 _Draft = tuple[RecordedFrames, _By, _By]
 
@@ -114,6 +120,27 @@ class _Corrector(QThread):
             self.listed.emit(frames, uncertain_places(frames.with_corrections(known)))
 
 
+def _ways(kind: Kind, animals: Sequence[str]) -> dict[str, _Way]:
+    """Return the ways to merge or split two animals, by their texts."""
+    if len(animals) != 2 or kind not in ("merge", "split"):
+        return {}
+    a, b = animals
+    if kind == "merge":
+        return {
+            f"both are {name}; if both are found: {stays}": (
+                (name, other),
+                "" if stays == name else stays,
+            )
+            for name, other in ((a, b), (b, a))
+            for stays in (name, other)
+        }
+    return {
+        f"{a} is {b}; old {b} is {a}": ((a, b), b),
+        f"{a} is {b}; remove old {b}": ((a, b), ""),
+        f"{b} is {a}; remove old {a}": ((b, a), ""),
+    }
+
+
 class _PointView(VideoView):
     """Shows a frame; a click sets the position of a point."""
 
@@ -147,6 +174,8 @@ class RunCorrections(QWidget):
         self.kind = QComboBox()
         self.animals = Choices("Animals", "all")
         self.parts = Choices("Body parts", "all")
+        self.way = QComboBox()
+        """Ways to merge or split the two ticked animals."""
         self.why = QLineEdit()
         self.apply, self.undo_it = QPushButton("Correct"), QPushButton("Undo")
         self.list, self.problem = QListWidget(), QLabel()
@@ -238,6 +267,9 @@ class RunCorrections(QWidget):
         self.kind.setToolTip("correction of the poses in the span")
         self.animals.setToolTip("animals that are corrected")
         self.parts.setToolTip("body parts that are corrected")
+        self.way.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.way.setToolTip("name that stays, and points that stay")
+        self.way.hide()
         self.why.setPlaceholderText("Reason")
         self.why.setToolTip("saved with the correction, with user and time")
         self.timeline.setToolTip("a click seeks; a drag with Shift marks a span")
@@ -257,7 +289,7 @@ class RunCorrections(QWidget):
         views.addWidget(self.after, 1)
         doing = FlowLayout()
         moving = (self.back, self.forth, self.first, self.last, self.to_end)
-        for widget in (*moving, self.kind, self.animals, self.parts):
+        for widget in (*moving, self.kind, self.animals, self.parts, self.way):
             doing.addWidget(widget)
         reason = QHBoxLayout()
         reason.addWidget(self.span_text, 1)
@@ -293,7 +325,8 @@ class RunCorrections(QWidget):
         self.last.clicked.connect(lambda: self._mark(None, self.time_s))
         self.to_end.clicked.connect(self._mark_to_end)
         self.kind.activated.connect(self._take_kind)
-        self.animals.changed.connect(self._preview)
+        self.animals.changed.connect(self._take_animals)
+        self.way.activated.connect(self._preview)
         self.parts.changed.connect(self._preview)
         self.after.clicked.connect(self._set_position)
         self.apply.clicked.connect(self._apply)
@@ -354,6 +387,17 @@ class RunCorrections(QWidget):
 
     def _take_kind(self) -> None:
         self.position = None
+        self._take_animals()
+
+    def _take_animals(self) -> None:
+        """Offer the ways to merge or split the ticked animals."""
+        ways = _ways(_KINDS[self.kind.currentText()], self.animals.ticked)
+        chosen = self.way.currentText()
+        self.way.clear()
+        for text, way in ways.items():
+            self.way.addItem(text, way)
+        self.way.setCurrentIndex(max(0, self.way.findText(chosen)))
+        self.way.setVisible(bool(ways))
         self._preview()
 
     def _draft(self) -> Correction | None:
@@ -361,15 +405,16 @@ class RunCorrections(QWidget):
         kind = _KINDS[self.kind.currentText()]
         if self._frames is None or (kind == "set" and self.position is None):
             return None
+        way: _Way | None = self.way.currentData()
+        animals, keep = (self.animals.ticked, "") if way is None else way
         return Correction(
             kind=kind,
             camera=self._camera,
             frames=self._frames,
-            animals=self.animals.ticked,
-            bodyparts=()
-            if kind in ("swap", "switch", "confirm")
-            else self.parts.ticked,
+            animals=animals,
+            bodyparts=() if kind in OF_ANIMALS else self.parts.ticked,
             position=self.position if kind == "set" else None,
+            keep=keep,
         )
 
     def _preview(self) -> None:
@@ -445,12 +490,12 @@ class RunCorrections(QWidget):
             missing = "Mark a span: From here, To here, or drag with Shift."
         elif kind == "set" and self.position is None:
             missing = "Click into the corrected frame where the point is."
-        elif kind in ("swap", "switch") and len(self.animals.ticked) != 2:
+        elif kind in OF_TWO and len(self.animals.ticked) != 2:
             missing = "Choose two animals."
         first, last = self._frames or (0, 0)
         span = f"frames {first} to {last}. " if self._frames else ""
         self.span_text.setText(f"{span}{missing}")
-        self.parts.setEnabled(kind not in ("swap", "switch", "confirm"))
+        self.parts.setEnabled(kind not in OF_ANIMALS)
         self.apply.setEnabled(self._prepared is not None and not missing)
         self.undo_it.setEnabled(self.list.currentRow() >= 0)
 
