@@ -32,6 +32,7 @@ TASKS = {
         "run": Command("app", "the window; --headless: the same rig without one"),
         "camera": Command("DeepLabStream", "camera test, pose test, benchmark"),
         "rack": Command("utils.RunRack", "several rigs, each in processes of its own"),
+        "page": Command("utils.ServePage", "a rack on a page in the browser"),
         "new": Command("utils.NewRig", "make a rig folder"),
         "design": Command(
             "utils.DesignExperiment", "create an experiment file step by step"

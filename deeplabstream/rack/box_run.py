@@ -59,7 +59,7 @@ def _run(
         summary = run_headless(
             session, agenda, inf, report, stopped=stopped, termination=requests
         )
-        session.report(SystemClock().now_ns())
+        session.report(SystemClock().now_ns(), ended=True)
     for line in summary.lines():
         report(line)
     alarms = session.state.alarms

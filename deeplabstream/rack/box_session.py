@@ -50,9 +50,12 @@ class BoxSession(RigSession):
             self.report(now_ns)
         return news
 
-    def report(self, now_ns: int) -> None:
-        """Write the status; a file that can't be written does not end the box."""
-        status = self.status(now_ns)
+    def report(self, now_ns: int, ended: bool = False) -> None:
+        """Write the status; a file that can't be written does not end the box.
+
+        `ended`: it is the last one.
+        """
+        status = self.status(now_ns, ended)
         self._written_ns = now_ns
         self._analysed.clear()
         try:
@@ -60,7 +63,7 @@ class BoxSession(RigSession):
         except DeviceError as error:
             self._alarm = str(error)
 
-    def status(self, now_ns: int) -> BoxStatus:
+    def status(self, now_ns: int, ended: bool = False) -> BoxStatus:
         """Return the status; rates are those since the last report."""
         self._number += 1
         seconds = max(now_ns - self._written_ns, 1) / 1e9
@@ -92,6 +95,7 @@ class BoxSession(RigSession):
                 **{p.name: p.pid for p in self.processes() if p.pid},
             },
             rings=self.rings(),
+            ended=ended,
         )
 
     def _count(self, entry: News) -> None:

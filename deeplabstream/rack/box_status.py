@@ -56,6 +56,8 @@ class BoxStatus:
     """Numbers of the processes, by name."""
     rings: Mapping[str, RingSpec] = field(default_factory=dict)
     """Rings in which the newest frames are, by camera; none when there is no stream."""
+    ended: bool = False
+    """Whether this is the last report of a box that was not killed."""
 
     def write(self, file: Path) -> None:
         """Write it in one step; DeviceError: it can't be written."""

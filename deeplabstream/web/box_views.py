@@ -1,0 +1,73 @@
+"""Box views: what the page shows of each box of a rack."""
+
+from collections.abc import Iterator
+
+from pydantic.dataclasses import dataclass
+
+from deeplabstream.core.clock import Clock
+from deeplabstream.files.exclusive_writing import is_locked
+from deeplabstream.rack.box_status import BoxStatus, StatusReader, status_file
+from deeplabstream.settings.rack_file import RackFile
+
+NOT_STARTED = "not started"
+ENDED = "ended"
+KILLED = "ended unexpectedly"
+SILENT = "does not answer"
+STARTING = "starting"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxView:
+    """A box at one moment."""
+
+    name: str
+    runs: bool
+    """Whether its program runs."""
+    state: str
+    """What it does, such as `streaming, analysing`, or why it does nothing."""
+    fails: bool
+    """Whether a user should look at it: an alarm, silence, or an unexpected end."""
+    animal: str
+    """Animal in the rack file; empty: that of the rig."""
+    status: BoxStatus | None
+    """Its last report, also after its end; None: there is none."""
+
+
+class RackReader:
+    """Reads the states of all boxes of a rack from their status files.
+
+    It needs no connection to the rack: it can start before it and stay after its end.
+    """
+
+    def __init__(self, rack: RackFile, clock: Clock) -> None:
+        self.rack = rack
+        self._files = {name: status_file(rack.path, name) for name in rack.boxes}
+        self._reports = {
+            name: StatusReader(file, clock) for name, file in self._files.items()
+        }
+
+    def boxes(self) -> list[BoxView]:
+        """Return the boxes in the order of the rack file."""
+        return list(self._boxes())
+
+    def _boxes(self) -> Iterator[BoxView]:
+        for name, report in self._reports.items():
+            report.read()
+            runs, status = is_locked(self._files[name]), report.status
+            state = _state(runs, report)
+            yield BoxView(
+                name=name,
+                runs=runs,
+                state=state,
+                fails=state in {SILENT, KILLED} or bool(status and status.alarm),
+                animal=self.rack.boxes[name].subject.get("ANIMAL", ""),
+                status=status,
+            )
+
+
+def _state(runs: bool, report: StatusReader) -> str:
+    if report.status is None:
+        return STARTING if runs else NOT_STARTED
+    if not runs:
+        return ENDED if report.status.ended else KILLED
+    return SILENT if report.silent else report.status.state

@@ -1,0 +1,107 @@
+"""Page server: serves the page over HTTP or HTTPS until the program is asked to end."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import uvicorn
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.plugins.remote import is_loopback
+from deeplabstream.settings.rack_file import RackFile
+from deeplabstream.web.access import Tokens
+from deeplabstream.web.box_views import RackReader
+from deeplabstream.web.camera_images import CameraImages
+from deeplabstream.web.rack_page import RackPage
+
+CONNECTIONS = 64
+"""Largest number of connections at once."""
+_NICE = 10
+_LOOPBACK_NAMES = ["127.0.0.1", "localhost"]
+_LONGEST_HEAD = 16 * 1024
+_KEEP_ALIVE_S = 5
+_GRACE_S = 1
+"""Time in which streams to viewers are closed at the end."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served."""
+
+    host: str
+    port: int
+    """0: any free port."""
+    certificate: Path | None = None
+    """Certificate and key in PEM; None: without encryption."""
+    key: Path | None = None
+
+
+def serve_page(
+    rack: RackFile, address: Address, token: str, report: Callable[[str], object]
+) -> None:
+    """Serve the page of a rack until Ctrl-C; DeviceError: the address can't be used."""
+    with _listening(address) as listener:
+        secure = address.certificate is not None
+        clock = SystemClock()
+        page = RackPage(
+            RackReader(rack, clock), CameraImages(clock), Tokens(token), secure
+        )
+        hosts = _LOOPBACK_NAMES if is_loopback(address.host) else ["*"]
+        try:
+            config = uvicorn.Config(
+                page.app(hosts),
+                log_level="warning",
+                lifespan="on",
+                ws="none",
+                server_header=False,
+                limit_concurrency=CONNECTIONS,
+                h11_max_incomplete_event_size=_LONGEST_HEAD,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_GRACE_S,
+                ssl_certfile=address.certificate,
+                ssl_keyfile=address.key,
+            )
+            config.load()
+        except OSError as error:
+            raise DeviceError(
+                f"certificate {address.certificate} and key {address.key} can't be used: "
+                f"{error}"
+            ) from error
+
+        _yield_to_the_rigs()
+        port = listener.getsockname()[1]
+        report(f"http{'s' if secure else ''}://{address.host}:{port}")
+        uvicorn.Server(config).run([listener])
+
+
+def _listening(address: Address) -> socket.socket:
+    """Return a socket that listens; an address of IPv6 has colons."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        if sys.platform != "win32":  # there it would let two programs share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(CONNECTIONS)  # the address is printed: it must already answer
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise DeviceError(
+            f"the page can't be served at {address.host}, port {address.port}: {error}; "
+            "choose another one with --port"
+        ) from error
+    return listener
+
+
+def _yield_to_the_rigs() -> None:
+    """Lower the priority of this process: a viewer must not slow a loop."""
+    with suppress(OSError, psutil.Error):
+        if sys.platform == "win32":
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            os.nice(_NICE)
