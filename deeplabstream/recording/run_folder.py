@@ -422,12 +422,13 @@ def _versions() -> dict[str, object]:
     }
 
 
-def application_version() -> str | None:
-    """Return the version of the checkout, or of the installed package."""
-    project = ROOT / "pyproject.toml"
+def application_version(project: Path = ROOT / "pyproject.toml") -> str | None:
+    """Return the version of the checkout, or of the installed package; None: unknown."""
     if project.is_file():
-        facts = tomllib.loads(project.read_text("utf-8"))
-        return str(facts["project"]["version"])
+        # a checkout that is being merged must not keep a run from being recorded
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return str(tomllib.loads(project.read_text("utf-8"))["project"]["version"])
+        return None
     try:
         return version("DeepLabStream")
     except PackageNotFoundError:

@@ -8,7 +8,12 @@ import pytest
 from deeplabstream.core.journal_entries import Pulsed
 from deeplabstream.recording.exposure_pulses import match_run
 from deeplabstream.recording.recorded_frames import read_frames, video_frames
-from deeplabstream.recording.run_folder import RunFacts, RunFolder, stem
+from deeplabstream.recording.run_folder import (
+    RunFacts,
+    RunFolder,
+    application_version,
+    stem,
+)
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_schema import CAMERA, PULSES
 from deeplabstream.recording.run_writer import RunWriter
@@ -87,3 +92,19 @@ def test_a_camera_named_pulses_is_not_its_table_of_pulses(tmp_path: Path) -> Non
     assert [t.path.name for t in folder.tables() if t.schema is PULSES] == [
         "pulses.csv"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ('[project]\nversion = "2.1"\n', "2.1"),
+        ("<<<<<<< HEAD\n", None),
+        ("[project]\n", None),
+        ("project = 1\n", None),
+    ],
+)
+def test_a_project_file_that_is_being_merged_leaves_the_version_unknown(
+    tmp_path: Path, text: str, known: str | None
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert application_version(tmp_path / "pyproject.toml") == known
