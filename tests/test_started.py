@@ -89,6 +89,7 @@ SMALLEST = {
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
     "pairs.py --quick": "100 fps, SPEED = .* approaches",
     "prediction.py --quick": "",
+    "rack_page.py --quick": "100 requests, 0 failures",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
     "shelters.py --frames 200": "alike +[1-9]",
     "start_from.py --quick": "simulated +4 ",

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 COOKIE = "deeplabstream"
 LOGIN = "/login"
-WRONG_TOKEN_S = 1.0
-"""Time that an answer to a wrong token takes; the next one waits for it."""
+WRONG_TOKEN_S = 0.2
+"""Time that an answer to a wrong token takes: with the limit of connections, that of guesses."""
 HEADERS = (
     (
         b"content-security-policy",
@@ -33,15 +33,14 @@ class Tokens:
     """Empty: everyone on this computer may read."""
     cookie: str = field(default_factory=lambda: secrets.token_hex(32))
     """Of this start of the program only."""
-    _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
-    def allows(self, headers: Headers) -> bool:
+    async def allows(self, headers: Headers) -> bool:
         """Return whether a request has the token or the cookie."""
         if not self.token:
             return True
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _equal(given.strip(), self.token):
-            return True
+        if scheme.lower() == "bearer":
+            return await self.is_token(given.strip())
         cookies = cookie_parser(headers.get("cookie", ""))
         return _equal(cookies.get(COOKIE, ""), self.cookie)
 
@@ -49,8 +48,7 @@ class Tokens:
         """Return whether a text is the token; a wrong one is answered slowly."""
         if _equal(given, self.token):
             return True
-        async with self._turn:
-            await anyio.sleep(WRONG_TOKEN_S)
+        await anyio.sleep(WRONG_TOKEN_S)
         return False
 
 
@@ -72,9 +70,8 @@ class Access:
             await send(message)
 
         app = self._app
-        if scope["path"] not in {LOGIN, "/page.css"} and not self._tokens.allows(
-            Headers(scope=scope)
-        ):
+        is_open = scope["path"] in {LOGIN, "/page.css"}
+        if not (is_open or await self._tokens.allows(Headers(scope=scope))):
             wants_page = scope["path"] == "/"
             app = (
                 RedirectResponse(LOGIN, 303)

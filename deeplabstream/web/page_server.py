@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import psutil
 import uvicorn
@@ -26,8 +27,8 @@ _NICE = 10
 _LOOPBACK_NAMES = ["127.0.0.1", "localhost"]
 _LONGEST_HEAD = 16 * 1024
 _KEEP_ALIVE_S = 5
-_GRACE_S = 1
-"""Time in which streams to viewers are closed at the end."""
+_GRACE_S = 3
+"""Time in which streams to viewers end: longer than their intervals."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def serve_page(
         try:
             config = uvicorn.Config(
                 page.app(hosts),
-                log_level="warning",
+                log_level="error",
                 lifespan="on",
                 ws="none",
                 server_header=False,
@@ -77,7 +78,20 @@ def serve_page(
         _yield_to_the_rigs()
         port = listener.getsockname()[1]
         report(f"http{'s' if secure else ''}://{address.host}:{port}")
-        uvicorn.Server(config).run([listener])
+        _Server(config, page).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams to viewers when it is asked to end: they have no other end."""
+
+    def __init__(self, config: uvicorn.Config, page: RackPage) -> None:
+        super().__init__(config)
+        self._page = page
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle Ctrl-C or a request to end."""
+        self._page.end()
+        super().handle_exit(sig, frame)
 
 
 def _listening(address: Address) -> socket.socket:

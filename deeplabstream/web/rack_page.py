@@ -52,6 +52,11 @@ class RackPage:
         self._reader, self._images = reader, images
         self._tokens, self._secure = tokens, secure
         self._state = ""
+        self._ending = False
+
+    def end(self) -> None:
+        """End the streams to all viewers."""
+        self._ending = True
 
     def app(self, hosts: list[str]) -> Starlette:
         """Return the application; `hosts`: names by which browsers may call it."""
@@ -129,7 +134,7 @@ class RackPage:
 
     async def _events(self, request: Request) -> Response:
         async def states() -> AsyncIterator[str]:
-            while True:
+            while not self._ending:
                 # sent even if nothing has changed: silence means a lost connection
                 yield f"data: {self._state}\n\n"
                 await anyio.sleep(STATE_S)
@@ -153,7 +158,9 @@ class RackPage:
     async def _parts(self, box: str, camera: str) -> AsyncIterator[bytes]:
         """Yield each new image, until the stream of the box ends."""
         sent = 0
-        while (found := self._images.newest(box, camera)) is not None:
+        while found := self._images.newest(box, camera):
+            if self._ending:
+                return
             number, jpeg = found
             if number != sent:
                 sent = number

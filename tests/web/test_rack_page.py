@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -121,7 +121,11 @@ def serving(rack: RackFile, *words: str) -> Iterator[Server]:
     """Run the page's program at a free port."""
     command = [sys.executable, "utils/ServePage.py", str(rack.path), "--port", "0"]
     with subprocess.Popen(
-        [*command, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [*command, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -130,6 +134,8 @@ def serving(rack: RackFile, *words: str) -> Iterator[Server]:
             yield Server(int(address.rpartition(":")[2]))
         finally:
             process.terminate()
+            _, errors = process.communicate()
+            assert errors == ""
 
 
 def test_a_box_is_shown_as_what_is_known_of_it(rack: RackFile) -> None:
@@ -204,8 +210,10 @@ def test_the_page_shows_states_and_images_and_leaves_the_memory_alone(
         assert int(found) == ring.published
 
 
-def test_events_and_images_go_on_until_the_viewer_leaves(rack: RackFile) -> None:
-    with camera_ring((48, 64)) as ring:
+def test_events_and_images_go_on_until_the_viewer_leaves_or_the_page_ends(
+    rack: RackFile,
+) -> None:
+    with ExitStack() as viewers, camera_ring((48, 64)) as ring:
         seen = replace(STATUS, rings={"top": ring.spec})
         with running(rack, "left", seen), serving(rack) as server:
             while server.get("/api/image/left/top")[0] == 404:
@@ -215,6 +223,7 @@ def test_events_and_images_go_on_until_the_viewer_leaves(rack: RackFile) -> None
                 "/api/images/left/top": b"--image",
             }.items():
                 connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+                viewers.callback(connection.close)
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 for _ in range(2):
@@ -222,7 +231,6 @@ def test_events_and_images_go_on_until_the_viewer_leaves(rack: RackFile) -> None
                     while not line.startswith(begin):
                         write_frame(ring, 100)
                         line = answer.readline()
-                connection.close()
             assert server.states()["left"] == "streaming, analysing"
 
 
