@@ -95,6 +95,9 @@ TASKS = {
         "learn-tracking": Command(
             "utils.LearnTracking", "[Tracking] limits, measured on a run"
         ),
+        "learn-appearance": Command(
+            "utils.LearnAppearance", "how well animals are recognised by appearance"
+        ),
     },
     "Prove": {
         "doctor": Command("utils.Doctor", "what is wrong with this computer"),

@@ -68,6 +68,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 
 SMALLEST = {
     "active_learning.py --quick": "uncertain +4 labels: ",
+    "appearance.py --simulated --seconds 20 --steps 1": "alike +[1-9].* no ",
     "audit.py --quick": "half inside +recall",
     "board_latency.py --quick": "write to pin",
     "clock_alignment.py --quick": "10 of 10",

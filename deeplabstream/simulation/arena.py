@@ -80,6 +80,8 @@ class Arena:
     """Whether all mice are black, or each has a different colour: see `COATS`."""
     social: tuple[SocialRule, ...] = ()
     """What the animals do to one another; empty: each walks as if it were alone."""
+    bands: bool = False
+    """Whether the tails are marked: no band on the first, one on the second, and so on."""
     walks: tuple[AnimalWalk, ...] = field(init=False)
     _group: SocialGroup | None = field(init=False, repr=False, default=None)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
@@ -168,9 +170,11 @@ class Arena:
         """Draw the arena into `image`; `index` chooses the noise."""
         background = self._backgrounds[index % len(self._backgrounds)]
         np.copyto(image, background)
-        for mouse, coat in zip(self._mice(time_s), COATS, strict=False):
+        for animal, mouse in enumerate(self._mice(time_s)):
             self._shade(image, outline(mouse) + np.array([5, 7]))
-            paint_mouse(image, mouse, self.scale, BLACK if self.alike else coat)
+            coat = BLACK if self.alike else COATS[animal]
+            bands = animal if self.bands else 0
+            paint_mouse(image, mouse, self.scale, coat, bands)
         if self.roof is not None:
             left, top, right, bottom = self.roof
             image[top:bottom, left:right] = background[top:bottom, left:right]

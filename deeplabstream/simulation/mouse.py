@@ -37,6 +37,8 @@ _FEET = (  # index, px to the left, phase of the stride
     (_HIP, 16.0, 0.5),
     (_HIP, -16.0, 0.0),
 )
+_INK: Colour = (30, 28, 30)
+_TAIL_BEGIN, _BAND = 9.0, 9.0  # px behind the tail base; length of a band and of a gap
 _SHIFT = 4  # fractional bits of a pixel in OpenCV's coordinates
 
 
@@ -75,8 +77,13 @@ def mouse_at(walk: AnimalWalk, time_s: float) -> Mouse:
     return Mouse(spine, left, np.array(spots), walk.travelled(time_s))
 
 
-def paint_mouse(image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK) -> None:
-    """Paint a mouse into an image that has `scale` pixels per px of the world."""
+def paint_mouse(
+    image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK, bands: int = 0
+) -> None:
+    """Paint a mouse into an image that has `scale` pixels per px of the world.
+
+    `bands`: number of dark bands on its tail, as marker pens make them.
+    """
     import cv2
 
     def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -94,6 +101,10 @@ def paint_mouse(image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK) 
     side = left[len(_BEHIND) :] * widths
     ring = np.concatenate([tail + side, (tail - side)[::-1]])
     cv2.fillPoly(image, [fixed(ring)], _shade(_SKIN, image), cv2.LINE_AA, _SHIFT)
+    for band in range(bands):
+        begin = _TAIL_BEGIN + 2 * _BAND * band
+        ring = _tail_piece(tail, side, begin, begin + _BAND)
+        cv2.fillPoly(image, [fixed(ring)], _shade(_INK, image), cv2.LINE_AA, _SHIFT)
     for place, across, phase in _FEET:
         stride = 7 * np.sin(2 * np.pi * (mouse.way / 62 + phase))
         ahead = np.array([-left[place, 1], left[place, 0]])
@@ -110,6 +121,22 @@ def paint_mouse(image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK) 
     for across in (6.0, -6.0):
         disc(spine[_EYE] + across * left[_EYE], 1.8, (12, 10, 10))
     disc(spine[0], 2.4, _SKIN)
+
+
+def _tail_piece(
+    tail: NDArray[np.float64], side: NDArray[np.float64], begin: float, end: float
+) -> NDArray[np.float64]:
+    """Return the outline of a piece of the tail, from `begin` to `end` px behind its base."""
+    behind = _ALL[len(_BEHIND) :] - _ALL[len(_BEHIND)]
+    places = np.linspace(begin, end, 4)
+
+    def at(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(
+            [np.interp(places, behind, column) for column in rows.T], axis=1
+        )
+
+    middle, half = at(tail), at(side)
+    return np.concatenate([middle + half, (middle - half)[::-1]])
 
 
 def outline(mouse: Mouse) -> NDArray[np.float64]:

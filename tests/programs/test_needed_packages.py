@@ -19,6 +19,7 @@ import pytest
         ("ExportRun", "run --to all", "pyarrow", "pyarrow"),
         ("ExportRun", "run --to bundle", "rocrate", "rocrate"),
         ("EvaluateTracking", "run --truth true.csv", "trackeval", "trackeval"),
+        ("LearnAppearance", "made run", "torch", "torch"),
     ],
 )
 def test_a_missing_package_is_named_as_pip_knows_it_before_the_work(

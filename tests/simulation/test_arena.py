@@ -180,3 +180,18 @@ def test_each_animal_has_a_coat_of_its_own_where_they_are_not_alike(grey: bool) 
     assert np.diff(np.sort(backs)).min() > 20
     alike = drawn(Arena(shape, shelter=False, noise=0.0, animals=4), 5.0)
     assert np.ptp(alike[y, x].astype(int), axis=0).max() < 8
+
+
+def test_tails_can_have_bands_and_nothing_else_differs() -> None:
+    """The second animal has one band, the third two: more dark pixels behind its body."""
+    plain = drawn(Arena((480, 640, 3), shelter=False, noise=0.0, animals=3), 5.0)
+    arena = Arena((480, 640, 3), shelter=False, noise=0.0, animals=3, bands=True)
+    changed = (drawn(arena, 5.0) != plain).any(axis=2)
+    y, x = np.nonzero(changed)
+    away = np.linalg.norm(
+        np.stack([x, y], axis=-1)[:, None] - arena.truth(5.0)[:, 3], axis=-1
+    )
+    counts = np.bincount(away.argmin(axis=1), minlength=3)
+    assert away.min(axis=1).max() < 60
+    assert counts[0] == 0
+    assert counts[2] > 1.5 * counts[1] > 0

@@ -1,0 +1,1 @@
+"""Learned appearance of animals: certain tracks, embedding network, cross-validation."""

@@ -1,0 +1,13 @@
+"""Appearance of animals, learned from runs: `deeplabstream learn-appearance`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.learn_appearance")
+
+if __name__ == "__main__":
+    sys.exit(main())
