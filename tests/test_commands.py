@@ -126,6 +126,7 @@ PARSED = {
     "utils/EvaluateTracking.py": "needs true tracks; tests/offline/test_tracking_evaluation",
     "utils/ConvertCalibration.py": "needs a calibration; tests/programs",
     "utils/LearnAppearance.py": "trains for a minute; tests/training/test_learn_appearance",
+    "utils/TriangulatePoses.py": "needs a calibration and its poses; tests/programs",
     "utils/BenchmarkModel.py": "measures every runtime; tests/pose/test_runtime_list",
     "utils/QuantiseNetwork.py": "takes minutes; tests/utils/test_quantise_network",
     "utils/ImportModel.py": "needs another program's network; tests/pose/importers",

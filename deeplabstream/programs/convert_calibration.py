@@ -36,6 +36,8 @@ class ConvertCalibration:
 
     calibration: Path = calibration()
     unit: str = length_unit()
+    cameras: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Cameras to use, in this order; default: all."""
     to: str = option(default="", choices=list(WRITERS))
     """Format to write."""
     output: Path | None = option(default=None, metavar="PATH")
@@ -49,7 +51,7 @@ class ConvertCalibration:
 
 def convert_calibration(options: ConvertCalibration) -> int:
     """Print a line for each camera; write the calibration where a format is given."""
-    cameras = read_calibration(options.calibration, options.unit)
+    cameras = read_calibration(options.calibration, options.unit, options.cameras)
     for line in described_cameras(cameras):
         print(visible(line))
     if options.output is None:

@@ -44,8 +44,8 @@ class CameraGroup:
             one, other = same
             raise DeepLabStreamError(
                 f"the cameras {one} and {other} are at the same place: the values of one "
-                "were copied to the other, or were never measured. Calibrate the cameras "
-                "again"
+                "were copied to the other, or were never measured. Calibrate them again, or "
+                "leave one out"
             )
 
     @property

@@ -46,7 +46,7 @@ def rotation_vector(matrix: Floats) -> Floats:
     numpy.ndarray of float64, shape (3,)
         Axis of the rotation, times its angle from 0 to π rad.
 
-    >>> rotation_vector(rotation_matrix([0.0, 0.0, 1e-7])).tolist()
+    >>> rotation_vector(rotation_matrix([0.0, 0.0, 1e-7])).round(12).tolist()
     [0.0, 0.0, 1e-07]
     """
     m, trace = matrix, float(np.trace(matrix))

@@ -29,14 +29,9 @@ def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera
     LabelsError: the file can't be read, one is missing, or its lens is not supported.
     """
     try:
-        group = read_stored(file).cameras
+        cameras = read_stored(file).group(views).cameras
     except DeepLabStreamError as error:
         raise LabelsError([str(error)]) from error
-    missing = [view for view in views if view not in group.names]
-    if missing:
-        raise LabelsError([f"{file} has no camera {name}" for name in missing])
-
-    cameras = tuple(group.camera(view) for view in views)
     for camera in cameras:
         if len(camera.distortion) > _COEFFICIENTS:
             raise LabelsError(

@@ -64,10 +64,7 @@ def read_aniposelib(file: Path) -> StoredCalibration:
         raise CalibrationError(
             f"{file}, metadata: unit = {unit!r}: expected one of {', '.join(MM_PER_UNIT)}"
         )
-    with described(str(file)):
-        return StoredCalibration(
-            CameraGroup(tuple(cameras)), "m" if of_caliscope else unit
-        )
+    return StoredCalibration(file, tuple(cameras), "m" if of_caliscope else unit)
 
 
 def _camera(name: str, part: Mapping[str, Any]) -> CalibratedCamera:

@@ -1,6 +1,6 @@
 """Calibration files: recognised by their content, read in mm, written for other programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deeplabstream.recording.calibrations.aniposelib_toml import (
@@ -46,7 +46,9 @@ _KINDS = (
 )
 
 
-def read_calibration(path: Path, unit: str = "") -> CameraGroup:
+def read_calibration(
+    path: Path, unit: str = "", names: Sequence[str] = ()
+) -> CameraGroup:
     """Read the cameras of a calibration, with positions in mm.
 
     Parameters
@@ -56,6 +58,8 @@ def read_calibration(path: Path, unit: str = "") -> CameraGroup:
         or a folder with a file for each camera (OpenCV, JARVIS, DANNCE).
     unit : str
         Unit of the file, a key of `MM_PER_UNIT`; empty: as the file says, else mm.
+    names : sequence of str
+        Cameras to use, in this order; none: all.
 
     Returns
     -------
@@ -70,13 +74,14 @@ def read_calibration(path: Path, unit: str = "") -> CameraGroup:
     """
     stored = read_stored(path)
     known = unit or stored.unit
-    apart = stored.cameras.largest_baseline
+    cameras = stored.group(names)
+    apart = cameras.largest_baseline
     if not known and apart < _NEAREST_MM:
         raise CalibrationError(
             f"{path} does not say its unit, and its cameras are only {apart:.3g} mm apart "
             "if that is mm: give --unit m, or cm, or mm"
         )
-    return stored.cameras.scaled(MM_PER_UNIT[known or "mm"])
+    return cameras.scaled(MM_PER_UNIT[known or "mm"])
 
 
 def files_written(cameras: CameraGroup, path: Path, kind: str) -> list[Path]:

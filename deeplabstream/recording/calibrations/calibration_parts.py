@@ -11,7 +11,7 @@ import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.foreign_files import read_bytes
-from deeplabstream.space.calibrated_camera import LARGEST, Floats
+from deeplabstream.space.calibrated_camera import LARGEST, CalibratedCamera, Floats
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.rotations import rotation_matrix
 
@@ -23,10 +23,28 @@ MOST_BYTES = 16 << 20
 class StoredCalibration:
     """Cameras as a file describes them."""
 
-    cameras: CameraGroup
+    path: Path
+    """The file, or the folder of files."""
+    cameras: tuple[CalibratedCamera, ...]
     """Positions in the unit of the file."""
     unit: str = ""
     """A key of `MM_PER_UNIT`; empty: the file does not say."""
+
+    def group(self, names: Sequence[str] = ()) -> CameraGroup:
+        """Return the cameras of those names in their order; none: all.
+
+        CalibrationError: one is missing, or they are no group; the message names the file.
+        """
+        by_name = {camera.name: camera for camera in self.cameras}
+        for name in names:
+            if name not in by_name:
+                raise CalibrationError(
+                    f"{self.path} has no camera {name}; its cameras are "
+                    f"{', '.join(by_name)}"
+                )
+        chosen = tuple(by_name[name] for name in names) or self.cameras
+        with described(str(self.path)):
+            return CameraGroup(chosen)
 
 
 class CalibrationError(DeepLabStreamError):

@@ -61,21 +61,18 @@ def read_label3d(file: Path) -> StoredCalibration:
         raise CalibrationError(
             f"{file}: camnames has {len(names)} names and params {len(parts)} cameras"
         )
-    cameras = [
-        _camera(file, name, part) for name, part in zip(names, parts, strict=True)
-    ]
-    with described(str(file)):
-        return StoredCalibration(CameraGroup(tuple(cameras)), "mm")
+    pairs = zip(names, parts, strict=True)
+    cameras = tuple(_camera(file, name, part) for name, part in pairs)
+    return StoredCalibration(file, cameras, "mm")
 
 
 def read_params_files(files: list[Path]) -> StoredCalibration:
     """Return the cameras of DANNCE's files `NAME_params.mat`, one for each camera."""
-    cameras = [
+    cameras = tuple(
         _camera(file, file.name.removesuffix(PARAMS_ENDING), _loaded(file, _KEYS))
         for file in files
-    ]
-    with described(str(files[0].parent)):
-        return StoredCalibration(CameraGroup(tuple(cameras)), "mm")
+    )
+    return StoredCalibration(files[0].parent, cameras, "mm")
 
 
 def _loaded(file: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -51,10 +51,8 @@ def read_yaml_cameras(files: list[Path]) -> StoredCalibration:
         raise CalibrationError(
             f"{files[0].parent} has files of JARVIS and of OpenCV: keep one kind"
         )
-    with described(str(files[0].parent)):
-        return StoredCalibration(
-            CameraGroup(tuple(cameras)), "mm" if kinds == {True} else ""
-        )
+    unit = "mm" if kinds == {True} else ""
+    return StoredCalibration(files[0].parent, tuple(cameras), unit)
 
 
 def read_stereo(folder: Path) -> StoredCalibration:
@@ -70,8 +68,7 @@ def read_stereo(folder: Path) -> StoredCalibration:
             moved = required(places, ["T"], _POSITION) if number == 2 else np.zeros(3)
             camera = CalibratedCamera(name, matrix, distortion, rotation, moved)
         cameras.append(camera)
-    with described(str(folder)):
-        return StoredCalibration(CameraGroup(tuple(cameras)))
+    return StoredCalibration(folder, tuple(cameras))
 
 
 def _camera(name: str, content: Mapping[str, Any]) -> CalibratedCamera:

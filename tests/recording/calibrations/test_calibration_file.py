@@ -337,3 +337,12 @@ def test_two_cameras_with_the_same_values_are_noticed_in_a_real_file() -> None:
     file = DATA / "3d-mouse-video/minimal_session/calibration.toml"
     with pytest.raises(DeepLabStreamError, match="side and top are at the same place"):
         read_calibration(file)
+    assert read_calibration(file, names=["back", "mid", "top"]).names[2] == "top"
+
+
+def test_some_cameras_can_be_chosen_in_any_order(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.toml"
+    WRITERS["aniposelib"](four_cameras(), file)
+    assert read_calibration(file, names=["back", "left"]).names == ("back", "left")
+    with pytest.raises(DeepLabStreamError, match=r"no camera top; its .* left, right"):
+        read_calibration(file, names=["left", "top"])

@@ -1,0 +1,13 @@
+"""Points in space from poses of several cameras: `deeplabstream triangulate`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.triangulate_poses")
+
+if __name__ == "__main__":
+    sys.exit(main())
