@@ -4,6 +4,10 @@ from pathlib import Path
 
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.engine.session.messages import NetworkReady
+from deeplabstream.pose.background.background_detector import (
+    BACKGROUND,
+    BackgroundDetector,
+)
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.led_detector import LedDetector, split_model
@@ -94,7 +98,12 @@ def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
         network = settings.model_named(network or "stand-in:0")
         return LedDetector(led, _open(settings, network, threads))
     how = pose.runtime, threads, pose.tolerance_px
-    estimator = open_estimator(model, *how)
+    named = len(settings.animals.names)
+    estimator: PoseEstimator
+    if model == BACKGROUND:
+        estimator = BackgroundDetector(settings.background, animals=max(1, named))
+    else:
+        estimator = open_estimator(model, *how)
 
     if pose.live_crop:
         detector = None
@@ -104,7 +113,6 @@ def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
         estimator = open_live_crop(estimator, detector, margin, every)
 
     # each crop takes network time: no more crops than the settings have animals
-    named = len(settings.animals.names)
     if isinstance(estimator, AnimalCrops) and named:
         estimator.animals = min(estimator.animals, named)
     return estimator

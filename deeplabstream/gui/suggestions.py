@@ -1,16 +1,19 @@
 """Suggestions for a field: networks, body parts, names of sections, devices found now."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from pydantic.fields import FieldInfo
 
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine.behaviour_classifiers import read_classifiers
 from deeplabstream.engine.checks.settings_check import network_skeleton
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.plugins.pair_trigger import ALL, ANY
+from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.pose.model.model_opening import known_models
 from deeplabstream.settings.actor_triggers import actor_trigger_problem
 from deeplabstream.settings.validation_messages import leaves
@@ -76,11 +79,12 @@ def suggestions_for(
 
 
 def _networks() -> Suggested:
-    return dict.fromkeys(known_models(), "")
+    without_network = {BACKGROUND: "small animals, without a network"}
+    return dict.fromkeys(known_models(), "") | without_network
 
 
 def _bodyparts(document: Document) -> Suggested:
-    skeleton = network_skeleton(_model(document))
+    skeleton = _skeleton(document)
     return dict.fromkeys(skeleton.bodyparts if skeleton else (), "")
 
 
@@ -89,7 +93,7 @@ def _animals(document: Document) -> Suggested:
     names = document.values.get("Animals", {}).get("NAMES", "")
     if parts := [part.strip() for part in names.split(",") if part.strip()]:
         return dict.fromkeys(parts, "")
-    skeleton = network_skeleton(_model(document))
+    skeleton = _skeleton(document)
     count = skeleton.count if skeleton else 1
     return {str(number): "" for number in range(1, count + 1)}
 
@@ -115,6 +119,15 @@ def _actor_triggers(document: Document) -> list[str]:
 
 def _animals_of_pairs(document: Document) -> Suggested:
     return {ANY: "", ALL: "", **_animals(document)}
+
+
+def _skeleton(document: Document) -> Skeleton | None:
+    """Return the body parts of the rig's network; None: they are not known."""
+    model = _model(document)
+    if model == BACKGROUND and document.settings is not None:
+        rig = document.settings
+        return replace(rig.background.skeleton, animals=rig.animals.names)
+    return network_skeleton(model)
 
 
 def _model(document: Document) -> str:

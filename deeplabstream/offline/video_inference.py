@@ -39,11 +39,13 @@ from deeplabstream.offline.video_identity import (
     identity_file,
     identity_tracker_for,
 )
+from deeplabstream.pose.background.background_detector import BackgroundDetector
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
+from deeplabstream.pose.tracking.named_estimator import NamedEstimator
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
@@ -86,9 +88,11 @@ def estimate_batches(
 
 def remembers(estimator: PoseEstimator, camera: str) -> bool:
     """Return whether a pose of that camera depends on the ones before."""
+    if isinstance(estimator, NamedEstimator):
+        estimator = estimator.estimator
     if isinstance(estimator, PerCamera):
         estimator = estimator.of(camera)
-    return isinstance(estimator, LiveCrop | AnimalCrops)
+    return isinstance(estimator, LiveCrop | AnimalCrops | BackgroundDetector)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

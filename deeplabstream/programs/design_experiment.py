@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.pose.model.model_opening import find_model, is_built_in
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.experiment_design import Design, Question, design
@@ -203,7 +203,7 @@ def _prompt_on_terminal(question: Question) -> str:
 def _check(experiment: Design) -> None:
     """Raise SettingsError if the whole has problems, as CheckSettings finds them."""
     rig = parse(experiment.text, experiment.path.absolute().parent)
-    if rig.model and not rig.model.startswith("stand-in"):
+    if rig.model and not is_built_in(rig.model):
         skeleton = load_model_folder(find_model(rig.model)).skeleton
         if problems := check_against(rig, skeleton):
             raise SettingsError(problems)

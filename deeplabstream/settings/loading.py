@@ -16,6 +16,7 @@ from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.remote import Remote
 from deeplabstream.plugins.trigger import Trigger, named_by
+from deeplabstream.pose.background.background_detector import BackgroundSubtraction
 from deeplabstream.settings.actor_triggers import actor_trigger_problem, actor_values
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.cross_checks import (
@@ -49,6 +50,7 @@ __all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse"]
 FIXED: dict[str, type] = {
     "Streaming": Streaming,
     "Pose Estimation": PoseEstimation,
+    "Background Subtraction": BackgroundSubtraction,
     "Animals": Animals,
     "Experiment": ExperimentRun,
     "Recording": Recording,
@@ -142,6 +144,7 @@ class _Reading:
         rig = Settings(
             streaming=streaming,
             pose=fixed["Pose Estimation"],
+            background=fixed["Background Subtraction"],
             animals=fixed["Animals"],
             experiment=run,
             recording=fixed["Recording"],

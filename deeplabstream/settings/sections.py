@@ -21,6 +21,10 @@ from deeplabstream.plugins.input import Input, PulseInput
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.remote import Remote, RemoteControl
 from deeplabstream.plugins.trigger import AnimalName, Trigger
+from deeplabstream.pose.background.background_detector import (
+    BACKGROUND,
+    BackgroundSubtraction,
+)
 from deeplabstream.pose.runtimes.runtime_list import (
     FORMER_RUNTIMES,
     Runtime,
@@ -107,7 +111,8 @@ class PoseEstimation:
         description=(
             "name of a folder under models/, or the path of a model folder; "
             "stand-in:10 is a simulated network that takes 10 ms per frame; "
-            "stand-in:10:2 finds two animals on a plain floor"
+            "stand-in:10:2 finds two animals on a plain floor; background "
+            "finds small animals without a network: [Background Subtraction]"
         ),
         title="Network",
     )
@@ -443,6 +448,9 @@ class Settings:
     """By camera; the empty name is for all other cameras."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
     measures: Measures = plain_field(default_factory=Measures)
+    background: BackgroundSubtraction = plain_field(
+        default_factory=BackgroundSubtraction
+    )
     remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
     """Programs and lines that start and stop the rig, and recorders that it starts."""
 
@@ -605,6 +613,7 @@ def effective(settings: Settings) -> dict[str, object]:
     return {
         "session": settings.subject.facts(),
         "pose": section_values(settings.pose),
+        **_background(settings),
         "measuring": section_values(settings.measures),
         "tracking": {
             camera: section_values(rules.get(camera) or rules[""])
@@ -617,6 +626,14 @@ def effective(settings: Settings) -> dict[str, object]:
         },
         **_pulse_inputs(settings),
     }
+
+
+def _background(settings: Settings) -> dict[str, object]:
+    """Return the values of background subtraction; nothing: no camera uses it."""
+    models = [settings.pose.model, *(it.model for it in settings.cameras.values())]
+    if BACKGROUND not in models:
+        return {}
+    return {"background_subtraction": section_values(settings.background)}
 
 
 def _pulse_inputs(settings: Settings) -> dict[str, object]:

@@ -230,7 +230,7 @@ def test_the_simulated_mouse_is_followed_as_well_as_whole_pictures_are() -> None
 
 
 def test_a_stand_in_cannot_be_cropped_and_a_network_says_that_it_is() -> None:
-    with pytest.raises(ModelError, match="LIVE_CROP needs a real network"):
+    with pytest.raises(ModelError, match="LIVE_CROP needs a network of a model folder"):
         open_live_crop(open_estimator("stand-in:0"), None, 0.5, 0)
     crop = open_live_crop(open_estimator("arena", "cpu", 1), None, 0.5, 0)
     assert crop.provider == "CPUExecutionProvider, live crop"

@@ -1,5 +1,6 @@
 """Settings check: agreement of a rig with its networks, classifiers and packages."""
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
     read_classifiers,
 )
+from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
@@ -18,7 +20,7 @@ from deeplabstream.pose.model.model_folder import (
     ModelFolder,
     load_model_folder,
 )
-from deeplabstream.pose.model.model_opening import NO_MODEL, find_model
+from deeplabstream.pose.model.model_opening import NO_MODEL, find_model, is_built_in
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
@@ -43,15 +45,18 @@ def rig_problems(rig: Settings) -> list[str]:
     ]
     folders, problems = read_classifiers(rig)
     problems = missing + problems
-    if not rig.model or rig.model.startswith("stand-in"):
+    if not rig.model or is_built_in(rig.model):
         if not rig.model:
             problems.append(f"{NO_MODEL} (models/README.md)")
+        if rig.model == BACKGROUND:
+            found = replace(rig.background.skeleton, animals=rig.animals.names)
+            problems += check_against(rig, found)
         return problems + classifier_problems(rig, folders, None)
     named = {"[Pose Estimation] MODEL": rig.pose.model}
     if rig.pose.live_crop and rig.pose.detector:
         named["[Pose Estimation] DETECTOR"] = rig.pose.detector
     for name, camera in rig.cameras.items():
-        if camera.analyse and camera.model and not camera.model.startswith("stand-in"):
+        if camera.analyse and camera.model and not is_built_in(camera.model):
             named[f"[Camera {name}] MODEL"] = camera.model
     skeletons: dict[str, Skeleton] = {}
     for place, model in named.items():

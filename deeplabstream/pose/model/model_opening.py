@@ -5,6 +5,7 @@ from pathlib import Path
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.paths import ROOT, is_file, is_folder
 from deeplabstream.files.rig_folder import model_places
+from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import EVERY, AnimalCrops
@@ -53,7 +54,13 @@ def open_estimator(
     opened.
     """
     network = str(name).strip()
-    if network.split(":")[0] == "stand-in":
+    if network == BACKGROUND:
+        raise ModelError(
+            f"MODEL = {BACKGROUND} is for a rig's settings, because it needs the frames "
+            "of a camera in their order: python utils/VideoAnalyzer.py analyses a video "
+            "with it"
+        )
+    if is_built_in(network):
         return _stand_in(network)
 
     folder = find_model(network)
@@ -90,6 +97,12 @@ def open_estimator(
     return open_live_crop(estimator, finds, MARGIN, every)
 
 
+def is_built_in(name: str | Path) -> bool:
+    """Return whether a MODEL needs no folder: a placeholder, or background subtraction."""
+    network = str(name).strip()
+    return network == BACKGROUND or network.split(":")[0] == "stand-in"
+
+
 def opened(
     model: ModelFolder,
     runtime: str,
@@ -118,7 +131,9 @@ def open_live_crop(
     if isinstance(estimator, LiveCrop | AnimalCrops):
         return estimator  # it crops already
     if not isinstance(estimator, NetworkEstimator):
-        raise ModelError("LIVE_CROP needs a real network, not a stand-in")
+        raise ModelError(
+            "LIVE_CROP needs a network of a model folder: set LIVE_CROP = no"
+        )
     if estimator.model.animals > 1:
         raise ModelError(
             f"LIVE_CROP needs a network of one animal, as each window shows one; "
@@ -142,7 +157,7 @@ def open_live_crop(
 def outdated(name: str | Path) -> list[str]:
     """Return one sentence for each network of a folder that must be imported again."""
     network = split_model(str(name).strip())[1]
-    if not network or network.split(":")[0] == "stand-in":
+    if not network or is_built_in(network):
         return []
     folder = find_model(network)
     folders = [*(members(folder) or [folder])]
@@ -205,7 +220,7 @@ CONTEXT = "context"
 
 def views_of(name: str | Path) -> tuple[str, ...]:
     """Return the views of a multi-view network; empty for others."""
-    if str(name).strip().split(":")[0] == "stand-in":
+    if is_built_in(name):
         return ()
     folder = find_model(name)
     whole = (folder / DESCRIPTION).is_file()

@@ -1,0 +1,1 @@
+"""Detection of animals by background subtraction, without a network."""

@@ -1,0 +1,231 @@
+"""Background detector: finds animals without a network, where they differ from the background."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.regions import Region
+from deeplabstream.pose.background.background_model import BackgroundModel, Polarity
+from deeplabstream.pose.background.body_direction import BodyDirection
+from deeplabstream.pose.background.objects import Objects, find_objects
+from deeplabstream.pose.background.pixel_areas import pixel_areas
+
+BACKGROUND = "background"
+"""MODEL of this detector."""
+CENTRE = Skeleton(("centre",))
+AXIS = Skeleton(("front", "centre", "back"), (("front", "centre"), ("centre", "back")))
+RELEARN_SHARE = 0.5
+"""Share of an area's pixels that differ, from which on its light has changed."""
+
+
+@settings(frozen=True, kw_only=True)
+class BackgroundSubtraction:
+    """Detector of small animals without a network, used with `MODEL = background`."""
+
+    polarity: Polarity = Field(
+        default="dark",
+        description="whether animals are darker or brighter than the background; both: "
+        "some parts darker, others brighter",
+    )
+    threshold: float = Field(
+        default=12.0,
+        gt=0,
+        description="smallest contrast of an animal's pixels, in multiples of the noise "
+        "(median absolute deviation × 1.4826, at least one grey level)",
+        title="Threshold (noise)",
+    )
+    min_area: int = Field(
+        default=8,
+        gt=0,
+        description="smallest area of an animal, px²",
+        title="Least area (px²)",
+    )
+    length_px: int = Field(
+        default=25,
+        ge=3,
+        le=400,
+        description="length of the longest animal, px: smaller spots of the first frame "
+        "are animals, larger ones are background",
+        title="Animal length (px)",
+    )
+    points: Literal["centre", "axis"] = Field(
+        default="centre",
+        description="centre: one body part, centre; axis: also front and back, the ends "
+        "of the body; the front is the end that leads, unknown until the animal moves",
+        title="Body parts",
+    )
+    adapt_frames: float = Field(
+        default=500.0,
+        ge=1,
+        description="frames within which the background follows a slow change",
+        title="Adaptation (frames)",
+        json_schema_extra={"advanced": True},
+    )
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Body parts that are found."""
+        return CENTRE if self.points == "centre" else AXIS
+
+
+class BackgroundDetector:
+    """Estimator without a network: the object of the most contrast in each area.
+
+    With regions, one animal is found in each, in their order. Without, the whole image is
+    searched for `animals` objects, which have no identity. An animal that is not found is
+    NaN, with confidence 0. Without names of `cameras` each image is searched alone; with
+    them, the background is learned from frame to frame.
+    """
+
+    threshold = 0.5
+    provider = "background subtraction"
+    sha256 = ""
+
+    def __init__(
+        self,
+        rules: BackgroundSubtraction,
+        regions: Sequence[Region] = (),
+        animals: int = 1,
+    ) -> None:
+        self._rules = rules
+        self._regions = tuple(regions)
+        self._animals = len(self._regions) or animals
+        self.skeleton = rules.skeleton
+        self._cameras: dict[str, tuple[tuple[int, ...], _CameraDetector]] = {}
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per image; ModelError: a region has no pixel of the image."""
+        names = list(cameras) or [""] * len(images)
+        return [
+            self._pose(self._camera(image, name).find(_grey(image)))
+            for image, name in zip(images, names, strict=True)
+        ]
+
+    def _camera(self, image: Image, name: str) -> "_CameraDetector":
+        """Return the detector of a camera: a new one for a new image size."""
+        shape, detector = self._cameras.get(name, ((), None))
+        if detector is None or shape != image.shape[:2] or not name:
+            detector = _CameraDetector(
+                self._rules, image.shape[:2], self._regions, self._animals
+            )
+            if name:
+                self._cameras[name] = image.shape[:2], detector
+        return detector
+
+    def _pose(self, points: NDArray[np.float64]) -> Pose:
+        found = np.isfinite(points[..., 0]).astype(np.float32)
+        return Pose(self.skeleton, points.astype(np.float32), found)
+
+
+class _CameraDetector:
+    """Detector of one camera, with what it learned from earlier frames."""
+
+    def __init__(
+        self,
+        rules: BackgroundSubtraction,
+        shape: tuple[int, ...],
+        regions: Sequence[Region],
+        animals: int,
+    ) -> None:
+        self._rules = rules
+        self._animals = animals
+        try:
+            self._areas = pixel_areas(shape, regions)
+        except ValueError as error:
+            size = f"{shape[1]}×{shape[0]}"
+            raise ModelError(f"Arenas in an image of {size} px: {error}") from None
+        self._background = BackgroundModel(
+            self._areas,
+            rules.polarity,
+            rules.threshold,
+            rules.length_px,
+            rules.adapt_frames,
+        )
+        self._direction = BodyDirection(animals) if rules.points == "axis" else None
+
+    def find(self, image: Image) -> NDArray[np.float64]:
+        """Return the points (animal, body part, 2) of a grey image, px; NaN: not found."""
+        contrast, differs = self._background.contrast(image)
+        objects = find_objects(contrast, differs, self._areas)
+
+        # the light was switched, or a hand covers the area
+        per_area = np.bincount(
+            objects.area, objects.pixels, self._areas.count
+        )  # pixels that differ
+        is_changed = per_area > RELEARN_SHARE * self._areas.pixels
+        changed: list[int] = np.flatnonzero(is_changed).tolist()
+        rows = self._chosen(objects, {*changed})
+        hidden = self._hidden(objects, rows, differs.shape)
+        self._background.update(image, hidden)
+        if changed:
+            self._background.learn_again(image, changed)
+        return self._points(objects, rows)
+
+    def _chosen(self, objects: Objects, changed: set[int]) -> NDArray[np.intp]:
+        """Return the object of each animal, by its row; -1: none.
+
+        An animal is the object of the most contrast in its area; without regions, animals
+        are those of the most contrast in the image.
+        """
+        rows = np.full(self._animals, -1)
+        taken = 0
+        for row in np.argsort(-objects.contrast, kind="stable").tolist():
+            area = int(objects.area[row])
+            if objects.pixels[row] < self._rules.min_area or area in changed:
+                continue
+            place = area if self._areas.count > 1 or self._animals == 1 else taken
+            if place < self._animals and rows[place] < 0:
+                rows[place] = row
+                taken += 1
+        return rows
+
+    def _hidden(
+        self, objects: Objects, rows: NDArray[np.intp], shape: tuple[int, ...]
+    ) -> NDArray[np.uint8]:
+        """Return (height, width): 255 where animals hide the background, with a margin.
+
+        In an area with more objects than animals some are background, but which ones is
+        unknown: all are learned. An object that moves remains one.
+        """
+        import cv2
+
+        large = objects.pixels >= self._rules.min_area
+        candidates = np.bincount(objects.area[large], minlength=self._areas.count)
+        most = 1 if self._areas.count > 1 else self._animals
+        is_certain = candidates[objects.area] <= most
+        hidden = np.zeros(shape, np.uint8)
+        is_animal = (is_certain & np.isin(np.arange(len(objects)), rows))[
+            objects.number
+        ]
+        y, x = objects.places
+        hidden[y[is_animal], x[is_animal]] = 255
+        # the blurred edge of an animal has less contrast than the threshold
+        return np.asarray(cv2.dilate(hidden, np.ones((5, 5), np.uint8)), np.uint8)
+
+    def _points(self, objects: Objects, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        found = rows >= 0
+        centre = np.full((self._animals, 2), np.nan)
+        centre[found] = objects.centre[rows[found]]
+        if self._direction is None:
+            return centre[:, None]
+        half_axis = np.full((self._animals, 2), np.nan)
+        half_axis[found] = objects.half_axis[rows[found]]
+        front = self._direction.front(centre, half_axis)
+        return np.stack([centre + front, centre, centre - front], axis=1)
+
+
+def _grey(image: Image) -> Image:
+    import cv2
+
+    if image.ndim == 2:
+        return image
+    return cast("Image", cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
