@@ -1,19 +1,8 @@
 """Estimation of an audit: precision, recall and wrong pulses per hour, with 95 % intervals.
 
-The run is a finite population: of its N decisions in a stratum, n were judged, and k of these
-were right. What is unknown is K, the number of right ones among all N. Its posterior is the
-beta-binomial distribution: p ~ Beta(k + a, n - k + b), K = k + Binomial(N - n, p) (Ericson
-1969, Journal of the Royal Statistical Society B 31:195-233). Precision and recall are ratios
-of sums of such K over the strata, so their intervals are quantiles of draws.
-
-a = b = 1/2 is the prior of Jeffreys (Brown, Cai and DasGupta 2001, Statistical Science
-16:101-133). In large strata in which nearly all decisions are alike, it expects too many of
-the rare kind: recall was covered in 72 to 95 of 100 samples. There the rare side has a
-smaller prior, `RARE` or `MISSED`, chosen on ten simulated runs. benchmarks/audit.py measures
-on others how often the intervals contain the truth; docs/audit.md has its figures.
-
-Raters who disagree about a clip count as they are divided: each draw takes the word of one
-of them by chance. A clip that no rater could judge is left out.
+The run is a finite population of decisions. A random sample of each stratum was judged;
+`intervals` has the method. Raters who disagree about a clip count as they are divided.
+A clip that no rater could judge is left out.
 """
 
 from collections import defaultdict
@@ -22,10 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
 
-import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
-
+from deeplabstream.audit.intervals import Number, number_held, share_of, share_of_both
 from deeplabstream.audit.sampling import HOUR_S
 from deeplabstream.recording.audit_files import (
     AuditClip,
@@ -43,15 +29,6 @@ from deeplabstream.recording.audit_results import (
     Measure,
     RaterAgreement,
 )
-
-DRAWS = 4000
-USUAL, MISSED, RARE = 0.5, 0.25, 0.15
-"""Prior counts: usual; of conditions missed by unknown answers, and by false ones near a
-change; of the rare side of steady answers."""
-_QUANTILES = (0.5, 0.025, 0.975)
-_SEED = 20
-"""Seed of the draws, so that equal verdicts give equal figures."""
-Draws = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +51,7 @@ def estimate(file: AuditFile) -> AuditResults:
         raters[rater] += 1
     judged = {clip for clip, _ in verdicts}
     return AuditResults(
-        rows=tuple(_rows(sample, shares, np.random.default_rng(_SEED))),
+        rows=tuple(_rows(sample, shares)),
         clips=len(sample.clips),
         judged=len(shares),
         verdicts=len(file.verdicts),
@@ -102,9 +79,7 @@ def shares_of(
     return {clip: sum(held) / len(held) for clip, held in said.items()}
 
 
-def _rows(
-    sample: AuditSample, shares: Mapping[int, float], random: Generator
-) -> Iterator[AuditRow]:
+def _rows(sample: AuditSample, shares: Mapping[int, float]) -> Iterator[AuditRow]:
     hours = len(sample.experiment_s)
     # Figures of the only hour are those of the whole run.
     spans: list[int | None] = [None, *(range(hours) if hours > 1 else ())]
@@ -118,7 +93,7 @@ def _rows(
         running_s = sample.experiment_s if hour is None else [sample.experiment_s[hour]]
         for (group, name), cells in groups.items():
             clips = sum(len(cell.shares) for cell in cells)
-            for measure, interval in _figures(group, cells, sum(running_s), random):
+            for measure, interval in _figures(group, cells, sum(running_s)):
                 yield AuditRow(
                     group=group,
                     name=name,
@@ -145,78 +120,45 @@ def _cells(
 
 
 def _figures(
-    group: Group, cells: Sequence[_Cell], running_s: float, random: Generator
+    group: Group, cells: Sequence[_Cell], running_s: float
 ) -> Iterator[tuple[Measure, Interval]]:
     """Yield the figures of one trigger, output or animal for which there are clips."""
     if group == "output":
         if running_s > 0 and any(cell.shares for cell in cells):
-            wrong = np.sum([cell.size - _held(cell, random) for cell in cells], axis=0)
-            yield "wrong pulses per hour", interval_of(wrong / (running_s / HOUR_S))
+            yield "wrong pulses per hour", _wrong(cells, running_s / HOUR_S)
         return
 
-    held = {id(cell): _held(cell, random) for cell in cells}
-    fired = [cell for cell in cells if cell.stratum.answer is True]
-    if any(cell.shares for cell in fired):
-        true = np.sum([held[id(cell)] for cell in fired], axis=0)
-        yield "precision", interval_of(true / sum(cell.size for cell in fired))
+    answers: dict[bool | None, list[_Cell]] = defaultdict(list)
+    for cell in cells:
+        answers[cell.stratum.answer].append(cell)
+    judged = {
+        answer: any(cell.shares for cell in found) for answer, found in answers.items()
+    }
+    if not judged.get(True, False):
+        return
+    right = _held(answers[True])
+    yield "precision", share_of(right, sum(cell.size for cell in answers[True]))
 
-        # Each kind of answer needs clips: else the prior alone would say what was missed.
-        judged = {cell.stratum.answer for cell in cells if cell.shares}
-        if judged == {cell.stratum.answer for cell in cells}:
-            whole = np.sum([*held.values()], axis=0)
-            yield "recall", interval_of(true / np.maximum(whole, 1))
-
-
-def _held(cell: _Cell, random: Generator) -> Draws:
-    """Return draws of the number of decisions of a cell at which the condition held."""
-    return draw_held(cell.size, cell.shares, prior_of(cell.stratum), random)
-
-
-def prior_of(stratum: Stratum) -> tuple[float, float]:
-    """Return the prior counts of decisions at which the condition held, and did not hold."""
-    if stratum.kind == "output":
-        return USUAL, USUAL
-    if stratum.answer is True:
-        return USUAL, USUAL if stratum.near else RARE
-    if stratum.answer is False and not stratum.near:
-        return RARE, USUAL
-    return MISSED, USUAL
+    # Each kind of answer needs clips: else nothing says what was missed.
+    if all(judged.values()):
+        missed = sum(
+            (_held(found) for answer, found in answers.items() if answer is not True),
+            Number(),
+        )
+        recall = share_of_both(right, missed)
+        if recall is not None:
+            yield "recall", recall
 
 
-def draw_held(
-    size: int,
-    shares: Sequence[float],
-    prior: tuple[float, float],
-    random: Generator,
-    draws: int = DRAWS,
-) -> Draws:
-    """Return draws of how many of `size` decisions held, from the judged ones.
-
-    Parameters
-    ----------
-    size : int
-        Number of decisions.
-    shares : sequence of float
-        Of each judged decision: 1, it held; 0, it did not; between: raters disagree.
-    prior : tuple of float
-        Prior counts: held, not held.
-    random : numpy.random.Generator
-        Source of the draws.
-    draws : int
-        Number of draws.
-    """
-    judged = np.asarray(shares, np.float64)
-    divided = judged[(judged > 0) & (judged < 1)]
-    held = np.full(draws, float((judged == 1).sum()))
-    held += (random.random((draws, len(divided))) < divided).sum(axis=1)
-    rate = random.beta(held + prior[0], len(judged) - held + prior[1])
-    return np.asarray(held + random.binomial(size - len(judged), rate))
+def _held(cells: Sequence[_Cell]) -> Number:
+    return number_held((cell.size, cell.shares) for cell in cells)
 
 
-def interval_of(draws: Draws) -> Interval:
-    """Return the median and the 95 % interval of draws."""
-    value, low, high = np.quantile(draws, _QUANTILES)
-    return Interval(float(value), float(low), float(high))
+def _wrong(cells: Sequence[_Cell], hours: float) -> Interval:
+    wrong = number_held(
+        (cell.size, [1 - share for share in cell.shares]) for cell in cells
+    )
+    return Interval(wrong.value / hours, wrong.low / hours, wrong.high / hours)
 
 
 def _agreements(

@@ -96,7 +96,52 @@ def draw_sample(
     """
     if count < 1:
         raise DeepLabStreamError(f"{count} clips: at least 1 is needed")
-    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    return decisions_of(review, triggers).draw(count, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """The decisions of a run, from which samples are drawn.
+
+    `experiment_s` and `not_recorded` are those of `AuditSample`.
+    """
+
+    populations: Sequence[Population]
+    facts: AuditFacts
+    experiment_s: tuple[float, ...]
+    not_recorded: int
+
+    def draw(self, count: int, seed: int | None = None) -> AuditSample:
+        """Return a random sample; see `draw_sample`."""
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        random = np.random.default_rng(seed)
+        sizes = [len(population.frames) for population in self.populations]
+        drawn = [
+            (population, int(row))
+            for population, clips in zip(
+                self.populations, allocate(sizes, count), strict=True
+            )
+            for row in random.choice(len(population.frames), clips, replace=False)
+        ]
+
+        # The order tells a rater nothing, and any first part is a random sample too.
+        order = random.permutation(len(drawn))
+        hours = len(self.experiment_s)
+        return AuditSample(
+            clips=tuple(
+                _clip(number, *drawn[at]) for number, at in enumerate(order, start=1)
+            ),
+            strata=tuple(stratum_of(one, hours) for one in self.populations),
+            seed=seed,
+            facts=self.facts,
+            experiment_s=self.experiment_s,
+            not_recorded=self.not_recorded,
+        )
+
+
+def decisions_of(review: Review, triggers: Sequence[str] = ()) -> Decisions:
+    """Return the decisions of a run on frames with an image; see `draw_sample`."""
     not_recorded: list[int] = []
     populations = [
         *trigger_populations(review, triggers, not_recorded),
@@ -107,27 +152,9 @@ def draw_sample(
             f"{review.folder.path} can't be audited: it has no answers of triggers on "
             "frames that were recorded"
         )
-
-    random = np.random.default_rng(seed)
-    sizes = [len(population.frames) for population in populations]
-    drawn = [
-        (population, int(row))
-        for population, clips in zip(populations, allocate(sizes, count), strict=True)
-        for row in random.choice(len(population.frames), clips, replace=False)
-    ]
-
-    # The order tells a rater nothing, and any first part is a random sample too.
-    order = random.permutation(len(drawn))
-    clips = tuple(_clip(number, *drawn[at]) for number, at in enumerate(order, start=1))
     hours = int(review.end_s // HOUR_S) + 1
-    strata = tuple(stratum_of(population, hours) for population in populations)
-    return AuditSample(
-        clips=clips,
-        strata=strata,
-        seed=seed,
-        facts=facts_of(review),
-        experiment_s=_experiment_s(review, hours),
-        not_recorded=sum(not_recorded),
+    return Decisions(
+        populations, facts_of(review), _experiment_s(review, hours), sum(not_recorded)
     )
 
 

@@ -22,25 +22,19 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from deeplabstream.audit.audit import Audit
-from deeplabstream.audit.estimation import (
-    USUAL,
-    draw_held,
-    interval_of,
-    prior_of,
-    shares_of,
-)
-from deeplabstream.audit.sampling import Population, stratum_of, trigger_populations
+from deeplabstream.audit.estimation import shares_of
+from deeplabstream.audit.intervals import number_held, share_of, share_of_both
+from deeplabstream.audit.sampling import Population, trigger_populations
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError, counted
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.plugins.trigger import DebounceSettings, Trigger
-from deeplabstream.recording.audit_files import Stratum
 from deeplabstream.recording.audit_results import Interval
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.loading import Settings, load
 from deeplabstream.settings.validation_messages import leaves
-from deeplabstream.startup.progress import progress
+from deeplabstream.startup.progress import Bar, progress_bar
 
 CERTAINTY = 0.8
 """Probability with which a chosen setting meets the wish, on the first half of the clips."""
@@ -56,8 +50,8 @@ _FROM_ZERO: Mapping[str, tuple[float, ...]] = {
 _CONFIDENCES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _CONSENSUS = (0.3, 0.6, 0.8, 0.9)
 """Limits between the shares of candidates that fire on a frame."""
-_RARE_WRONG = 0.05
-"""Prior count of wrong frames at each share of candidates."""
+_USUAL_RIGHT, _RARE_WRONG = 0.5, 0.05
+"""Prior counts of right and of wrong frames at each share of candidates."""
 _DRAWS = 1000
 _SEED = 20
 _FEWEST = 10
@@ -102,11 +96,11 @@ class SettingChoice:
             )
             or "no clip on which it fires"
         )
+        wish = f"{100 * self.wish:.3g} % wrong"
         found = (
-            f"would have met {self.wish:.2g} wrong"
+            f"would have met {wish}"
             if self.meets
-            else f"is nearest to {self.wish:.2g} wrong, but not known to meet it: judge more "
-            "clips"
+            else f"is nearest to {wish}, but not known to meet it: judge more clips"
         )
         return (
             f"[Trigger {self.trigger}] {self.setting} {found}; on the other half "
@@ -155,7 +149,10 @@ def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoic
     candidates = list(
         candidates_of(settings.triggers[trigger], folder.thresholds.of(camera))
     )
-    answers = answers_with(settings, folder, trigger, camera, candidates)
+    frames = sum(int(one.analysed.sum()) for one in audit.review.cameras.values())
+    replays = len({candidate.confidence for candidate in candidates})
+    with progress_bar(f"[Trigger {trigger}]", frames * replays) as bar:
+        answers = answers_with(settings, folder, trigger, camera, candidates, bar)
 
     cells = _Cells.of(
         list(trigger_populations(audit.review, [trigger])),
@@ -164,15 +161,15 @@ def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoic
     )
     chosen, meets = _choose(cells.half(0), candidates, wish)
     other = cells.half(1)
-    precision, recall = other.figures(candidates.index(chosen)) or (None, None)
+    wrong, recall = other.figures(candidates.index(chosen))
     return SettingChoice(
         trigger=trigger,
         wish=wish,
         setting=chosen,
         meets=meets,
         clips=other.judged,
-        wrong=None if precision is None else interval_of(1 - precision),
-        recall=None if recall is None else interval_of(recall),
+        wrong=wrong,
+        recall=recall,
     )
 
 
@@ -211,12 +208,13 @@ def answers_with(
     trigger: str,
     camera: str,
     candidates: Sequence[TriggerSetting],
+    bar: Bar | None = None,
 ) -> Answers:
     """Return the answers of candidates for a trigger on the recorded poses of a run.
 
     All candidates with the same confidence are evaluated in one replay, as further triggers
-    beside the recorded ones. Shams are left out: they say nothing about the condition.
-    DeviceError: the run can't be re-run.
+    beside the recorded ones. Shams are left out: they say nothing about the condition. `bar`
+    shows the number of replayed frames. DeviceError: the run can't be re-run.
     """
     maker = settings.triggers[trigger]
     known = keys_of(maker.kind)
@@ -228,6 +226,7 @@ def answers_with(
     times_s: list[float] = []
     start_ns = int(folder.facts["start_ns"])
     before = folder.thresholds
+    replayed = 0
     for confidence, places in by_confidence.items():
         names = {f"{trigger}~{at}": at for at in places}
         makers = {
@@ -252,7 +251,10 @@ def answers_with(
         times_s = []
         try:
             steps = rerun_decisions(tried, folder, thresholds=thresholds)
-            for recorded, step in progress(steps, f"confidence {confidence:g}"):
+            for recorded, step in steps:
+                replayed += 1
+                if bar is not None:
+                    bar.show(replayed)
                 if recorded.camera == camera:
                     times_s.append((recorded.exposed_ns - start_ns) / 1e9)
                     for name, at in names.items():
@@ -304,7 +306,6 @@ def _is_valid(maker: Maker[Trigger], key: str, value: float) -> bool:
 class _Cell:
     """A stratum with the answers of all candidates on its frames."""
 
-    stratum: Stratum
     fired: NDArray[np.bool_]
     """(candidate, frame)"""
     judged: NDArray[np.intp]
@@ -342,7 +343,6 @@ class _Cells:
             judged = [at for at, time_s in enumerate(times_s) if time_s in shares]
             cells.append(
                 _Cell(
-                    stratum_of(population, 1),
                     answers.fired[:, places[known]],
                     np.array(judged, np.intp),
                     np.array([shares[float(times_s[at])] for at in judged]),
@@ -369,26 +369,21 @@ class _Cells:
         """Return whether a candidate is true on a judged frame."""
         return any(cell.fired[candidate][cell.judged].any() for cell in self.cells)
 
-    def figures(
-        self, candidate: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Return draws of precision and recall of a candidate; None: it fires on no clip."""
+    def figures(self, candidate: int) -> tuple[Interval | None, Interval | None]:
+        """Return wrong share and recall of a candidate; None: it fires on no clip."""
         if not self.fires_on_clip(candidate):
-            return None
-        random = np.random.default_rng(_SEED)
-        right = missed = np.zeros(_DRAWS)
-        size = 0
+            return None, None
+        on, off = [], []
         for cell in self.cells:
             fired = cell.fired[candidate]
-            on = fired[cell.judged]
-            prior = prior_of(cell.stratum)
-            count = int(fired.sum())
-            size += count
-            right = right + draw_held(count, cell.shares[on], prior, random, _DRAWS)
-            missed = missed + draw_held(
-                len(fired) - count, cell.shares[~on], prior, random, _DRAWS
-            )
-        return right / size, right / np.maximum(right + missed, 1)
+            size, at_clips = int(fired.sum()), fired[cell.judged]
+            on.append((size, cell.shares[at_clips].tolist()))
+            off.append((len(fired) - size, cell.shares[~at_clips].tolist()))
+        right, missed = number_held(on), number_held(off)
+        wrong = number_held((size, [1 - s for s in shares]) for size, shares in on)
+        return share_of(wrong, sum(size for size, _ in on)), share_of_both(
+            right, missed
+        )
 
 
 def _choose(
@@ -438,7 +433,7 @@ def _figures_by_consensus(cells: _Cells) -> tuple[Figures, Figures]:
     clips = np.divide(weights**2, squares, out=np.zeros(count), where=squares > 0)
     share = np.divide(right, weights, out=np.zeros(count), where=weights > 0)
     rates = np.random.default_rng(_SEED).beta(
-        share * clips + USUAL, (1 - share) * clips + _RARE_WRONG, (_DRAWS, count)
+        share * clips + _USUAL_RIGHT, (1 - share) * clips + _RARE_WRONG, (_DRAWS, count)
     )
     sizes = np.stack([np.bincount(bins[on], minlength=count) for on in fired])
     held = rates @ sizes.T

@@ -51,8 +51,8 @@ _NO_IMAGE = np.zeros((1, 1), np.uint8)
 class Scene:
     """Where the animal was, and what a network said of it.
 
-    Errors are spans in which the nose is found elsewhere with lower confidence, and spans in
-    which it is not found; `jitter` is the standard deviation of each coordinate, px.
+    Errors are spans (`wrong_s`) in which the nose is found elsewhere with lower confidence, and
+    spans in which it is not found; `jitter` is the standard deviation of each coordinate, px.
     """
 
     seed: int
@@ -60,6 +60,7 @@ class Scene:
     rate: float = 20.0
     jitter: float = 3.0
     wrong_per_min: float = 3.0
+    wrong_s: tuple[float, float] = (0.1, 0.6)
     lost_per_min: float = 2.0
     home: float = 0.5
     """Probability with which a way ends in the region."""
@@ -76,7 +77,7 @@ class Scene:
         found = places + random.normal(0, self.jitter, places.shape)
         confidence = random.uniform(0.85, 1.0, self.frames)
 
-        for first, last in self._spans(random, self.wrong_per_min, (0.1, 0.6)):
+        for first, last in self._spans(random, self.wrong_per_min, self.wrong_s):
             # It is found inside where it is outside, and the other way round.
             inside = not self.truth[first]
             found[first:last] = CENTRE if inside else (350.0, 40.0)

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from deeplabstream.audit.estimation import cohens_kappa, draw_held, estimate
+from deeplabstream.audit.estimation import cohens_kappa, estimate
 from deeplabstream.recording.audit_files import (
     AuditClip,
     AuditFacts,
@@ -151,14 +150,6 @@ def test_kappa_is_that_of_the_textbook() -> None:
     other = [True] * 20 + [False] * 5 + [True] * 10 + [False] * 15
     assert cohens_kappa(one, other) == pytest.approx(0.4)
     assert cohens_kappa([True] * 5, [True] * 5) is None
-
-
-def test_draws_follow_the_beta_binomial_distribution() -> None:
-    """Its mean is known: k + (N - n) (k + a) / (n + a + b)."""
-    random = np.random.default_rng(1)
-    drawn = draw_held(1000, [1.0] * 8 + [0.0] * 2, (0.5, 0.5), random, 20000)
-    assert drawn.mean() == pytest.approx(8 + 990 * 8.5 / 11, rel=0.01)
-    assert drawn.min() >= 8 and drawn.max() <= 998
 
 
 def test_a_large_figure_has_no_exponent() -> None:
