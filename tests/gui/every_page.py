@@ -186,6 +186,11 @@ def _audit(
     _process_events_until(lambda: audit.figures.isVisible())
     audit.figures.hours.setChecked(True)
     yield "Runs, audit, figures", window
+    search = audit.figures.search.view
+    search.bar.show()
+    search.stop.show()
+    search.show_progress(12_345, 672_000, "[Trigger in]")
+    yield "Runs, audit, search for settings", window
     audit.closed.emit()
 
 

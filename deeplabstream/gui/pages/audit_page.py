@@ -33,7 +33,7 @@ from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.field_editors import NoWheelBox
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.audit_files import AuditClip, Verdict
-from deeplabstream.recording.audit_results import AuditResults
+from deeplabstream.recording.audit_results import AuditResults, read_results
 
 _AHEAD = 2
 """Number of clips that are decoded before they are shown."""
@@ -102,6 +102,7 @@ class AuditPage(QWidget):
         """Open the audit of a run; without one, a sample is drawn."""
         self.clear("Drawing the sample …")
         self._run = run
+        self.figures.search.show_run(run)
         self.title.setText(f"Audit of {run.name}")
         self.clips.open(run)
         self._take_focus()
@@ -124,11 +125,13 @@ class AuditPage(QWidget):
     def release(self) -> None:
         """Close the files of the run, so that they can be moved."""
         self.clear("Choose a run")
+        self.figures.search.cancel()
         self.clips.release()
 
     def finish(self) -> None:
-        """End the thread."""
+        """End the thread, and the search for settings."""
         self.play.stop()
+        self.figures.search.cancel()
         self.clips.finish()
 
     def use_rater(self, name: str) -> None:
@@ -240,6 +243,7 @@ class AuditPage(QWidget):
             line.editingFinished.connect(
                 lambda: self.use_rater(self.rater.currentText())
             )
+        self.figures.search.found.connect(self._take_settings)
         self.panel.given.connect(self.give)
         self.panel.undo.clicked.connect(self.undo)
         self.play.due.connect(self.tick)
@@ -342,6 +346,17 @@ class AuditPage(QWidget):
         with busy(self, "Showing the figures …"):
             self.figures.show_results(results)
             self._stack.setCurrentIndex(1)
+
+    def _take_settings(self, run: Path) -> None:
+        """Show the settings that were found, if the figures of their run are shown."""
+        if run != self._run or self._stack.currentWidget() is not self.figures:
+            return
+        try:
+            results = read_results(run)
+        except DeepLabStreamError as error:
+            self._show_message(str(error))
+            return
+        self.figures.show_results(results)
 
     def _show_message(self, text: str) -> None:
         self._clip = self._decoded = None

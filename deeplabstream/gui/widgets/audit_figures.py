@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from PyQt5.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
+from deeplabstream.gui.widgets.setting_search import SettingSearch
 from deeplabstream.gui.widgets.values_table import ValuesTable
 from deeplabstream.recording.audit_results import (
     AuditResults,
@@ -33,13 +34,17 @@ _Key = tuple[Group, str, int | None]
 
 
 class AuditFigures(QWidget):
-    """Table of an audit's figures, by trigger, output and animal, and by hour."""
+    """Table of an audit's figures, by trigger, output and animal, and by hour.
+
+    Below it are other results, and a search for settings.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.table, self.notes = ValuesTable(), QLabel()
         self.hours = QCheckBox("by hour")
         self.hours.setToolTip("also shows the figures of each hour of the run")
+        self.search = SettingSearch()
         self.results: AuditResults | None = None
         self.notes.setWordWrap(True)
         column = QVBoxLayout(self)
@@ -48,6 +53,7 @@ class AuditFigures(QWidget):
         column.addWidget(self.hours)
         column.addWidget(self.table, 1)
         column.addWidget(self.notes)
+        column.addWidget(self.search)
         self.hours.toggled.connect(self._show)
 
     def show_results(self, results: AuditResults | None) -> None:
