@@ -10,7 +10,9 @@ from deeplabstream.recording.pose_corrections import (
     Correction,
     Kind,
     append_correction,
+    checks_of,
     corrections_of,
+    effective_entries,
     read_corrections,
     signed,
 )
@@ -21,7 +23,7 @@ from deeplabstream.recording.recorded_frames import (
 )
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.recording.uncertain_places import UncertainPlace
+from deeplabstream.recording.uncertain_places import UncertainPlace, last_frame_before
 from deeplabstream.recording.uncertain_places import uncertain_places as places_of
 
 Until = Literal["end", "next"]
@@ -49,13 +51,14 @@ def correct(
     ----------
     run : RecordedRun, str or pathlib.Path
         What `open_run` returned, or a run folder.
-    kind : {"swap", "switch", "merge", "split", "confirm", "remove", "set", "interpolate"}
+    kind : {"swap", "switch", "merge", "split", "confirm", "remove", "set", "interpolate", "check"}
         swap: two animals have each other's names. switch: the same, and ambiguous frames
         stay ambiguous. merge: both animals are the first one; the second is missing.
         split: the first animal is the second one; the first is missing. confirm: the names
         are right, though identity was ambiguous. remove: the points are wrong, and none is
         known. set: a point is at `position`. interpolate: the points lie on the line between
-        the nearest known ones before and after.
+        the nearest known ones before and after. check: an uncertain place was checked, and
+        stays as it is.
     frames : tuple of int
         First and last frame, both included: `frame` of `CAMERA.csv`. `frames_between` finds
         them by their times.
@@ -106,7 +109,7 @@ def correct(
         who=who,
         why=why,
     )
-    before = corrections_of(folder.path, recorded.camera)
+    before = effective_entries(folder.path, recorded.camera)
     number = len(read_corrections(folder.path)) + 1
     recorded.with_corrections({**before, number: correction})
     return append_correction(folder.path, signed(correction))
@@ -166,7 +169,7 @@ def frames_until(
         First frame of the span: `frame` of `CAMERA.csv`.
     until : {"end", "next"}
         end: to the last analysed frame. next: to the frame before the next uncertain place
-        of one of the animals, or to the last analysed frame if there is none.
+        of one of the animals that is not checked, or to the last analysed frame if there is none.
     animals : sequence of str
         Names of the animals; empty: all.
     camera : str
@@ -186,18 +189,11 @@ def frames_until(
     """
     recorded = _recorded(_folder(run), camera)
     numbers = recorded.poses.frames[recorded.analysed]
-    after = numbers[numbers >= first]
-    if not len(after):
+    places = uncertain_places(run, recorded.camera) if until == "next" else ()
+    last = last_frame_before(places, numbers, first, animals)
+    if last is None:
         raise DeepLabStreamError(f"no analysed frame from {first} on")
-    if until == "next":
-        starts = [
-            place.frames[0]
-            for place in uncertain_places(run, recorded.camera)
-            if place.frames[0] > first
-            and (not animals or {*animals} & {*place.animals})
-        ]
-        after = after[after < min(starts, default=after[-1] + 1)]
-    return first, max(first, int(after.max(initial=first)))
+    return first, last
 
 
 def uncertain_places(
@@ -205,7 +201,8 @@ def uncertain_places(
 ) -> tuple[UncertainPlace, ...]:
     """Return the spans in which animals may have the wrong name, or are missing.
 
-    Names that were swapped or confirmed by a correction are not listed.
+    Names that were swapped or confirmed by a correction are not listed. A correction
+    `check` marks a place as checked.
 
     Parameters
     ----------
@@ -217,7 +214,7 @@ def uncertain_places(
     Returns
     -------
     tuple of UncertainPlace
-        Those of most animals × duration first.
+        Those of most animals × duration first; checked ones last.
 
     Raises
     ------
@@ -233,9 +230,9 @@ def uncertain_places(
     """
     folder = _folder(run)
     recorded = _recorded(folder, camera)
-    return places_of(
-        recorded.with_corrections(corrections_of(folder.path, recorded.camera))
-    )
+    corrections = corrections_of(folder.path, recorded.camera)
+    checks = checks_of(folder.path, recorded.camera)
+    return places_of(recorded.with_corrections(corrections), checks.values())
 
 
 def undo_correction(

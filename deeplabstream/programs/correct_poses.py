@@ -206,7 +206,10 @@ def _uncertain(options: ListUncertainPlaces) -> int:
     places = uncertain_places(options.run, options.camera)
     for place in places:
         print(place)
-    if not places:
+    remaining = sum(not place.checked for place in places)
+    if places:
+        print(f"{remaining} of {len(places)} to check")
+    else:
         print(f"{options.run}: no uncertain places")
     return 0
 
@@ -245,6 +248,11 @@ PROGRAM = ProgramGroup(
             "confirm",
             CorrectAnimals,
             "the names are right, though identity was ambiguous",
+        ),
+        "check": _program(
+            "check",
+            CorrectAnimals,
+            "the uncertain places in the frames are as they should be",
         ),
         "remove": _program(
             "remove", CorrectBodyParts, "the points are wrong, and none is known"

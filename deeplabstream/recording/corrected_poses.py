@@ -142,6 +142,8 @@ class _Poses:
         parts = _indices("body part", correction.bodyparts, bodyparts)
         if correction.kind == "set" and len(animals) * len(parts) > 1:
             raise DeepLabStreamError("set: name one animal and one body part")
+        if correction.kind == "check":
+            return
 
         if correction.kind in ("swap", "switch"):
             self._swap(rows, animals)

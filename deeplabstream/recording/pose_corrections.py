@@ -21,13 +21,14 @@ from deeplabstream.files.foreign_files import read_json
 from deeplabstream.recording.run_schema import CORRECTIONS
 
 SCHEMA = 3
-"""Newest format. 2 added `switch`; 3 added `merge` and `split`, and is written only with these."""
+"""Newest format. 2 added `switch`, 3 `merge`, `split` and `check`: written only with these."""
 Kind = Literal[
-    "swap", "switch", "merge", "split", "confirm", "remove", "set", "interpolate", "undo"
+    "swap", "switch", "merge", "split", "confirm", "remove", "set", "interpolate", "check",
+    "undo",
 ]  # fmt: skip
 OF_TWO: tuple[Kind, ...] = ("swap", "switch", "merge", "split")
 """Corrections of two animals."""
-OF_ANIMALS: tuple[Kind, ...] = (*OF_TWO, "confirm")
+OF_ANIMALS: tuple[Kind, ...] = (*OF_TWO, "confirm", "check")
 """Corrections of whole animals, not of body parts."""
 
 
@@ -37,13 +38,14 @@ class Correction:
 
     Attributes
     ----------
-    kind : {"swap", "switch", "merge", "split", "confirm", "remove", "set", "interpolate", "undo"}
-        swap: two animals have each other's names. switch: the same, and ambiguous frames
-        stay ambiguous. merge: both animals are the first one; the second is missing.
-        split: the first animal is the second one; the first is missing. confirm: the names
-        are right, though identity was ambiguous. remove: the points are wrong, and none is
-        known. set: a point is at `position`. interpolate: the points lie on the line between
-        the nearest known ones before and after. undo: an earlier correction does not count.
+    kind : str
+        One of `Kind`. swap: two animals have each other's names. switch: the same, and
+        ambiguous frames stay ambiguous. merge: both animals are the first one; the second
+        is missing. split: the first animal is the second one; the first is missing.
+        confirm: the names are right, though identity was ambiguous. remove: the points are
+        wrong, and none is known. set: a point is at `position`. interpolate: the points lie
+        on the line between the nearest known ones before and after. check: an uncertain
+        place was checked, and stays as it is. undo: an earlier correction does not count.
     camera : str
         The camera whose poses these are.
     frames : tuple of int
@@ -59,6 +61,8 @@ class Correction:
         Of `merge`: the animal whose points stay on frames with points of both; empty: the
         first. Of `split`: the second animal, if its old points become those of the first;
         empty: they are removed.
+    reason : str
+        Of `check`: why the place is uncertain; empty: all reasons.
     undoes : int
         Of `undo`: the number of the correction, counted from 1; 0: none.
     who : str
@@ -76,6 +80,7 @@ class Correction:
     bodyparts: tuple[str, ...] = ()
     position: tuple[float, float] | None = None
     keep: str = ""
+    reason: str = ""
     undoes: int = 0
     who: str = ""
     when: str = ""
@@ -122,9 +127,11 @@ class Correction:
             of = "{1} into {0}".format(*self.animals)
         if self.kind == "split":
             of = "{1} from {0}".format(*self.animals)
+        everything = "all animals" if self.kind in OF_ANIMALS else "all points"
         at = f" at {self.position[0]:g} {self.position[1]:g}" if self.position else ""
         kept = f", keep {self.keep}" if self.keep else ""
-        return f"{self.kind} {of or 'all points'}{at}{kept}, {span} of {self.camera}"
+        kept += f" ({self.reason})" if self.reason else ""
+        return f"{self.kind} {of or everything}{at}{kept}, {span} of {self.camera}"
 
 
 class _NewerError(DeviceError):
@@ -175,13 +182,14 @@ def _parsed(entry: Mapping[str, Any]) -> Correction:
 
 def _written(correction: Correction) -> dict[str, Any]:
     """Return the entry of a correction, as older versions read it where they can."""
+    newer = "keep", "reason"
     entry = asdict(correction)
-    return entry if correction.keep else {k: v for k, v in entry.items() if k != "keep"}
+    return {name: value for name, value in entry.items() if value or name not in newer}
 
 
 def _schema_of(correction: Correction) -> int:
     """Return the oldest schema that has a kind of correction."""
-    return SCHEMA if correction.kind in ("merge", "split") else 2
+    return SCHEMA if correction.kind in ("merge", "split", "check") else 2
 
 
 def in_force(corrections: Sequence[Correction]) -> dict[int, Correction]:
@@ -199,13 +207,21 @@ def in_force(corrections: Sequence[Correction]) -> dict[int, Correction]:
 
 
 def corrections_of(run: Path, camera: str) -> dict[int, Correction]:
-    """Return the effective corrections of a camera, by number."""
+    """Return the effective corrections of a camera's poses, by number."""
+    found = effective_entries(run, camera)
+    return {number: entry for number, entry in found.items() if entry.kind != "check"}
+
+
+def checks_of(run: Path, camera: str) -> dict[int, Correction]:
+    """Return the effective checks of a camera's uncertain places, by number."""
+    found = effective_entries(run, camera)
+    return {number: entry for number, entry in found.items() if entry.kind == "check"}
+
+
+def effective_entries(run: Path, camera: str) -> dict[int, Correction]:
+    """Return the effective corrections and checks of a camera, by number."""
     found = in_force(read_corrections(run))
-    return {
-        number: correction
-        for number, correction in found.items()
-        if correction.camera == camera
-    }
+    return {number: entry for number, entry in found.items() if entry.camera == camera}
 
 
 def poses_in_use(run: Path, corrected: bool, camera: str = "") -> str:
@@ -220,7 +236,11 @@ def poses_in_use(run: Path, corrected: bool, camera: str = "") -> str:
         if corrected:
             raise
         return f"recorded poses: {error}"
-    count = sum(camera in ("", correction.camera) for correction in found)
+    count = sum(
+        camera in ("", correction.camera)
+        for correction in found
+        if correction.kind != "check"
+    )
     if not count:
         return ""
     corrections = "1 correction" if count == 1 else f"{count} corrections"

@@ -39,10 +39,10 @@ class StateSpan:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """States of a trigger, or levels of an output, over the whole run."""
+    """States of a trigger, levels of an output, or uncertain places, over the whole run."""
 
     name: str
-    kind: Literal["trigger", "output"]
+    kind: Literal["trigger", "output", "place"]
     spans: Sequence[StateSpan]
     """Spans in order; in gaps the value is not known: not evaluated, or not open."""
 

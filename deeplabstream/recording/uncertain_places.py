@@ -1,13 +1,14 @@
 """Uncertain places: spans of a run in which animals may have the wrong name, or are missing."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.recording.corrected_poses import ABSENT
+from deeplabstream.recording.pose_corrections import Correction
 from deeplabstream.recording.recorded_frames import RecordedFrames
 
 MISSING_S = 1.0
@@ -54,6 +55,8 @@ class UncertainPlace:
         Seconds from the first frame to the end of the last one.
     animals : tuple of str
         Names of the animals.
+    checked : bool
+        Whether a user has checked it (correction `check`).
     """
 
     reason: Reason
@@ -61,6 +64,7 @@ class UncertainPlace:
     start_s: float
     duration_s: float
     animals: tuple[str, ...]
+    checked: bool = False
 
     @property
     def animal_s(self) -> float:
@@ -73,6 +77,7 @@ class UncertainPlace:
         return (
             f"{span}, {self.start_s:.2f} s, for {self.duration_s:.2f} s: "
             f"{', '.join(self.animals)}: {REASONS[self.reason]}"
+            f"{' (checked)' if self.checked else ''}"
         )
 
 
@@ -86,11 +91,15 @@ class _Open:
     last: int
 
 
-def uncertain_places(frames: RecordedFrames) -> tuple[UncertainPlace, ...]:
-    """Return the uncertain places of a camera, those of most animals × duration first.
+def uncertain_places(
+    frames: RecordedFrames, checks: Iterable[Correction] = ()
+) -> tuple[UncertainPlace, ...]:
+    """Return the uncertain places of a camera, checked ones last.
 
-    Names that were swapped or confirmed by a correction count as certain.
+    Those of most animals × duration come first. Names that were swapped or confirmed by a
+    correction count as certain. `checks`: corrections `check` of the camera.
     """
+    checks = tuple(checks)
     poses = frames.poses
     analysed = np.flatnonzero(frames.analysed)
     if not len(analysed):
@@ -124,7 +133,63 @@ def uncertain_places(frames: RecordedFrames) -> tuple[UncertainPlace, ...]:
         )
         for place in found
     ]
-    return tuple(sorted(places, key=lambda place: (-place.animal_s, place.start_s)))
+    places = [
+        replace(place, checked=any(_covers(check, place) for check in checks))
+        for place in places
+    ]
+    return tuple(
+        sorted(
+            places, key=lambda place: (place.checked, -place.animal_s, place.start_s)
+        )
+    )
+
+
+def next_place(places: Iterable[UncertainPlace], frame: int) -> UncertainPlace | None:
+    """Return the first unchecked place that starts after a frame, else the first of all.
+
+    None: none is unchecked.
+    """
+    return min(
+        (place for place in places if not place.checked),
+        key=lambda place: (place.frames[0] <= frame, place.frames),
+        default=None,
+    )
+
+
+def last_frame_before(
+    places: Iterable[UncertainPlace],
+    analysed: NDArray[np.int64],
+    first: int,
+    animals: Collection[str] = (),
+) -> int | None:
+    """Return the last analysed frame before the next unchecked place of one of the animals.
+
+    The place starts after `first`; without one, the last of `analysed` counts. No `animals`:
+    places of all. None: no frame is analysed from `first` on.
+    """
+    starts = [
+        place.frames[0]
+        for place in places
+        if place.frames[0] > first
+        and not place.checked
+        and (not animals or {*animals} & {*place.animals})
+    ]
+    after = analysed[analysed >= first]
+    if not len(after):
+        return None
+    before = after[after < min(starts, default=after[-1] + 1)]
+    return max(first, int(before.max(initial=first)))
+
+
+def _covers(check: Correction, place: UncertainPlace) -> bool:
+    """Return whether a check concerns the whole place."""
+    first, last = place.frames
+    return (
+        check.reason in ("", place.reason)
+        and check.frames[0] <= first
+        and last <= check.frames[1]
+        and (not check.animals or {*place.animals} <= {*check.animals})
+    )
 
 
 def _groups(state: Sequence[str]) -> Iterator[_Group]:

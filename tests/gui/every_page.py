@@ -33,6 +33,7 @@ from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
 from tests.recording.recorded import record
+from tests.recording.small_run import made, write_flags
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (1366, 768)
@@ -109,7 +110,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
             yield "Runs, a run", window
             yield from _audit(page, window, folder)
         elif isinstance(page, ResultsPage):
-            yield from _results(page, window)
+            yield from _results(page, window, folder)
         elif isinstance(page, NetworkPage):
             yield from _network(page, window, folder)
     keys = KeysWindow(window.menu.actions.values(), window)
@@ -152,7 +153,27 @@ def _dialogs(window: MainWindow, folder: Path) -> Iterator[tuple[str, QWidget]]:
     wizard.reject()
 
 
-def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidget]]:
+def _corrections(
+    page: ResultsPage, window: MainWindow, folder: Path
+) -> Iterator[tuple[str, QWidget]]:
+    run = made(folder / "pair", animals=2)
+    write_flags(run, {"3": "anna stray", "6": "anna doubt1; bob doubt1"})
+    page.open(run)
+    view = page.corrections
+    page.show_tab("Correct")
+    _process_events_until(view.places.isVisible)
+    view.places.next.click()
+    view.places.check.click()
+    _process_events_until(lambda: "1 of 2" in view.places.remaining.text())
+    view.places.next.click()
+    view.kind.setCurrentText("Merge animals")
+    view.kind.activated.emit(view.kind.currentIndex())
+    yield "Results, Correct, uncertain places", window
+
+
+def _results(
+    page: ResultsPage, window: MainWindow, folder: Path
+) -> Iterator[tuple[str, QWidget]]:
     run, other, *_ = sorted((ROOT / "tests/golden/runs").glob("*/run.json"))
     page.table.add(other.parent)
     page.open(run.parent)
@@ -162,6 +183,7 @@ def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidg
         for row in range(page.plots.list.count() if name == "Plots" else 1):
             page.plots.list.setCurrentRow(row)
             yield f"Results, {name}, {row + 1}", window
+    yield from _corrections(page, window, folder)
     page.table.selectAll()
     for name in ("Table", "Groups"):
         page.show_tab(name)

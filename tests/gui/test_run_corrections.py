@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PyQt5.QtCore import QEvent, QPoint, Qt
 from PyQt5.QtGui import QMouseEvent
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.pages.results_page import ResultsPage
@@ -23,7 +23,7 @@ from deeplabstream.recording.pose_corrections import (
     corrections_of,
 )
 from tests.recording.recorded import SETTINGS
-from tests.recording.small_run import exposed, made, point
+from tests.recording.small_run import exposed, made, point, write_flags
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -276,26 +276,111 @@ def test_a_run_that_is_opened_takes_the_place_of_the_one_that_is_corrected(
     page.finish()
 
 
-def test_a_click_on_an_uncertain_place_shows_it_and_marks_its_span_and_animals(
-    run: Path, qtbot: QtBot
-) -> None:
-    table = run / "top.csv"
-    lines = [line.split(",") for line in table.read_text("utf-8").splitlines()]
-    flags, frame = lines[0].index("flags"), lines[0].index("frame")
-    for line in lines[1:]:
-        if line[frame] in ("6", "7"):
-            line[flags] = "anna doubt1; bob doubt1"
-    table.write_text("".join(",".join(line) + "\n" for line in lines), "utf-8")
+AMBIGUOUS = "anna doubt1; bob doubt1"
+
+
+def opened(run: Path, qtbot: QtBot) -> RunCorrections:
+    """Return the widget with the uncertain places of a run."""
     view = RunCorrections()
     qtbot.addWidget(view)
+    view.resize(900, 600)
     view.show()
     view.show_run(run, "top")
     qtbot.waitUntil(view.places.isVisible, timeout=SOON)
-    item = view.places.item(0)
+    return view
+
+
+def places(view: RunCorrections) -> list[str]:
+    items = [view.places.list.item(row) for row in range(view.places.list.count())]
+    return [item.text() for item in items if item is not None]
+
+
+def focus(qtbot: QtBot, view: RunCorrections, widget: QWidget) -> None:
+    with qtbot.waitActive(view):
+        view.activateWindow()
+    widget.setFocus()
+
+
+def press(qtbot: QtBot, view: RunCorrections, key: Qt.Key) -> None:
+    """Press a key while a button of the widget has the focus."""
+    focus(qtbot, view, view.back)
+    qtbot.keyClick(view.back, key)
+
+
+def test_keys_go_through_the_places_that_are_not_checked(
+    run: Path, qtbot: QtBot
+) -> None:
+    write_flags(run, {"3": "anna stray", "4": "bob stray", "8": AMBIGUOUS})
+    view = opened(run, qtbot)
+    assert view.places.remaining.text() == "3 of 3 uncertain places to check"
+    shown = []
+    for _ in range(4):
+        press(qtbot, view, Qt.Key.Key_N)
+        shown.append(view.span_text.text().split(".")[0])
+    assert shown == ["frame 3", "frame 4", "frame 8", "frame 3"]
+
+    press(qtbot, view, Qt.Key.Key_N)
+    press(qtbot, view, Qt.Key.Key_C)
+    qtbot.waitUntil(lambda: "2 of 3" in view.places.remaining.text(), timeout=SOON)
+    assert places(view)[-1].startswith("✓ ")
+    assert view.places.current is not None
+    assert view.places.current.animals == ("bob",), "it stays chosen"
+    assert not view.places.check.isEnabled()
+    assert listed(view) == ["1: check bob (stray), frame 4 of top"]
+    assert [lane.name for lane in view.timeline.lanes][:2] == ["to check", "checked"]
+
+    view.go_to(0.0)
+    for frame in (3, 8):
+        press(qtbot, view, Qt.Key.Key_N)
+        assert view.span_text.text().startswith(f"frame {frame}.")
+        press(qtbot, view, Qt.Key.Key_C)
+    qtbot.waitUntil(lambda: "0 of 3" in view.places.remaining.text(), timeout=SOON)
+    assert not view.places.next.isEnabled()
+
+    view.undo()
+    qtbot.waitUntil(lambda: "1 of 3" in view.places.remaining.text(), timeout=SOON)
+    view.redo()
+    qtbot.waitUntil(lambda: "0 of 3" in view.places.remaining.text(), timeout=SOON)
+    view.finish()
+
+
+def test_a_letter_in_the_reason_is_no_key(run: Path, qtbot: QtBot) -> None:
+    write_flags(run, {"8": AMBIGUOUS})
+    view = opened(run, qtbot)
+    focus(qtbot, view, view.why)
+    qtbot.keyClicks(view.why, "nc")
+    assert view.why.text() == "nc"
+    assert view.places.current is None
+    view.finish()
+
+
+def test_a_span_goes_to_the_frame_before_the_next_place_to_check(
+    run: Path, qtbot: QtBot
+) -> None:
+    write_flags(run, {"4": "bob stray", "8": AMBIGUOUS})
+    view = opened(run, qtbot)
+    go_to(qtbot, view, 2)
+    view.to_place.click()
+    assert view.span_text.text().startswith("frames 2 to 3.")
+    press(qtbot, view, Qt.Key.Key_N)
+    press(qtbot, view, Qt.Key.Key_C)
+    qtbot.waitUntil(lambda: "1 of 2" in view.places.remaining.text(), timeout=SOON)
+    go_to(qtbot, view, 2)
+    view.to_place.click()
+    assert view.span_text.text().startswith("frames 2 to 7.")
+    view.finish()
+
+
+def test_a_click_on_an_uncertain_place_shows_it_and_marks_its_span_and_animals(
+    run: Path, qtbot: QtBot
+) -> None:
+    write_flags(run, {"6": AMBIGUOUS, "7": AMBIGUOUS})
+    view = opened(run, qtbot)
+    item = view.places.list.item(0)
     assert item is not None
     assert item.text().endswith("anna, bob: identities are ambiguous")
-    view.places.setCurrentRow(0)
-    view.places.itemClicked.emit(item)
+    view.places.list.setCurrentRow(0)
+    view.places.list.itemClicked.emit(item)
     assert view.span_text.text().startswith("frames 6 to 7.")
     assert view.animals.ticked == ("anna", "bob")
     qtbot.waitUntil(lambda: view.after._index == 6, timeout=SOON)

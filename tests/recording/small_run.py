@@ -1,5 +1,6 @@
 """A small run whose every value is known."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,3 +77,13 @@ def expected(frames: range, animals: int = 1) -> np.ndarray:
                     values[row, animal, part, :2] = point(index, animal, part)
             values[row, ..., 2] = np.float32(0.5 + index / 100)
     return values
+
+
+def write_flags(run: Path, of_frames: Mapping[str, str]) -> None:
+    """Write the column `flags`, by frame."""
+    table = run / "top.csv"
+    lines = [line.split(",") for line in table.read_text("utf-8").splitlines()]
+    flags, frame = lines[0].index("flags"), lines[0].index("frame")
+    for line in lines[1:]:
+        line[flags] = of_frames.get(line[frame], "")
+    table.write_text("".join(",".join(line) + "\n" for line in lines), "utf-8")

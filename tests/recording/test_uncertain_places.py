@@ -15,7 +15,12 @@ from deeplabstream.recording.pose_corrections import Correction
 from deeplabstream.recording.recorded_frames import RecordedFrames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import keypoint_columns
-from deeplabstream.recording.uncertain_places import UncertainPlace, uncertain_places
+from deeplabstream.recording.uncertain_places import (
+    UncertainPlace,
+    last_frame_before,
+    next_place,
+    uncertain_places,
+)
 from tests.recording.small_run import made
 from utils.CorrectPoses import main
 
@@ -138,6 +143,74 @@ def test_an_animal_that_was_merged_or_renamed_is_not_missing(folder: RunFolder) 
     assert found == [("missing", 150, 189, "anna")], "carl's row was empty"
 
 
+def check(first: int, last: int, *animals: str, reason: str = "") -> Correction:
+    frames = first, last
+    return Correction(
+        kind="check", camera="top", frames=frames, animals=animals, reason=reason
+    )
+
+
+def test_a_check_marks_the_places_that_it_covers_and_they_come_last(
+    folder: RunFolder,
+) -> None:
+    both = "anna doubt1; bob doubt1"
+    run = frames(
+        folder,
+        {range(10, 30): both, range(50, 52): "carl stray", range(60, 61): "bob stray"},
+        {range(70, 90): "anna"},
+    )
+    for checks, checked in (
+        ([check(110, 129)], ["ambiguous"]),
+        ([check(110, 128)], []),
+        ([check(110, 129, "anna")], []),
+        ([check(110, 129, "anna", "bob", reason="missing")], []),
+        ([check(100, 199, reason="stray")], ["stray", "stray"]),
+        ([check(100, 199, "anna")], ["missing"]),
+        ([check(150, 151, "carl"), check(170, 189)], ["missing", "stray"]),
+    ):
+        places = uncertain_places(run, checks)
+        states = [place.checked for place in places]
+        assert states == sorted(states)
+        assert len(places) == 4
+        assert [place.reason for place in places if place.checked] == checked
+        assert [str(place).endswith("(checked)") for place in places] == states
+
+
+def test_the_next_place_is_unchecked_and_follows_the_frame(folder: RunFolder) -> None:
+    run = frames(folder, {range(at, at + 2): "anna stray" for at in (10, 30, 50)})
+    places = uncertain_places(run, [check(130, 131)])
+    for frame, wanted in ((100, 110), (110, 150), (140, 150), (150, 110), (190, 110)):
+        place = next_place(places, frame)
+        assert place is not None
+        assert place.frames[0] == wanted
+    assert next_place(uncertain_places(run, [check(100, 199)]), 100) is None
+
+
+def test_a_span_ends_before_the_next_unchecked_place_of_its_animals(
+    folder: RunFolder,
+) -> None:
+    run = frames(
+        folder,
+        {
+            range(30, 32): "carl stray",
+            range(40, 42): "anna stray",
+            range(60, 62): "bob stray",
+        },
+    )
+    run.rows.loc[39, "analysed"] = False
+    analysed = run.poses.frames[run.analysed]
+    places, later = uncertain_places(run), uncertain_places(run, [check(140, 141)])
+    for shown, first, animals, last in (
+        (places, 110, (), 129),
+        (places, 110, ("anna", "bob"), 138),
+        (later, 110, ("anna", "bob"), 159),
+        (places, 160, ("anna", "bob"), 199),
+        (places, 139, ("anna",), 139),
+    ):
+        assert last_frame_before(shown, analysed, first, animals) == last
+    assert last_frame_before(places, analysed, 200) is None
+
+
 def test_frames_that_were_not_analysed_end_no_place(folder: RunFolder) -> None:
     run = frames(folder, {range(10, 20): "anna doubt1", range(22, 30): "anna doubt1"})
     run.rows.loc[[20, 21], "analysed"] = False
@@ -163,6 +236,15 @@ def test_the_program_and_the_library_list_the_places_of_a_run_folder(
     assert main([str(run), "uncertain", "--camera", "top"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("frame 3, 0.10 s, for ")
-    assert out.endswith("anna, bob: identities are ambiguous\n")
+    assert out.endswith("anna, bob: identities are ambiguous\n1 of 1 to check\n")
+    assert main([str(run), "check", "--frames", "3", "--why", "seen"]) == 0
+    assert capsys.readouterr().out == "1: check all animals, frame 3 of top\n"
+    assert main([str(run), "uncertain"]) == 0
+    assert capsys.readouterr().out.endswith("(checked)\n0 of 1 to check\n")
+    assert [place.checked for place in dls.uncertain_places(run)] == [True]
+    assert not any("correction" in note for note in dls.analyse(run).notes)
+    assert main([str(run), "undo", "1"]) == 0
+    assert dls.uncertain_places(run) == (place,)
+    capsys.readouterr()
     with pytest.raises(DeviceError, match="no poses of camera 'side'"):
         dls.uncertain_places(run, "side")

@@ -40,6 +40,7 @@ from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.audit_panel import KEYS as AUDIT
 from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
 from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
+from deeplabstream.gui.widgets.run_corrections import KEYS as CORRECTING
 from deeplabstream.recording.run_folder import application_version
 
 DOCS = ROOT / "docs"
@@ -318,6 +319,7 @@ def keys_of(
         "Anywhere": (*ANYWHERE, *menu),
         "Regions": REGIONS,
         "Runs, audit": AUDIT,
+        "Results, Correct": CORRECTING,
         "Network, Label": LABELLING,
     }
 

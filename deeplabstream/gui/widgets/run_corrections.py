@@ -1,32 +1,34 @@
 """Run corrections: recorded and corrected poses side by side, and corrections of spans."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Condition
 from typing import Any
 
 import numpy as np
-from PyQt5.QtCore import QPointF, Qt, QThread, pyqtSignal
-from PyQt5.QtGui import QMouseEvent
+from PyQt5.QtCore import QPointF, Qt, pyqtSignal
+from PyQt5.QtGui import QKeySequence, QMouseEvent
 from PyQt5.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
+    QListWidgetItem,
     QPushButton,
+    QShortcut,
     QVBoxLayout,
     QWidget,
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
+from deeplabstream.gui.pose_corrector import PoseCorrector
 from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.analysis_bar import Choices
 from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.timeline_view import TimelineView
+from deeplabstream.gui.widgets.uncertain_place_list import UncertainPlaceList
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.pose_corrections import (
     OF_ANIMALS,
@@ -34,15 +36,14 @@ from deeplabstream.recording.pose_corrections import (
     Correction,
     Kind,
     append_correction,
-    corrections_of,
+    effective_entries,
     signed,
 )
 from deeplabstream.recording.recorded_frames import RecordedFrames
-from deeplabstream.recording.run_review import Review
+from deeplabstream.recording.run_review import Lane, Review, StateSpan
 from deeplabstream.recording.uncertain_places import (
-    REASONS,
     UncertainPlace,
-    uncertain_places,
+    last_frame_before,
 )
 
 _KINDS: Mapping[str, Kind] = {
@@ -55,69 +56,27 @@ _KINDS: Mapping[str, Kind] = {
     "Interpolate": "interpolate",
     "Set a point": "set",
 }
-_LIST_HEIGHT = 62  # px
+_LIST_HEIGHTS = 62, 140  # px
+KEYS = (
+    ("N", "next uncertain place that is not checked"),
+    ("C", "the place is checked"),
+    ("Left, Right", "previous, next frame"),
+)
+"""Keys of the tab, and their effects."""
 _Way = tuple[tuple[str, str], str]
 """Both animals of a correction in order, and the animal whose points stay."""
-_By = Mapping[int, Correction]
-_Draft = tuple[RecordedFrames, _By, _By]
 
 
-class _Corrector(QThread):
-    """Thread that corrects the poses of a run; only the newest request is processed."""
-
-    corrected = pyqtSignal(object, object)
-    """Corrections by number, and the corrected RecordedFrames or an error message."""
-    listed = pyqtSignal(object, object)
-    """RecordedFrames as recorded, and the uncertain places that are not corrected."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = Condition()
-        self._requested: _Draft | None = None
-        self._over = False
-        self._places_of: tuple[RecordedFrames, _By] | None = None
-        """Recorded frames and corrections of the last places."""
-
-    def correct(self, frames: RecordedFrames, by: _By, known: _By) -> None:
-        """Request poses corrected `by`, and the places uncertain after the `known`."""
-        with self._changed:
-            self._requested = frames, by, known
-            self._changed.notify()
-        if not self.isRunning():
-            self.start()
-
-    def finish(self) -> None:
-        """End the thread."""
-        with self._changed:
-            self._over = True
-            self._changed.notify()
-        self.wait()
-
-    def run(self) -> None:
-        """Process requests until `finish`."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._over or self._requested is not None
-                )
-                requested, self._requested = self._requested, None
-            if self._over or requested is None:
-                return
-            frames, by, known = requested
-            try:
-                self.corrected.emit(by, frames.with_corrections(by))
-            except DeepLabStreamError as error:
-                self.corrected.emit(by, str(error))
-            self._list_places(frames, known)
-
-    def _list_places(self, frames: RecordedFrames, known: _By) -> None:
-        """Find the uncertain places, unless frames and corrections are those of before."""
-        before = self._places_of
-        if before is not None and before[0] is frames and before[1] == known:
-            return
-        self._places_of = frames, known
-        with suppress(DeepLabStreamError):  # the corrected poses have the same error
-            self.listed.emit(frames, uncertain_places(frames.with_corrections(known)))
+def _lanes(places: Sequence[UncertainPlace]) -> Iterator[Lane]:
+    """Yield the lanes of uncertain places: those to check, and checked ones."""
+    for checked, name in ((False, "to check"), (True, "checked")):
+        spans = [
+            StateSpan(place.start_s, place.start_s + place.duration_s, 1.0)
+            for place in sorted(places, key=lambda place: place.start_s)
+            if place.checked == checked
+        ]
+        if spans:
+            yield Lane(name, "place", spans)
 
 
 def _ways(kind: Kind, animals: Sequence[str]) -> dict[str, _Way]:
@@ -164,12 +123,13 @@ class RunCorrections(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.images, self.corrector = RunFrames(), _Corrector()
+        self.images, self.corrector = RunFrames(), PoseCorrector()
         self.before, self.after = VideoView(""), _PointView("")
         self.timeline = TimelineView()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.first, self.last = QPushButton("From here"), QPushButton("To here")
         self.to_end = QPushButton("To end")
+        self.to_place = QPushButton("To next place")
         self.span_text = QLabel()
         self.kind = QComboBox()
         self.animals = Choices("Animals", "all")
@@ -179,13 +139,12 @@ class RunCorrections(QWidget):
         self.why = QLineEdit()
         self.apply, self.undo_it = QPushButton("Correct"), QPushButton("Undo")
         self.list, self.problem = QListWidget(), QLabel()
-        self.places = QListWidget()
-        """Uncertain places; a click shows the first frame and marks the span."""
+        self.list_title = QLabel("Corrections")
+        self.places = UncertainPlaceList(_LIST_HEIGHTS)
         self.review: Review | None = None
         self.time_s = 0.0
         self.position: tuple[float, float] | None = None
         """Position for *Set a point*, px."""
-        self._places: tuple[UncertainPlace, ...] = ()
         self._drafted: Correction | None = None
         """Correction of the current fields; None: incomplete."""
         self._run: Path | None = None
@@ -197,7 +156,7 @@ class RunCorrections(QWidget):
         self._frames: tuple[int, int] | None = None
         """First and last frame of the span."""
         self._known: dict[int, Correction] = {}
-        """Valid corrections of the camera, by number."""
+        """Effective corrections and checks of the camera, by number."""
         self._corrected: RecordedFrames | None = None
         self._by: dict[int, Correction] = {}
         """Corrections of the last request, including the prepared one."""
@@ -263,52 +222,75 @@ class RunCorrections(QWidget):
         self.corrector.finish()
 
     def _arrange(self) -> None:
+        self._explain()
         self.kind.addItems(list(_KINDS))
-        self.kind.setToolTip("correction of the poses in the span")
-        self.animals.setToolTip("animals that are corrected")
-        self.parts.setToolTip("body parts that are corrected")
         self.way.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.way.setToolTip("name that stays, and points that stay")
-        self.way.hide()
-        self.why.setPlaceholderText("Reason")
-        self.why.setToolTip("saved with the correction, with user and time")
-        self.timeline.setToolTip("a click seeks; a drag with Shift marks a span")
         self.timeline.setMaximumHeight(100)
         self.apply.setProperty("starts", True)
-        self.list.setFixedHeight(_LIST_HEIGHT)
-        self.places.setFixedHeight(_LIST_HEIGHT)
-        self.places.setToolTip("uncertain places; a click shows and marks one")
-        self.places.hide()
+        self.list.setMinimumHeight(_LIST_HEIGHTS[0])
+        self.list.setMaximumHeight(_LIST_HEIGHTS[1])
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
-        self.problem.hide()
-        self.span_text.setObjectName("caption")
+        for widget in (self.way, self.problem):
+            widget.hide()
+        for label in (self.span_text, self.list_title):
+            label.setObjectName("caption")
+
         views = QHBoxLayout()
         views.setSpacing(8)
         views.addWidget(self.before, 1)
         views.addWidget(self.after, 1)
         doing = FlowLayout()
-        moving = (self.back, self.forth, self.first, self.last, self.to_end)
-        for widget in (*moving, self.kind, self.animals, self.parts, self.way):
+        for widget in (
+            *(self.back, self.forth, self.first, self.last, self.to_place, self.to_end),
+            *(self.kind, self.animals, self.parts, self.way),
+        ):
             doing.addWidget(widget)
         reason = QHBoxLayout()
         reason.addWidget(self.span_text, 1)
         reason.addWidget(self.why, 1)
         reason.addWidget(self.apply)
+
         # Beside the images, the places would not fit a window of 960 px
+        head, known = QHBoxLayout(), QVBoxLayout()
+        head.addWidget(self.list_title, 1)
+        head.addWidget(self.undo_it)
+        known.setSpacing(4)
+        known.addLayout(head)
+        known.addWidget(self.list)
         done = QHBoxLayout()
         done.addWidget(self.places, 1)
-        done.addWidget(self.list, 1)
-        done.addWidget(self.undo_it, 0, Qt.AlignmentFlag.AlignTop)
+        done.addLayout(known, 1)
+
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addLayout(views, 1)
+        column.addLayout(views, 5)
         column.addWidget(self.timeline)
         column.addLayout(doing)
         column.addLayout(reason)
         column.addWidget(self.problem)
-        column.addLayout(done)
+        column.addLayout(done, 1)
+
+    def _explain(self) -> None:
+        """Set tool tips and placeholders."""
+        self.back.setToolTip("one frame back (Left)")
+        self.forth.setToolTip("one frame further (Right)")
+        self.to_place.setToolTip(
+            "span: from its start, or from here, to the frame before the next uncertain "
+            "place of these animals"
+        )
+        self.to_end.setToolTip(
+            "span: from its start, or from here, to the end of the run"
+        )
+        self.kind.setToolTip("correction of the poses in the span")
+        self.animals.setToolTip("animals that are corrected")
+        self.parts.setToolTip("body parts that are corrected")
+        self.way.setToolTip("name that stays, and points that stay")
+        self.why.setPlaceholderText("Reason")
+        self.why.setToolTip("saved with the correction, with user and time")
+        self.timeline.setToolTip("a click seeks; a drag with Shift marks a span")
 
     def _connect(self) -> None:
         self.images.opened.connect(self._show)
@@ -316,7 +298,20 @@ class RunCorrections(QWidget):
         self.images.decoded.connect(self._take_image)
         self.corrector.corrected.connect(self._take_corrected)
         self.corrector.listed.connect(self._take_places)
-        self.places.itemClicked.connect(self._show_place)
+        self.places.chosen.connect(self._show_place)
+        self.places.checked.connect(self._check_place)
+        self.places.next.clicked.connect(
+            lambda: self.places.go_to_next(self._frame_here())
+        )
+        for key, button in (
+            ("N", self.places.next),
+            ("C", self.places.check),
+            (Qt.Key.Key_Left, self.back),
+            (Qt.Key.Key_Right, self.forth),
+        ):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(button.click)
         self.timeline.sought.connect(self.go_to)
         self.timeline.span_marked.connect(self._mark)
         self.back.clicked.connect(lambda: self._step(-1))
@@ -324,6 +319,7 @@ class RunCorrections(QWidget):
         self.first.clicked.connect(lambda: self._mark(self.time_s, None))
         self.last.clicked.connect(lambda: self._mark(None, self.time_s))
         self.to_end.clicked.connect(self._mark_to_end)
+        self.to_place.clicked.connect(self._mark_to_place)
         self.kind.activated.connect(self._take_kind)
         self.animals.changed.connect(self._take_animals)
         self.way.activated.connect(self._preview)
@@ -375,14 +371,17 @@ class RunCorrections(QWidget):
         if self._run is None or self.review is None:
             return
         try:
-            self._known = corrections_of(self._run, self._camera)
+            self._known = effective_entries(self._run, self._camera)
         except DeepLabStreamError as error:
             self._complain(str(error))
             self._known = {}
         self.list.clear()
         for number, correction in self._known.items():
             reason = f" ({correction.why})" if correction.why else ""
-            self.list.addItem(f"{number}: {correction}{reason}")
+            item = QListWidgetItem(f"{number}: {correction}{reason}")
+            signature = " ".join(filter(None, (correction.who, correction.when)))
+            item.setToolTip(f"{item.text()}\n{signature}")
+            self.list.addItem(item)
         self._preview()
 
     def _take_kind(self) -> None:
@@ -397,6 +396,8 @@ class RunCorrections(QWidget):
         for text, way in ways.items():
             self.way.addItem(text, way)
         self.way.setCurrentIndex(max(0, self.way.findText(chosen)))
+        # the size hint is up to some px too small while the box is hidden
+        self.way.setMinimumWidth(self.way.sizeHint().width() + 8 if ways else 0)
         self.way.setVisible(bool(ways))
         self._preview()
 
@@ -451,24 +452,32 @@ class RunCorrections(QWidget):
         shown = None if run is None else run.cameras[self._camera]
         if frames is not shown:
             return
-        self._places = places
-        self.places.clear()
-        for place in places:
-            self.places.addItem(
-                f"{place.start_s:.2f} s, {', '.join(place.animals)}: "
-                f"{REASONS[place.reason]}"
-            )
-            item = self.places.item(self.places.count() - 1)
-            if item is not None:
-                item.setToolTip(str(place))
-        self.places.setVisible(bool(places))
+        self.places.show_places(places)
+        if run is not None:
+            self.timeline.show_lanes([*_lanes(places), *run.lanes])
+        self._offer()
 
-    def _show_place(self) -> None:
-        """Show the chosen place, mark its span and choose its animals."""
+    def _check_place(self, place: UncertainPlace) -> None:
+        """Mark a place as checked."""
+        check = Correction(
+            kind="check",
+            camera=self._camera,
+            frames=place.frames,
+            animals=place.animals,
+            reason=place.reason,
+            why=self.why.text().strip(),
+        )
+        if self._append(check):
+            self._undone.clear()
+            self.why.clear()
+            self.timeline.marked = self._frames = None
+            self._preview()
+
+    def _show_place(self, place: UncertainPlace) -> None:
+        """Show a place, mark its span and choose its animals."""
         run = self.review
         if run is None:
             return
-        place = self._places[self.places.currentRow()]
         numbers = run.cameras[self._camera].rows["frame"].to_numpy()
         last = int(np.searchsorted(numbers, place.frames[1]))
         self.animals.tick(place.animals)
@@ -484,6 +493,7 @@ class RunCorrections(QWidget):
         loaded = self.review is not None
         for widget in (self.back, self.forth, self.first, self.last, self.to_end):
             widget.setEnabled(loaded)
+        self.to_place.setEnabled(loaded and bool(self.places.places))
         kind = _KINDS[self.kind.currentText()]
         missing = ""
         if self._frames is None:
@@ -493,8 +503,10 @@ class RunCorrections(QWidget):
         elif kind in OF_TWO and len(self.animals.ticked) != 2:
             missing = "Choose two animals."
         first, last = self._frames or (0, 0)
-        span = f"frames {first} to {last}. " if self._frames else ""
-        self.span_text.setText(f"{span}{missing}")
+        span = f"frames {first} to {last}" if first != last else f"frame {first}"
+        self.span_text.setText(
+            f"{span}. {missing}".strip() if self._frames else missing
+        )
         self.parts.setEnabled(kind not in OF_ANIMALS)
         self.apply.setEnabled(self._prepared is not None and not missing)
         self.undo_it.setEnabled(self.list.currentRow() >= 0)
@@ -521,6 +533,31 @@ class RunCorrections(QWidget):
         """Mark from the start of the span, or from here, to the end of the run."""
         if self.review is not None:
             self._mark(None, self.review.end_s)
+
+    def _mark_to_place(self) -> None:
+        """Mark from the start of the span, or from here, to before the next place."""
+        run = self.review
+        if run is None:
+            return
+        first = self._frames[0] if self._frames else self._frame_here()
+        rows = run.cameras[self._camera]
+        last = last_frame_before(
+            self.places.places,
+            rows.poses.frames[rows.analysed],
+            first,
+            self.animals.ticked,
+        )
+        if last is not None:
+            row = int(np.searchsorted(rows.poses.frames, last))
+            self._mark(None, run.time_of(self._camera, row))
+
+    def _frame_here(self) -> int:
+        """Return the number of the frame that is shown; -1: none is."""
+        run = self.review
+        if run is None:
+            return -1
+        row = run.row_at(self._camera, self.time_s)
+        return int(run.cameras[self._camera].rows["frame"].iat[row])
 
     def _set_position(self, x: float, y: float) -> None:
         if _KINDS[self.kind.currentText()] == "set" and self.review is not None:
@@ -561,7 +598,8 @@ class RunCorrections(QWidget):
             self._complain(str(error))
             return 0
         self._list()
-        self.changed.emit()
+        if correction.kind != "check":
+            self.changed.emit()
         return number
 
     def _step(self, rows: int) -> None:

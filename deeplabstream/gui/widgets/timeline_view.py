@@ -120,9 +120,14 @@ class TimelineView(QWidget):
         self, lanes: Sequence[Lane], marks: Sequence[tuple[float, str]], end_s: float
     ) -> None:
         """Show a whole run."""
-        self.lanes, self.marks = lanes, marks
+        self.marks = marks
         self._end_s = max(end_s, 0.1)
         self._from_s, self._until_s = 0.0, self._end_s
+        self.show_lanes(lanes)
+
+    def show_lanes(self, lanes: Sequence[Lane]) -> None:
+        """Show other lanes of the same run; the shown part of the time stays."""
+        self.lanes = lanes
         metrics = QFontMetrics(self.font())
         widths = [metrics.horizontalAdvance(lane.name) for lane in lanes]
         self._names = min(max([*widths, 40]) + 14, 180)
