@@ -2,7 +2,8 @@
 
     python utils/RunRack.py rack.ini --headless
 
-Ctrl-C stops all boxes: outputs off, records closed.
+Ctrl-C stops all boxes: outputs off, records closed. While it runs, it reads the commands
+`start NAME`, `stop NAME`, `stop` (all boxes) and `status`, one a line.
 """
 
 import sys
@@ -15,6 +16,7 @@ from deeplabstream.files.paths import ROOT
 from deeplabstream.programs.program import Program
 from deeplabstream.rack.box_run import run_box
 from deeplabstream.rack.rack_check import checked_rigs
+from deeplabstream.rack.rack_commands import CommandInput
 from deeplabstream.rack.rack_run import chosen_boxes, run_rack
 from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.option_fields import option, program_options
@@ -54,7 +56,12 @@ def run(options: RackOptions) -> int:
     program = [sys.executable, str(ROOT / "utils" / "RunRack.py"), str(rack.path)]
     with termination() as requests:
         failures = run_rack(
-            rack, names, lambda name: [*program, "--box", name], _print, requests
+            rack,
+            names,
+            lambda name: [*program, "--box", name],
+            _print,
+            requests,
+            CommandInput(_STDIN).lines,
         )
     return requests.exit_code(1 if failures else 0, ctrl_c=1 if failures else 0)
 

@@ -3,10 +3,12 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.rack.box_status import (
@@ -17,6 +19,13 @@ from deeplabstream.rack.box_status import (
 )
 from deeplabstream.rack.stop_line import STOP
 
+HANG_NS = 30_000_000_000
+"""A box whose report is older hangs and is killed; its guards switch its outputs off."""
+START_NS = 120_000_000_000
+"""The same for a box that has not reported since its start."""
+_ASKED = range(129, 193)
+"""Exit codes of a program that a signal has asked to end; Windows' codes of a crash are
+larger."""
 PRINTED = "printed.txt"
 """What a box has printed, in its folder; the one before has `EARLIER`."""
 EARLIER = "printed before.txt"
@@ -35,8 +44,14 @@ class BoxProcess:
         file = status_file(rack, name)
         self._report = StatusReader(file, clock)
         self._stopping = False
+        self._clock = clock
+        self._processes: dict[int, psutil.Process] = {}
         self.exit_code: int | None = None
         """Exit code; None: it ran at the last reading; negative: the signal that killed it."""
+        self.ended_ns = 0
+        """Time at which its end was noticed."""
+        self.hung_s = 0.0
+        """Time without an answer for which it was killed; 0: it was not."""
         self.printed = box_folder(rack, name) / PRINTED
         self.printed.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
@@ -62,18 +77,74 @@ class BoxProcess:
         if line is not None and not line.closed:
             with suppress(OSError):  # it has already ended
                 line.write(STOP + b"\n")
+            self._close_input()
+
+    @property
+    def unexpected(self) -> bool:
+        """Whether it has ended without being asked to and before its experiment was over."""
+        if self._stopping or self.exit_code in (None, 0):
+            return False
+        # one that a signal has asked to end has closed its record
+        finished = self.status is not None and self.status.finished
+        return not (finished or self.exit_code in _ASKED)
+
+    @property
+    def left(self) -> list[str]:
+        """Names of its processes that run although it has ended, such as its guards."""
+        names = {pid: name for name, pid in self._reported().items()}
+        return [names.get(pid, "?") for pid, it in self._processes.items() if _runs(it)]
+
+    def _close_input(self) -> None:
+        if (line := self._process.stdin) is not None:
             with suppress(OSError):
                 line.close()
 
+    def kill_left(self) -> None:
+        """Kill its processes that run although it has ended."""
+        for process in self._processes.values():
+            if _runs(process):
+                with suppress(psutil.Error):
+                    process.kill()
+
     def read(self) -> None:
-        """Read whether it still runs, and its newest report."""
-        self.exit_code = self._process.poll()
+        """Read whether it still runs, and its newest report; kill it if it hangs."""
+        if self.exit_code is None:
+            self.exit_code = self._process.poll()
+            if self.exit_code is not None:
+                self.ended_ns = self._clock.now_ns()
+                self._close_input()
+        before = self.status
         self._report.read()
+        if self.status is not before:
+            self._know_processes()
+
+        limit_ns = HANG_NS if self.status else START_NS
+        silent = self._report.silent_ns >= limit_ns
+        if silent and self.exit_code is None and not self.hung_s:
+            self.hung_s = limit_ns / 1e9
+            self._process.kill()
+
+    def _reported(self) -> Mapping[str, int]:
+        return self.status.processes if self.status else {}
+
+    def _know_processes(self) -> None:
+        """Store the new processes of a report; another may get a number after their end."""
+        for pid in self._reported().values():
+            if pid not in self._processes:
+                with suppress(psutil.Error):
+                    self._processes[pid] = psutil.Process(pid)
+
+    @property
+    def end(self) -> str:
+        """How it has ended, after "the box"."""
+        return f"was {self.state}" if self.state.startswith("killed") else self.state
 
     @property
     def state(self) -> str:
         """What it does, or how it has ended."""
         if self.exit_code is not None:
+            if self.hung_s:
+                return f"killed after {self.hung_s:.0f} s without an answer"
             return _ended(self.exit_code)
         if self._report.silent:
             return "does not answer"
@@ -107,3 +178,10 @@ def _ended(code: int) -> str:
         except ValueError:
             return f"killed by signal {-code}"
     return f"failed, exit code {code}"
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Return whether a process runs; one that waits to be read by its parent has ended."""
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -15,8 +15,9 @@ from deeplabstream.engine.session.request_queue import (
 )
 from deeplabstream.files import rig_folder
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.rack.box_restart import Restart, read_restart
 from deeplabstream.rack.box_session import BoxSession
-from deeplabstream.rack.box_status import status_file
+from deeplabstream.rack.box_status import restart_file, status_file
 from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.rack_file import RackBox
 
@@ -34,7 +35,8 @@ def run_box(
             exclusive(file, _PATIENCE_S),
             rig_folder.used(box.file.resolve().parent),
         ):
-            return _run(box, file, stop, report)
+            restart = read_restart(restart_file(rack, box.name))
+            return _run(box, file, restart, stop, report)
     except BeingWrittenError as error:
         raise DeviceError(
             f"[Box {box.name}] already runs: stop it, or wait until it has ended"
@@ -42,11 +44,15 @@ def run_box(
 
 
 def _run(
-    box: RackBox, file: Path, stop: StopLine, report: Callable[[str], object]
+    box: RackBox,
+    file: Path,
+    restart: Restart | None,
+    stop: StopLine,
+    report: Callable[[str], object],
 ) -> int:
     settings = box.settings()
     agenda = RequestQueue(armed_instead(AGENDAS["experiment"], settings))
-    with termination() as requests, BoxSession(settings, file) as session:
+    with termination() as requests, BoxSession(settings, file, restart) as session:
         told = False
 
         def stopped() -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 
 from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session.headless import activity_of
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Counts, Failed, News
+from deeplabstream.rack.box_restart import Restart
 from deeplabstream.rack.box_status import BoxStatus
 from deeplabstream.settings.sections import Settings
 
@@ -23,14 +24,21 @@ LATENCIES = 2000
 _TRIAL = "trial "
 """Beginning of the mark with which an experiment starts a trial."""
 _OVER = " over"
+_FINISHED = "finished"
+"""Beginning of the engine's note on the planned end of an experiment."""
 
 
 class BoxSession(RigSession):
     """A session that writes a `BoxStatus` to a file while it is polled."""
 
-    def __init__(self, settings: Settings, file: Path) -> None:
+    def __init__(
+        self, settings: Settings, file: Path, restart: Restart | None = None
+    ) -> None:
+        """Store the file of the status, and the restart that the record has to name."""
         super().__init__(settings)
         self._file = file
+        self._restart = restart
+        self._finished = False
         self._number = self._trials = 0
         self._analysed: Counter[str] = Counter()
         self._latencies_ns: deque[int] = deque(maxlen=LATENCIES)
@@ -43,12 +51,19 @@ class BoxSession(RigSession):
         news = super().poll()
         for entry in news:
             self._count(entry)
+        self._write_restart()
         # counts are empty after the stream has ended: keep the last ones
         self._counts = self.state.counts or self._counts
         now_ns = self._clock.now_ns()
         if now_ns - self._written_ns >= INTERVAL_NS:
             self.report(now_ns)
         return news
+
+    def _write_restart(self) -> None:
+        """Write the restart into the record, as soon as there is one."""
+        if self._restart is not None and self.state.run_folder is not None:
+            self.note("rack", self._restart.sentence(self._clock.now_ns()))
+            self._restart = None
 
     def report(self, now_ns: int, ended: bool = False) -> None:
         """Write the status; a file that can't be written does not end the box.
@@ -90,6 +105,7 @@ class BoxSession(RigSession):
             disk_free_gb=system.disk_free_gb if system else None,
             alarm=alarms[-1].text if alarms else self._alarm,
             run_folder=str(self.state.run_folder or ""),
+            finished=self._finished,
             processes={
                 "session": os.getpid(),
                 **{p.name: p.pid for p in self.processes() if p.pid},
@@ -110,6 +126,8 @@ class BoxSession(RigSession):
             )
         elif isinstance(entry, Failed):
             self._alarm = entry.text
+        elif isinstance(entry, Note) and entry.kind == "experiment":
+            self._finished = entry.text.startswith(_FINISHED)
 
 
 def _starts_trial(mark: str) -> bool:

@@ -26,6 +26,11 @@ def status_file(rack: Path, box: str) -> Path:
     return box_folder(rack, box) / "status.json"
 
 
+def restart_file(rack: Path, box: str) -> Path:
+    """Return the file that tells a restarted box about its end before."""
+    return box_folder(rack, box) / "restart.json"
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
 class BoxStatus:
     """State of a box at one moment; written once a second while its session is polled."""
@@ -52,6 +57,8 @@ class BoxStatus:
     """Last alarm or error; empty: none."""
     run_folder: str
     """Folder of the run; empty: there is none yet."""
+    finished: bool = False
+    """Whether the experiment has run to its planned end."""
     processes: Mapping[str, int]
     """Numbers of the processes, by name."""
     rings: Mapping[str, RingSpec] = field(default_factory=dict)
@@ -77,18 +84,27 @@ class StatusReader:
 
     def __init__(self, file: Path, clock: Clock) -> None:
         self._file, self._clock = file, clock
-        self._changed_ns = clock.now_ns()
+        self._changed_ns = self._read_ns = clock.now_ns()
         self.status: BoxStatus | None = None
         """Last report; None: there is none yet."""
 
     def read(self) -> None:
         """Read the newest report; one that can't be read leaves the last one."""
+        now_ns = self._clock.now_ns()
+        if now_ns - self._read_ns >= SILENCE_NS:
+            self._changed_ns = now_ns  # the reader itself was suspended
+        self._read_ns = now_ns
+
         status = read_status(self._file)
         if status is not None and status != self.status:
-            self.status, self._changed_ns = status, self._clock.now_ns()
+            self.status, self._changed_ns = status, now_ns
 
     @property
     def silent(self) -> bool:
         """Whether a box that has reported before does not answer."""
-        silent_ns = self._clock.now_ns() - self._changed_ns
-        return self.status is not None and silent_ns >= SILENCE_NS
+        return self.status is not None and self.silent_ns >= SILENCE_NS
+
+    @property
+    def silent_ns(self) -> int:
+        """Time since the last change, or since the reader was made or suspended."""
+        return self._clock.now_ns() - self._changed_ns

@@ -1,14 +1,15 @@
-"""Rack run: starts the boxes of a rack, prints their states, and stops them together."""
+"""Rack run: starts the boxes of a rack, prints their states, and stops them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from deeplabstream.core.clock import Clock, SystemClock, rest
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
-from deeplabstream.rack.box_process import BoxProcess
 from deeplabstream.rack.box_status import BoxStatus
+from deeplabstream.rack.rack_commands import RackCommand, parse_command
+from deeplabstream.rack.supervised_box import SupervisedBox
 from deeplabstream.settings.rack_file import RackFile
 
 TABLE_NS = 10_000_000_000
@@ -36,54 +37,95 @@ def run_rack(
     command: Callable[[str], Sequence[str]],
     report: Callable[[str], object],
     requests: Termination,
+    commands: Callable[[], Sequence[str]] = tuple,
 ) -> int:
-    """Run boxes until all have ended, or `requests` ends them; return the number that failed.
+    """Run boxes until none runs or will be restarted, or `requests` ends them.
 
-    `command` returns the command that runs a box. A box that fails does not end the others.
+    `command` returns the command that runs a box; `commands` the lines that a user has typed
+    since its last call, see `RackCommand`. A box that fails does not end the others. Return
+    how often a box has failed.
     """
+    clock = SystemClock()
+    boxes = {
+        name: SupervisedBox(rack.path, box, command(name), clock)
+        for name, box in rack.boxes.items()
+    }
     try:
-        with exclusive(rack.path, 0.0), closing(_Boxes(report, SystemClock())) as boxes:
+        with (
+            exclusive(rack.path, 0.0),
+            closing(_RackRun(boxes, report, clock)) as run,
+        ):
             for name in names:
-                boxes.start(rack, name, command(name))
-            while boxes.run:
+                run.start(name)
+            while run.active:
                 if requests.requested:
-                    boxes.stop(requests.reason)
-                boxes.watch()
+                    run.stop_all(requests.reason)
+                for line in commands():
+                    run.carry_out(line)
+                run.watch()
                 rest(_TICK_S)
-            return boxes.failures
+            return run.failures
     except BeingWrittenError as error:
         raise DeviceError(f"{rack.path} already runs as a rack") from error
 
 
-class _Boxes:
-    """The boxes of a rack that were started."""
+class _RackRun:
+    """The boxes of a rack while it runs, and what it has reported on them."""
 
-    def __init__(self, report: Callable[[str], object], clock: Clock) -> None:
-        self._report, self._clock = report, clock
-        self._boxes: list[BoxProcess] = []
-        self._states: dict[str, str] = {}
-        self._stopped = False
+    def __init__(
+        self,
+        boxes: Mapping[str, SupervisedBox],
+        report: Callable[[str], object],
+        clock: Clock,
+    ) -> None:
+        self._boxes, self._report, self._clock = boxes, report, clock
+        self._shown: tuple[str, ...] = ()
         self._shown_ns: int | None = None
-        self.failures = 0
+        self._stopped = False
 
     @property
-    def run(self) -> bool:
-        """Whether a box still runs, or its end was not yet reported."""
-        return any(box.exit_code is None for box in self._boxes) or any(
-            self._states.get(box.name) != box.state for box in self._boxes
-        )
+    def active(self) -> bool:
+        """Whether a box runs or will be restarted."""
+        return any(box.active for box in self._boxes.values())
 
-    def start(self, rack: RackFile, name: str, command: Sequence[str]) -> None:
+    @property
+    def failures(self) -> int:
+        """How often a box could not be started or has ended with an error."""
+        return sum(box.failures for box in self._boxes.values())
+
+    def start(self, name: str) -> None:
         """Start a box; one that can't be started does not end the others."""
-        try:
-            box = BoxProcess(rack.path, name, command, self._clock)
-        except OSError as error:
-            self.failures += 1
-            self._report(f"[Box {name}] can't be started: {error}")
-        else:
-            self._boxes.append(box)
+        for text in self._boxes[name].start():
+            self._report(text)
 
-    def stop(self, reason: str) -> None:
+    def carry_out(self, line: str) -> None:
+        """Carry out a typed command, and report the answer."""
+        try:
+            self._carry_out(parse_command(line, self._boxes))
+        except DeepLabStreamError as error:
+            self._report(f"error: {error}")
+
+    def _carry_out(self, command: RackCommand) -> None:
+        if command.action == "status":
+            self._show()
+            return
+        if not command.box:
+            self.stop_all("the command stop")
+            return
+        box = self._boxes[command.box]
+        if command.action == "start":
+            if box.running:
+                raise DeepLabStreamError(f"[Box {box.name}] runs already: {box.state}")
+            if self._stopped:
+                raise DeepLabStreamError("the rack is being stopped")
+            self.start(box.name)
+        elif box.active:
+            box.stop()
+        else:
+            raise DeepLabStreamError(f"[Box {box.name}] does not run: {box.state}")
+        self._report(f"ok: {command.action} {box.name}")
+
+    def stop_all(self, reason: str) -> None:
         """Stop all boxes, once."""
         if not self._stopped:
             self._stopped = True
@@ -92,28 +134,27 @@ class _Boxes:
 
     def close(self) -> None:
         """Ask all boxes to end; those that have ended stay as they are."""
-        for box in self._boxes:
+        for box in self._boxes.values():
             box.stop()
 
     def watch(self) -> None:
-        """Report what has changed, and the table if it is time."""
-        for box in self._boxes:
-            box.read()
-        states = {box.name: box.state for box in self._boxes}
-        for box in self._boxes:
-            known = self._states.get(box.name)
-            if box.exit_code is not None and known != states[box.name]:
-                self.failures += box.failed
-                self._report(f"[Box {box.name}] {states[box.name]}; see {box.printed}")
+        """Read all boxes; report what has changed, and the table if it is time."""
+        for box in self._boxes.values():
+            for text in box.watch():
+                self._report(text)
         now_ns = self._clock.now_ns()
         due = self._shown_ns is None or now_ns - self._shown_ns >= TABLE_NS
-        if due or states != self._states:
-            self._report(state_table(self._boxes))
-            self._shown_ns = now_ns
-        self._states = states
+        states = tuple(box.state for box in self._boxes.values())
+        if due or states != self._shown:
+            self._show()
+
+    def _show(self) -> None:
+        self._report(state_table([*self._boxes.values()]))
+        self._shown = tuple(box.state for box in self._boxes.values())
+        self._shown_ns = self._clock.now_ns()
 
 
-def state_table(boxes: Sequence[BoxProcess]) -> str:
+def state_table(boxes: Sequence[SupervisedBox]) -> str:
     """Return the states of boxes as a table of text, one line each."""
     rows = [_COLUMNS, *(_row(box) for box in boxes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -125,11 +166,11 @@ def state_table(boxes: Sequence[BoxProcess]) -> str:
     )
 
 
-def _row(box: BoxProcess) -> tuple[str, ...]:
+def _row(box: SupervisedBox) -> tuple[str, ...]:
     if box.status is None:
         return (box.name, box.state, *[""] * (len(_COLUMNS) - 2))
     # the rate of a box that has ended is that of the time before
-    rates = "" if box.exit_code is not None else _rates(box.status)
+    rates = _rates(box.status) if box.running else ""
     return (box.name, box.state, rates, *_totals(box.status))
 
 

@@ -29,6 +29,21 @@ class BoxSection(Subject):
         "settings of the rig",
         title="Output folder",
     )
+    restarts: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="how often the box is restarted after an unexpected end, since it was "
+        "started by a user; its experiment then starts from the beginning; 0: never",
+    )
+    backoff_s: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        description="pause before the first restart, in seconds; each further pause is "
+        "twice as long, at most an hour",
+        title="Pause before a restart (s)",
+    )
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,20 @@ class Rack:
         with self.told.open("w") as told:
             self.process = subprocess.Popen(
                 [sys.executable, str(program), str(self.file), "--headless", *words],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=told,
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
                 cwd=self.file.parent,
             )
+
+    def type(self, line: str) -> None:
+        """Type a command, as its user does."""
+        typed = self.running.stdin
+        assert typed is not None
+        typed.write(f"{line}\n")
+        typed.flush()
 
     @property
     def running(self) -> "subprocess.Popen[str]":
@@ -167,9 +174,12 @@ def rack(tmp_path: Path) -> Iterator[Rack]:
     file.write_text(boxes, "utf-8")
     rack = Rack(file, boards)
     yield rack
-    if rack.process is not None and rack.process.poll() is None:
-        rack.process.send_signal(signal.SIGTERM)
-        rack.process.wait(GIVE_UP_S)
+    if rack.process is not None:
+        if rack.process.poll() is None:
+            rack.process.send_signal(signal.SIGTERM)
+            rack.process.wait(GIVE_UP_S)
+        assert rack.process.stdin is not None
+        rack.process.stdin.close()
     for descriptor in opened:
         with contextlib.suppress(OSError):
             os.close(descriptor)
@@ -228,3 +238,55 @@ def test_ctrl_c_stops_the_chosen_box_alone_and_it_is_no_error(rack: Rack) -> Non
     told = rack.told.read_text("utf-8")
     assert "All boxes are being stopped: Ctrl-C (SIGINT)." in told
     assert "[Box left] ended" in told
+
+
+def test_a_killed_box_is_restarted_and_its_new_run_names_the_gap(rack: Rack) -> None:
+    text = rack.file.read_text("utf-8")
+    keys = "RIG = left\nRESTARTS = 1\nBACKOFF_S = 1\n"
+    rack.file.write_text(text.replace("RIG = left\n", keys), "utf-8")
+    rack.start("--only", "left")
+    rack.wait_until_on("left")
+    before = rack.status("left")
+    assert before is not None
+    os.kill(before.processes["session"], signal.SIGKILL)
+    rack.wait_until_off("left")
+
+    def restarted() -> bool:
+        now = rack.status("left")
+        return now is not None and now.run_folder not in ("", before.run_folder)
+
+    rack.wait(restarted)
+    rack.wait_until_on("left")
+    after = rack.status("left")
+    assert after is not None
+    told = rack.told.read_text("utf-8")
+    assert "[Box left] will be restarted in 1 s (restart 1 of 1); its outputs" in told
+    events = Path(after.run_folder, "events.csv")
+    rack.wait(lambda: "restarted after a gap of " in events.read_text("utf-8"))
+    because = "(restart 1 of 1) because the box was killed by SIGKILL; previous run "
+    assert f"{because}folder: {before.run_folder}" in events.read_text("utf-8")
+
+    os.kill(after.processes["session"], signal.SIGKILL)
+    assert rack.running.wait(GIVE_UP_S) == 1
+    rack.wait_until_off("left")
+    assert "is not restarted: RESTARTS = 1 is reached" in rack.told.read_text("utf-8")
+
+
+def test_typed_commands_start_and_stop_one_box(rack: Rack) -> None:
+    rack.start("--only", "left")
+    rack.wait_until_on("left")
+    rack.type("start right")
+    rack.wait_until_on("right")
+    rack.type("stop left")
+    rack.wait_until_off("left")
+    rack.wait(lambda: "[Box left] ended" in rack.told.read_text("utf-8"))
+    assert rack.boards["right"].listen().endswith(ON)
+    rack.type("start up")
+    rack.wait(
+        lambda: "error: 'start up' is not a command" in rack.told.read_text("utf-8")
+    )
+    rack.type("start left")
+    rack.wait_until_on("left", "right")
+    rack.type("stop")
+    assert rack.running.wait(GIVE_UP_S) == 0, rack.text()
+    rack.wait_until_off("left", "right")

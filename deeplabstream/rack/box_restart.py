@@ -1,0 +1,60 @@
+"""Box restart: what a box that is restarted after an unexpected end writes into its record."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.foreign_files import read_json
+
+MOST_PAUSE_S = 3600.0
+"""Longest pause before a restart."""
+
+
+def pause_s(first_s: float, number: int) -> float:
+    """Return the pause before restart `number` (1, 2, ...): doubled each time.
+
+    >>> [pause_s(10.0, number) for number in (1, 2, 3)]
+    [10.0, 20.0, 40.0]
+    """
+    # a large exponent would overflow; twelve doublings exceed the longest pause
+    return min(first_s * 2.0 ** min(number - 1, 12), MOST_PAUSE_S)
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class Restart:
+    """A restart of a box after an unexpected end."""
+
+    number: int
+    """Number of the restart, from 1, since a user has started the box."""
+    limit: int
+    """Largest number of restarts."""
+    cause: str
+    """How the box has ended, such as `was killed by SIGKILL`."""
+    ended_ns: int
+    """Time of that end by `SystemClock`."""
+    run_folder: str
+    """Folder of the run before; empty: it had none."""
+
+    def sentence(self, now_ns: int) -> str:
+        """Return the text for the new run; the gap is that without a record."""
+        gap_s = (now_ns - self.ended_ns) / 1e9
+        return (
+            f"restarted after a gap of {gap_s:.1f} s (restart {self.number} of "
+            f"{self.limit}) because the box {self.cause}; previous run folder: "
+            f"{self.run_folder or 'none'}"
+        )
+
+    def write(self, file: Path) -> None:
+        """Write it in one step; DeviceError: it can't be written."""
+        write_json(file, asdict(self))
+
+
+def read_restart(file: Path) -> Restart | None:
+    """Return the restart in a file; None: there is none, or it can't be read."""
+    try:
+        return Restart(**read_json(file))
+    except (OSError, ValueError, TypeError):
+        return None

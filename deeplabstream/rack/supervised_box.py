@@ -1,0 +1,166 @@
+"""Supervised box: a box that is started, stopped, and restarted after an unexpected end."""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+
+from deeplabstream.core.clock import Clock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.rack.box_process import BoxProcess
+from deeplabstream.rack.box_restart import Restart, pause_s
+from deeplabstream.rack.box_status import BoxStatus, restart_file
+from deeplabstream.settings.rack_file import RackBox
+
+LEFT_NS = 90_000_000_000
+"""Time in which the other processes of a box that has ended end too: guards that switch its
+outputs off, and the recorder; then they are killed."""
+
+
+class _Phase(Enum):
+    IDLE = "not started"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+class SupervisedBox:
+    """A box of a rack, with at most one process at a time.
+
+    ::
+
+        idle ── start ──► running ── planned end, stop, no restart left ──► idle
+          ▲                │   ▲
+         stop   unexpected │   │ the pause is over, and none of its processes is left
+          │            end ▼   │
+          └───────────── waiting
+    """
+
+    def __init__(
+        self, rack: Path, box: RackBox, command: Sequence[str], clock: Clock
+    ) -> None:
+        """Store the rack file, the box, and the command that runs it; start nothing."""
+        self.name = box.name
+        self.printed: Path | None = None
+        """What its last process has printed."""
+        self.failures = 0
+        """How often it could not be started or has ended with an error."""
+        self._rack, self._section, self._command = rack, box.box, command
+        self._clock = clock
+        self._process: BoxProcess | None = None
+        self._phase = _Phase.IDLE
+        self._due_ns = 0
+        self._restart: Restart | None = None
+        """The next or last restart; None: there was none since a user started the box."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs or will be restarted."""
+        return self._phase is not _Phase.IDLE
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._phase is _Phase.RUNNING
+
+    @property
+    def status(self) -> BoxStatus | None:
+        """The last report of its process; None: there is none."""
+        return self._process.status if self._process else None
+
+    @property
+    def state(self) -> str:
+        """What it does, or how it has ended."""
+        if self._process is None:
+            return _Phase.IDLE.value
+        if self._phase is _Phase.WAITING and self._restart is not None:
+            again = f"restart {self._restart.number} of {self._restart.limit} follows"
+            return f"{self._process.state}; {again}"
+        return self._process.state
+
+    def start(self) -> Iterator[str]:
+        """Start it on behalf of a user; yield why it can't be started now."""
+        if self.running:
+            return
+        self._restart, self._due_ns = None, self._clock.now_ns()
+        self._phase = _Phase.WAITING
+        yield from self._start_when_due()
+        if self._phase is _Phase.WAITING:
+            yield f"[Box {self.name}] starts when its processes have ended: {self._left}"
+
+    def stop(self) -> None:
+        """Ask it to switch its outputs off, close its record and end; restart it no more."""
+        if self.running and self._process is not None:
+            self._process.stop()
+        else:
+            self._phase = _Phase.IDLE
+
+    def watch(self) -> Iterator[str]:
+        """Read its state, restart it when it is time; yield what a user has to know."""
+        if self._process is None:
+            return
+        self._process.read()
+        if self.running and self._process.exit_code is not None:
+            yield from self._ended(self._process)
+        if self._phase is _Phase.WAITING:
+            yield from self._start_when_due()
+
+    @property
+    def _left(self) -> str:
+        return ", ".join(self._process.left) if self._process else ""
+
+    def _ended(self, process: BoxProcess) -> Iterator[str]:
+        """Decide whether it is restarted; yield how it has ended."""
+        self.failures += process.failed
+        self._phase = _Phase.IDLE
+        yield f"[Box {self.name}] {process.state}; see {process.printed}"
+
+        limit, number = self._section.restarts, 1
+        if self._restart is not None:
+            number = self._restart.number + 1
+        if not process.unexpected or not limit:
+            return
+        if number > limit:
+            yield f"[Box {self.name}] is not restarted: RESTARTS = {limit} is reached"
+            return
+
+        folder = process.status.run_folder if process.status else ""
+        self._restart = Restart(
+            number=number,
+            limit=limit,
+            cause=process.end,
+            ended_ns=process.ended_ns,
+            run_folder=folder or (self._restart.run_folder if self._restart else ""),
+        )
+        pause = pause_s(self._section.backoff_s, number)
+        self._due_ns = process.ended_ns + round(pause * 1e9)
+        self._phase = _Phase.WAITING
+        yield (
+            f"[Box {self.name}] will be restarted in {pause:g} s (restart {number} of "
+            f"{limit}); its outputs stay off until its experiment starts from the beginning"
+        )
+
+    def _start_when_due(self) -> Iterator[str]:
+        """Start its process if it is time; yield why that is not possible."""
+        now_ns = self._clock.now_ns()
+        # guards and recorder of the process before may still use its ports and folders
+        if now_ns < self._due_ns or self._left:
+            if self._process and now_ns - self._process.ended_ns >= LEFT_NS:
+                self._process.kill_left()
+            return
+        try:
+            file = restart_file(self._rack, self.name)
+            file.unlink(missing_ok=True)
+            if self._restart is not None:
+                self._restart.write(file)
+            self._process = BoxProcess(
+                self._rack, self.name, self._command, self._clock
+            )
+        except (OSError, DeviceError) as error:
+            self._phase = _Phase.IDLE
+            self.failures += 1
+            yield f"[Box {self.name}] can't be started: {error}"
+        else:
+            self._phase = _Phase.RUNNING
+            self.printed = self._process.printed
+            if self._restart is not None:
+                gap_s = (self._clock.now_ns() - self._restart.ended_ns) / 1e9
+                yield f"[Box {self.name}] is being restarted, {gap_s:.1f} s after its end"

@@ -1,0 +1,244 @@
+"""Supervision of boxes, each a small program."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+import pytest
+
+from deeplabstream.core.clock import ManualClock, rest
+from deeplabstream.rack.box_process import HANG_NS, START_NS
+from deeplabstream.rack.box_restart import read_restart
+from deeplabstream.rack.box_status import BoxStatus, restart_file, status_file
+from deeplabstream.rack.supervised_box import LEFT_NS, SupervisedBox
+from deeplabstream.settings.rack_file import BoxSection, RackBox
+
+GIVE_UP_S = 60.0
+SECOND_NS = 1_000_000_000
+WAITS = "sys.stdin.read()"
+REPORTS = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2]); "
+
+
+def report(finished: bool = False, **processes: int) -> str:
+    """Return the status of a box as its file has it."""
+    status = BoxStatus(
+        number=1,
+        state="streaming",
+        rates={},
+        trials=0,
+        latency_ms=None,
+        lost=0,
+        lost_to_video=0,
+        skipped=0,
+        disk_free_gb=None,
+        alarm="",
+        run_folder="runs/monday",
+        finished=finished,
+        processes=processes,
+    )
+    return json.dumps(vars(status))
+
+
+class Box:
+    """A supervised box on a clock that the test sets; what it has said is kept."""
+
+    def __init__(
+        self, folder: Path, program: str, status: str = "", restarts: int = 2
+    ) -> None:
+        self.rack = folder / "rack.ini"
+        section = BoxSection(rig=folder, restarts=restarts, backoff_s=10)
+        file = status_file(self.rack, "left")
+        reports = REPORTS if status else "import sys; "
+        command = [sys.executable, "-S", "-c", reports + program, str(file), status]
+        self.clock = ManualClock()
+        box = RackBox("left", section, {})
+        self.box = SupervisedBox(self.rack, box, command, self.clock)
+        self.said = [*self.box.start()]
+
+    def watch(self) -> None:
+        self.said += self.box.watch()
+
+    def wait(self, reached: Callable[[], bool]) -> None:
+        """Wait for real processes; the clock of the box stands."""
+        give_up = perf_counter() + GIVE_UP_S
+        while not reached():
+            assert perf_counter() < give_up, self.said
+            self.watch()
+            rest(0.005)
+
+    def wait_for_end(self) -> None:
+        self.wait(lambda: not self.box.running)
+
+    def end(self) -> None:
+        self.box.stop()
+        self.wait(lambda: not self.box.active)
+
+    def advance(self, ns: int) -> None:
+        """Let time pass, with a look at the box each second."""
+        for _ in range(ns // SECOND_NS):
+            self.clock.set(self.clock.now_ns() + SECOND_NS)
+            self.watch()
+
+    def told(self, text: str) -> int:
+        return sum(text in said for said in self.said)
+
+
+class NewBox(Protocol):
+    def __call__(self, program: str, status: str = "", restarts: int = 2) -> Box: ...
+
+
+@pytest.fixture
+def new_box(tmp_path: Path) -> Iterator[NewBox]:
+    """Return a function that starts a box in a folder; it is stopped after the test."""
+    boxes: list[Box] = []
+
+    def start(program: str, status: str = "", restarts: int = 2) -> Box:
+        boxes.append(Box(tmp_path, program, status, restarts))
+        return boxes[-1]
+
+    yield start
+    for box in boxes:
+        box.end()
+
+
+@contextmanager
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_unexpected_end_is_restarted_after_doubled_pauses_up_to_the_limit(
+    new_box: NewBox,
+) -> None:
+    box = new_box("sys.exit(1)")
+    for pause_s in (10, 20):
+        box.wait_for_end()
+        assert box.box.active
+        box.advance((pause_s - 1) * SECOND_NS)
+        assert not box.box.running
+        box.advance(SECOND_NS)
+        assert box.told(f"is being restarted, {pause_s}.0 s after its end") == 1
+    box.wait_for_end()
+    assert not box.box.active
+    assert box.told("is not restarted: RESTARTS = 2 is reached") == 1
+    assert box.box.failures == 3
+
+
+def test_no_box_is_restarted_unless_its_section_says_so(new_box: NewBox) -> None:
+    assert BoxSection(rig=Path("rig")).restarts == 0
+    box = new_box("sys.exit(1)", restarts=0)
+    box.wait_for_end()
+    assert not box.box.active
+    assert box.said == [f"[Box left] failed, exit code 1; see {box.box.printed}"]
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [
+        ("sys.exit(0)", ""),
+        ("sys.exit(128 + 15)", ""),
+        ("sys.exit(1)", report(finished=True)),
+    ],
+    ids=["planned", "asked by a signal", "finished, with an alarm"],
+)
+def test_an_expected_end_is_not_restarted(
+    new_box: NewBox, program: str, status: str
+) -> None:
+    box = new_box(program, status)
+    box.wait_for_end()
+    assert not box.box.active
+    assert not box.told("restart")
+
+
+def test_a_box_that_was_stopped_is_not_restarted(new_box: NewBox) -> None:
+    box = new_box("sys.exit(len(sys.stdin.read()))")
+    box.box.stop()
+    box.wait_for_end()
+    assert box.box.failures == 1
+    assert not box.box.active
+
+
+def test_a_stop_cancels_a_restart_and_a_start_counts_anew(new_box: NewBox) -> None:
+    box = new_box("sys.exit(1)", restarts=1)
+    box.wait_for_end()
+    box.box.stop()
+    box.advance(60 * SECOND_NS)
+    assert not box.box.active
+    box.said += box.box.start()
+    assert read_restart(restart_file(box.rack, "left")) is None
+    box.wait_for_end()
+    assert box.box.active
+    assert box.told("(restart 1 of 1)") == 2
+
+
+def test_the_restarted_box_finds_its_last_end(new_box: NewBox) -> None:
+    box = new_box("sys.exit(1)", report())
+    box.wait_for_end()
+    box.advance(10 * SECOND_NS)
+    restart = read_restart(restart_file(box.rack, "left"))
+    assert restart is not None
+    assert restart.sentence(box.clock.now_ns()) == (
+        "restarted after a gap of 10.0 s (restart 1 of 2) because the box failed, exit "
+        "code 1; previous run folder: runs/monday"
+    )
+
+
+def test_a_box_is_restarted_only_when_its_other_processes_have_ended(
+    new_box: NewBox,
+) -> None:
+    with sleeper() as guard:
+        box = new_box("sys.exit(1)", report(guard=guard.pid))
+        box.wait_for_end()
+        box.advance(60 * SECOND_NS)
+        assert box.box.active and not box.box.running
+        guard.kill()
+        guard.wait()
+        box.wait(lambda: bool(box.told("is being restarted")))
+
+
+def test_processes_that_do_not_end_are_killed_before_a_restart(new_box: NewBox) -> None:
+    with sleeper() as camera:
+        box = new_box("sys.exit(1)", report(camera=camera.pid))
+        box.wait_for_end()
+        box.advance(LEFT_NS)
+        box.wait(lambda: bool(box.told("is being restarted")))
+
+
+@pytest.mark.parametrize(
+    ("status", "limit_ns"), [("", START_NS), (report(), HANG_NS)], ids=["start", "run"]
+)
+def test_a_box_that_does_not_report_is_killed_after_its_limit_and_restarted(
+    new_box: NewBox, status: str, limit_ns: int
+) -> None:
+    box = new_box(WAITS, status)
+    if status:
+        box.wait(lambda: box.box.status is not None)
+    box.advance(limit_ns - SECOND_NS)
+    assert box.box.running
+    box.advance(SECOND_NS)
+    box.wait_for_end()
+    seconds = limit_ns // SECOND_NS
+    assert box.told(f"[Box left] killed after {seconds} s without an answer") == 1
+    assert box.box.active
+
+
+def test_a_suspended_rack_kills_no_box(new_box: NewBox) -> None:
+    box = new_box(WAITS, report())
+    box.wait(lambda: box.box.status is not None)
+    box.clock.set(box.clock.now_ns() + 10 * HANG_NS)
+    box.watch()
+    box.advance(HANG_NS - SECOND_NS)
+    assert box.box.running
+    box.advance(SECOND_NS)
+    box.wait_for_end()
