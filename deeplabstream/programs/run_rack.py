@@ -14,7 +14,9 @@ from deeplabstream.core.visible_text import visible
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.files.paths import ROOT
 from deeplabstream.programs.program import Program
+from deeplabstream.rack.bounded_output import BoundedOutput
 from deeplabstream.rack.box_run import run_box
+from deeplabstream.rack.box_status import EARLIER, box_folder
 from deeplabstream.rack.rack_check import checked_rigs
 from deeplabstream.rack.rack_commands import CommandInput
 from deeplabstream.rack.rack_run import chosen_boxes, run_rack
@@ -22,7 +24,7 @@ from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.rack_file import load_rack
 
-_STDIN = 0
+_STDIN, _STDOUT = 0, 1
 
 
 @program_options
@@ -49,7 +51,9 @@ def run(options: RackOptions) -> int:
     rack = load_rack(options.file)
     if options.box:
         (name,) = chosen_boxes(rack, [options.box])
-        return run_box(rack.path, rack.boxes[name], StopLine(_STDIN), _print)
+        output = BoundedOutput(_STDOUT, box_folder(rack.path, name) / EARLIER)
+        box = rack.boxes[name]
+        return run_box(rack.path, box, StopLine(_STDIN), _print, output)
 
     names = chosen_boxes(rack, options.only)
     checked_rigs(rack)

@@ -12,6 +12,8 @@ import psutil
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.rack.box_status import (
+    EARLIER,
+    PRINTED,
     BoxStatus,
     StatusReader,
     box_folder,
@@ -26,9 +28,6 @@ START_NS = 120_000_000_000
 _ASKED = range(129, 193)
 """Exit codes of a program that a signal has asked to end; Windows' codes of a crash are
 larger."""
-PRINTED = "printed.txt"
-"""What a box has printed, in its folder; the one before has `EARLIER`."""
-EARLIER = "printed before.txt"
 
 
 class BoxProcess:
@@ -57,7 +56,7 @@ class BoxProcess:
         file.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             self.printed.replace(self.printed.with_name(EARLIER))
-        with self.printed.open("wb") as output:
+        with self.printed.open("w+b") as output:  # the box bounds it, and so reads it
             self._process = _started(command, output)
 
     @property

@@ -15,6 +15,7 @@ from deeplabstream.engine.session.request_queue import (
 )
 from deeplabstream.files import rig_folder
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.rack.bounded_output import BoundedOutput
 from deeplabstream.rack.box_restart import Restart, read_restart
 from deeplabstream.rack.box_session import BoxSession
 from deeplabstream.rack.box_status import restart_file, status_file
@@ -26,9 +27,16 @@ _PATIENCE_S = 30.0
 
 
 def run_box(
-    rack: Path, box: RackBox, stop: StopLine, report: Callable[[str], object]
+    rack: Path,
+    box: RackBox,
+    stop: StopLine,
+    report: Callable[[str], object],
+    output: BoundedOutput,
 ) -> int:
-    """Run the experiment of a box; return the exit code, 1 after a failure or an alarm."""
+    """Run the experiment of a box; return the exit code, 1 after a failure or an alarm.
+
+    `output` is the file that the box and its processes print to.
+    """
     file = status_file(rack, box.name)
     try:
         with (
@@ -36,7 +44,7 @@ def run_box(
             rig_folder.used(box.file.resolve().parent),
         ):
             restart = read_restart(restart_file(rack, box.name))
-            return _run(box, file, restart, stop, report)
+            return _run(box, file, restart, stop, report, output)
     except BeingWrittenError as error:
         raise DeviceError(
             f"[Box {box.name}] already runs: stop it, or wait until it has ended"
@@ -49,6 +57,7 @@ def _run(
     restart: Restart | None,
     stop: StopLine,
     report: Callable[[str], object],
+    output: BoundedOutput,
 ) -> int:
     settings = box.settings()
     agenda = RequestQueue(armed_instead(AGENDAS["experiment"], settings))
@@ -57,6 +66,7 @@ def _run(
 
         def stopped() -> bool:
             nonlocal told
+            output.limit()
             if stop.requested and not told:
                 told = True
                 session.note("rack", f"{stop.reason}: everything is being stopped")

@@ -12,6 +12,9 @@ from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.foreign_files import read_json
 from deeplabstream.ipc.ring import RingSpec
 
+PRINTED = "printed.txt"
+"""What a box has printed, in its folder; the part or start before has `EARLIER`."""
+EARLIER = "printed before.txt"
 SILENCE_NS = 5_000_000_000
 """A box whose report is older does not answer."""
 

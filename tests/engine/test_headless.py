@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -15,7 +16,7 @@ from deeplabstream.engine.session.request_queue import (
     RequestQueue,
     carried_out,
 )
-from deeplabstream.engine.session.run_summary import Summary
+from deeplabstream.engine.session.run_summary import MOST_TEXTS, Summary
 from deeplabstream.engine.session.session_state import (
     Action,
     Counts,
@@ -215,6 +216,18 @@ def test_the_end_of_a_stream_ends_it() -> None:
     summary, _ = run(EndingSession(), seconds=1000)
     assert summary.seconds < 1
     assert len(summary.decided_ns) == 5
+
+
+def test_a_summary_does_not_grow_with_the_frames_and_marks_of_a_long_run() -> None:
+    def size(frames: int) -> int:
+        summary = Summary()
+        for index in range(frames):
+            commands = (Mark(f"left {index}.5 s"), on("stimulus"))
+            summary.add(make_step(index, commands=commands))
+        assert sum(summary.marks.values()) == summary.analysed["arena"].number == frames
+        return len(pickle.dumps(summary))
+
+    assert size(5 * MOST_TEXTS) < 1.01 * size(2 * MOST_TEXTS)
 
 
 def test_a_person_may_stop_it() -> None:

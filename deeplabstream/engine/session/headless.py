@@ -122,7 +122,7 @@ class _Run:
         if text in self.summary.failures:
             return
         self.report(f"Problem: {text}")
-        self.summary = replace(self.summary, failures=(*self.summary.failures, text))
+        self.summary = self.summary.with_failure(text)
 
     def _add(self, news: News) -> None:
         self.summary.add(news)

@@ -1,29 +1,53 @@
 """Run summary: counts and times of a run, as printed at the end of a program."""
 
 import re
-from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
 
 from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import counted
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.session.messages import RunClosed
 from deeplabstream.engine.session.session_state import Counts, News, SessionState
+from deeplabstream.numerics.duration_histogram import DurationHistogram
 from deeplabstream.recording.frame_accounts import FrameCounts
 
+MOST_TEXTS = 1000
+"""Different marks, and problems, that are counted apart: a run of weeks may have more."""
+_OTHERS = "other marks"
 
-def _times() -> "array[int]":
-    return array("q")
+
+@dataclass
+class AnalysedFrames:
+    """Analysed frames of one camera."""
+
+    number: int = 0
+    first_ns: int = 0
+    """Exposure time of the first one."""
+    last_ns: int = 0
+
+    def add(self, exposed_ns: int) -> None:
+        """Count a frame."""
+        if not self.number:
+            self.first_ns = exposed_ns
+        self.number += 1
+        self.last_ns = exposed_ns
+
+    @property
+    def rate(self) -> float:
+        """Frames per second from the first to the last one; 0: fewer than two."""
+        span_s = (self.last_ns - self.first_ns) / 1e9
+        return (self.number - 1) / span_s if span_s else 0.0
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts and times of a run; `add` counts what `RigSession.poll` returns."""
+    """Counts and times of a run; `add` counts what `RigSession.poll` returns.
+
+    Its size does not grow with the number of frames.
+    """
 
     seconds: float = 0.0
     started: bool = True
@@ -35,11 +59,11 @@ class Summary:
     accounts: list[FrameCounts] = field(default_factory=list)
     """Frame counts of each span, as in the run folder."""
     failures: tuple[str, ...] = ()
-    exposed_ns: "dict[str, array[int]]" = field(default_factory=dict)
-    """Exposure times of the analysed frames, by camera."""
-    decided_ns: "array[int]" = field(default_factory=_times)
+    analysed: dict[str, AnalysedFrames] = field(default_factory=dict)
+    """Analysed frames by camera."""
+    decided_ns: DurationHistogram = field(default_factory=DurationHistogram)
     """Time from exposure to decision of each analysed frame."""
-    written_ns: "array[int]" = field(default_factory=_times)
+    written_ns: DurationHistogram = field(default_factory=DurationHistogram)
     """Time from exposure to the last written byte, of frames that wrote to an output."""
     marks: Counter[str] = field(default_factory=Counter)
     """Number of marks by text."""
@@ -51,17 +75,27 @@ class Summary:
     def add(self, news: News) -> None:
         """Count one message of the session."""
         if isinstance(news, Step):
-            self.decided_ns.append(news.decided_ns - news.exposed_ns)
+            self.decided_ns.add(news.decided_ns - news.exposed_ns)
             if news.written_ns:
-                self.written_ns.append(news.written_ns - news.exposed_ns)
+                self.written_ns.add(news.written_ns - news.exposed_ns)
             self.lost[news.camera] += news.lost
-            self.exposed_ns.setdefault(news.camera, _times()).append(news.exposed_ns)
-            marks = (c.text for c in news.commands if isinstance(c, Mark))
-            self.marks.update(without_count(text) for text in marks)
+            frames = self.analysed.setdefault(news.camera, AnalysedFrames())
+            frames.add(news.exposed_ns)
+            for command in news.commands:
+                if isinstance(command, Mark):
+                    self._count_mark(without_count(command.text))
         elif isinstance(news, RunClosed):
             self.accounts.extend(news.accounts)
         elif isinstance(news, Edge) and news.level > 0:
             self.switched_on[news.output] += 1
+
+    def with_failure(self, text: str) -> "Summary":
+        """Return the summary with one more problem; only the first `MOST_TEXTS` are kept."""
+        return replace(self, failures=(*self.failures, text)[:MOST_TEXTS])
+
+    def _count_mark(self, text: str) -> None:
+        known = text in self.marks or len(self.marks) < MOST_TEXTS
+        self.marks[text if known else _OTHERS] += 1
 
     def with_state(self, state: SessionState) -> "Summary":
         """Return the summary with the counts of a state, unless they were reset."""
@@ -81,14 +115,14 @@ class Summary:
         for camera, count in self.counts.items():
             lines.append(_delivered(camera, count))
             lines += [_balance(span) for span in self.accounts if span.camera == camera]
-            if times := self.exposed_ns.get(camera):
-                lines.append(_poses(camera, times, self.lost[camera]))
+            if frames := self.analysed.get(camera):
+                lines.append(_poses(camera, frames, self.lost[camera]))
         for what, times in (
             ("exposed to decided", self.decided_ns),
             ("exposed to written", self.written_ns),
         ):
             if times:
-                p50, p99 = np.percentile(times, (50, 99)) / 1e6
+                p50, p99 = (times.quantile_ns(share) / 1e6 for share in (0.5, 0.99))
                 lines.append(f"Latency, {what}: p50 {p50:.1f} ms, p99 {p99:.1f} ms.")
         lines += [
             f"Output {name}: on {counted(n, 'time')}."
@@ -123,12 +157,10 @@ def _balance(span: FrameCounts) -> str:
     return f"  {span.span}: {exposed}; {delivered} delivered = {went}{end}"
 
 
-def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
-    span_s = (times_ns[-1] - times_ns[0]) / 1e9
-    rate = (len(times_ns) - 1) / span_s if span_s else 0.0
-    text = f"Camera {camera}: {len(times_ns)} poses, {rate:.1f} per second"
+def _poses(camera: str, frames: AnalysedFrames, lost: int) -> str:
+    text = f"Camera {camera}: {frames.number} poses, {frames.rate:.1f} per second"
     if lost:
-        share = lost / len(times_ns)
+        share = lost / frames.number
         text += f"; a trigger of the experiment was unknown in {share:.1%} of them"
     return f"{text}."
 
