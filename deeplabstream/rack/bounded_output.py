@@ -5,16 +5,16 @@ from contextlib import suppress
 from pathlib import Path
 
 MOST_BYTES = 10_000_000
-"""Size from which a file is begun anew."""
+"""Size from which a file is truncated."""
 _BLOCK = 1 << 20
 
 
 class BoundedOutput:
-    """Begins the file behind a file descriptor anew when it is large.
+    """Truncates the file behind a file descriptor when it is large.
 
     What it had is copied to `earlier`, which holds the last such part. All processes that
     inherited the descriptor write on in the new part, as they share its position. A file
-    that can't be copied (a full disk) is begun anew all the same.
+    that can't be copied (a full disk) is truncated all the same.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class BoundedOutput:
         self._most = most_bytes
 
     def limit(self) -> None:
-        """Begin the file anew if it is large; call it now and then."""
+        """Truncate the file if it is large; call it regularly."""
         with suppress(OSError):  # a pipe or a terminal: nothing grows
             if os.fstat(self._descriptor).st_size < self._most:
                 return

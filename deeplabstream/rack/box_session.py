@@ -12,7 +12,8 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session.headless import activity_of
 from deeplabstream.engine.session.session import RigSession
-from deeplabstream.engine.session.session_state import Counts, Failed, News
+from deeplabstream.engine.session.session_state import Alarm, Counts, Failed, News
+from deeplabstream.rack.analysis_rates import AnalysisRates
 from deeplabstream.rack.box_restart import Restart
 from deeplabstream.rack.box_status import BoxStatus
 from deeplabstream.settings.sections import Settings
@@ -41,6 +42,7 @@ class BoxSession(RigSession):
         self._finished = False
         self._number = self._trials = 0
         self._analysed: Counter[str] = Counter()
+        self._analysis_rates = AnalysisRates()
         self._latencies_ns: deque[int] = deque(maxlen=LATENCIES)
         self._counts: Mapping[str, Counts] = {}
         self._alarm = ""
@@ -56,8 +58,32 @@ class BoxSession(RigSession):
         self._counts = self.state.counts or self._counts
         now_ns = self._clock.now_ns()
         if now_ns - self._written_ns >= INTERVAL_NS:
+            self._check_rates(now_ns)
             self.report(now_ns)
         return news
+
+    @property
+    def _nominal(self) -> dict[str, float]:
+        """Nominal frame rate (1/s) of each analysed camera; a camera may not know it."""
+        formats = self.state.formats
+        rates = {
+            name: formats[name].rate
+            for name, camera in self.settings.cameras.items()
+            if camera.analyse and name in formats
+        }
+        return {name: rate for name, rate in rates.items() if rate}
+
+    def _check_rates(self, now_ns: int) -> None:
+        """Raise an alarm for each camera with too few analysed frames."""
+        rings = self._processes.rings if self._processes is not None else {}
+        nominal = {
+            name: rate
+            for name, rate in self._nominal.items()
+            if self.state.analysing and name in rings and not rings[name].awaits_trigger
+        }
+        for text in self._analysis_rates.check(nominal, now_ns):
+            self.note("analysis", text)
+            self._set_state(self.state.with_alarm(Alarm(text, now_ns)))
 
     def _write_restart(self) -> None:
         """Write the restart into the record, as soon as there is one."""
@@ -97,6 +123,7 @@ class BoxSession(RigSession):
                 for name, camera in self.settings.cameras.items()
                 if camera.analyse
             },
+            nominal_rates=self._nominal,
             trials=self._trials,
             latency_ms=latency,
             lost=sum(losses) if len(losses) == len(counts) else None,
@@ -117,6 +144,7 @@ class BoxSession(RigSession):
     def _count(self, entry: News) -> None:
         if isinstance(entry, Step):
             self._analysed[entry.camera] += 1
+            self._analysis_rates.add(entry.camera)
             done_ns = max(entry.decided_ns, entry.written_ns)
             self._latencies_ns.append(done_ns - entry.exposed_ns)
             self._trials += sum(

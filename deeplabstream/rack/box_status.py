@@ -60,6 +60,8 @@ class BoxStatus:
     """Last alarm or error; empty: none."""
     run_folder: str
     """Folder of the run; empty: there is none yet."""
+    nominal_rates: Mapping[str, float] = field(default_factory=dict)
+    """Frame rate of each analysed camera by its driver, if it is known."""
     finished: bool = False
     """Whether the experiment has run to its planned end."""
     processes: Mapping[str, int]

@@ -175,7 +175,12 @@ def _row(box: SupervisedBox) -> tuple[str, ...]:
 
 
 def _rates(status: BoxStatus) -> str:
-    return ", ".join(f"{name} {rate:.1f}" for name, rate in status.rates.items())
+    """Return the analysed frames/s of each camera, and its nominal rate: `top 29.9 of 30`."""
+    nominal = {name: f" of {rate:g}" for name, rate in status.nominal_rates.items()}
+    return ", ".join(
+        f"{name} {rate:.1f}{nominal.get(name, '')}"
+        for name, rate in status.rates.items()
+    )
 
 
 def _totals(status: BoxStatus) -> tuple[str, ...]:

@@ -290,3 +290,28 @@ def test_typed_commands_start_and_stop_one_box(rack: Rack) -> None:
     rack.type("stop")
     assert rack.running.wait(GIVE_UP_S) == 0, rack.text()
     rack.wait_until_off("left", "right")
+
+
+def test_a_starved_camera_is_an_alarm_of_its_box_alone(rack: Rack) -> None:
+    rack.start()
+    rack.wait_until_on("left", "right")
+    status = rack.status("left")
+    assert status is not None
+    assert status.nominal_rates == {"arena": 20.0}
+    camera = status.processes["camera arena"]
+
+    def alarmed() -> bool:
+        os.kill(camera, signal.SIGSTOP)  # a camera that delivers a part of its frames
+        rest(0.2)
+        os.kill(camera, signal.SIGCONT)
+        now = rack.status("left")
+        return now is not None and "of its 20 frames/s are analysed" in now.alarm
+
+    rack.wait(alarmed)
+    told = rack.told.read_text("utf-8")
+    assert " of 20" in told
+    status, right = rack.status("left"), rack.status("right")
+    assert status is not None and right is not None
+    events = Path(status.run_folder, "events.csv")
+    rack.wait(lambda: "of its 20 frames/s" in events.read_text("utf-8"))
+    assert "experiment running" in right.state
