@@ -14,6 +14,7 @@ from deeplabstream.core.clock import Clock
 from deeplabstream.rack.box_status import (
     EARLIER,
     PRINTED,
+    SILENCE_NS,
     BoxStatus,
     StatusReader,
     box_folder,
@@ -44,6 +45,7 @@ class BoxProcess:
         self._report = StatusReader(file, clock)
         self._stopping = False
         self._clock = clock
+        self._read_ns = self._resumed_ns = clock.now_ns()
         self._processes: dict[int, psutil.Process] = {}
         self.exit_code: int | None = None
         """Exit code; None: it ran at the last reading; negative: the signal that killed it."""
@@ -117,9 +119,19 @@ class BoxProcess:
         if self.status is not before:
             self._know_processes()
 
+        self._kill_if_silent()
+
+    def _kill_if_silent(self) -> None:
+        """Kill it if it has not reported for its limit, not counting a suspended rack."""
+        now_ns = self._clock.now_ns()
+        if now_ns - self._read_ns >= SILENCE_NS:
+            self._resumed_ns = now_ns
+        self._read_ns = now_ns
+
         limit_ns = HANG_NS if self.status else START_NS
-        silent = self._report.silent_ns >= limit_ns
-        if silent and self.exit_code is None and not self.hung_s:
+        since_ns = max(self._report.changed_ns, self._resumed_ns)
+        running = self.exit_code is None and not self.hung_s
+        if running and now_ns - since_ns >= limit_ns:
             self.hung_s = limit_ns / 1e9
             self._process.kill()
 

@@ -89,27 +89,19 @@ class StatusReader:
 
     def __init__(self, file: Path, clock: Clock) -> None:
         self._file, self._clock = file, clock
-        self._changed_ns = self._read_ns = clock.now_ns()
+        self.changed_ns = clock.now_ns()
+        """Time of the last change, or at which the reader was made."""
         self.status: BoxStatus | None = None
         """Last report; None: there is none yet."""
 
     def read(self) -> None:
         """Read the newest report; one that can't be read leaves the last one."""
-        now_ns = self._clock.now_ns()
-        if now_ns - self._read_ns >= SILENCE_NS:
-            self._changed_ns = now_ns  # the reader itself was suspended
-        self._read_ns = now_ns
-
         status = read_status(self._file)
         if status is not None and status != self.status:
-            self.status, self._changed_ns = status, now_ns
+            self.status, self.changed_ns = status, self._clock.now_ns()
 
     @property
     def silent(self) -> bool:
         """Whether a box that has reported before does not answer."""
-        return self.status is not None and self.silent_ns >= SILENCE_NS
-
-    @property
-    def silent_ns(self) -> int:
-        """Time since the last change, or since the reader was made or suspended."""
-        return self._clock.now_ns() - self._changed_ns
+        silent_ns = self._clock.now_ns() - self.changed_ns
+        return self.status is not None and silent_ns >= SILENCE_NS
