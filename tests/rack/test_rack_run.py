@@ -185,6 +185,51 @@ def rack(tmp_path: Path) -> Iterator[Rack]:
             os.close(descriptor)
 
 
+def goes_on(rack: Rack, box: str) -> None:
+    """Check that a box still runs its experiment, with its output on."""
+    rack.wait_for_reports(box, 2)
+    status = rack.status(box)
+    assert status is not None and "experiment running" in status.state
+    assert rack.boards[box].listen().endswith(ON)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux limits other processes")
+def test_a_full_disk_ends_its_box_alone(rack: Rack) -> None:
+    import resource
+
+    rack.start()
+    rack.wait_until_on("left", "right")
+    status = rack.status("left")
+    assert status is not None
+    limit = resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY)
+    resource.prlimit(status.processes["recorder"], *limit)
+    rack.wait_until_off("left")
+    rack.wait(lambda: rack.ended("left"))
+    end = "[Box left] failed, exit code 1"
+    rack.wait(lambda: end in rack.told.read_text("utf-8"))
+    goes_on(rack, "right")
+
+
+def test_a_silent_camera_switches_off_and_alarms_its_box_alone(rack: Rack) -> None:
+    rig = rack.file.with_name("left") / "settings.ini"
+    text = rig.read_text("utf-8")
+    assert "PATIENCE_S = 60" in text
+    rig.write_text(text.replace("PATIENCE_S = 60", "PATIENCE_S = 3"), "utf-8")
+    rack.start()
+    rack.wait_until_on("left", "right")
+    status = rack.status("left")
+    assert status is not None
+    os.kill(status.processes["camera arena"], signal.SIGSTOP)
+    rack.wait_until_off("left")
+
+    def alarmed() -> bool:
+        now = rack.status("left")
+        return now is not None and "of its 20 frames/s are analysed" in now.alarm
+
+    rack.wait(alarmed)
+    goes_on(rack, "right")
+
+
 @pytest.mark.parametrize("victim", ["session", "engine", "camera arena"])
 def test_a_killed_box_ends_alone_with_its_output_off(rack: Rack, victim: str) -> None:
     rack.start()
