@@ -14,6 +14,8 @@ from deeplabstream.programs.program import Program
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.rack_file import load_rack
 
+_STDIN, _STDOUT = 0, 1
+
 
 @program_options
 class PageOptions:
@@ -31,6 +33,9 @@ class PageOptions:
     """Certificate for HTTPS, PEM."""
     key: Path | None = option(default=None, metavar="FILE")
     """Its key, PEM."""
+    by_rack: bool = option(default=False)
+    """End with standard input; with a token, write commands of viewers to standard output and
+    read the answers from standard input. The rack starts its page by this."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -52,11 +57,16 @@ def serve(options: PageOptions) -> int:
     """Serve the page until Ctrl-C."""
     check_packages("the page", ["starlette", "uvicorn"])
     from deeplabstream.web.page_server import Address, serve_page
+    from deeplabstream.web.rack_link import RackLink
 
     rack = load_rack(options.file)
     token = read_token(options.token_file)
     address = Address(options.host, options.port, options.certificate, options.key)
-    serve_page(rack, address, token, lambda text: print(text, flush=True))
+    if options.by_rack:
+        link = RackLink(_STDIN, _STDOUT, bool(token))
+        serve_page(rack, address, token, link, link.served)
+    else:
+        serve_page(rack, address, token, None, lambda text: print(text, flush=True))
     return 0
 
 

@@ -2,11 +2,9 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import psutil
 
@@ -20,6 +18,7 @@ from deeplabstream.rack.box_status import (
     box_folder,
     status_file,
 )
+from deeplabstream.rack.program_start import start_program
 from deeplabstream.rack.stop_line import STOP
 
 HANG_NS = 30_000_000_000
@@ -59,7 +58,7 @@ class BoxProcess:
         with suppress(FileNotFoundError):
             self.printed.replace(self.printed.with_name(EARLIER))
         with self.printed.open("w+b") as output:  # the box bounds it, and so reads it
-            self._process = _started(command, output)
+            self._process = start_program(command, output, subprocess.STDOUT)
 
     @property
     def status(self) -> BoxStatus | None:
@@ -162,22 +161,6 @@ class BoxProcess:
         if self._stopping:
             return "stopping"
         return self.status.state if self.status else "starting"
-
-
-def _started(command: Sequence[str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start a program in a process session of its own, with a pipe to its input."""
-    group = 0
-    if sys.platform == "win32":
-        group = subprocess.CREATE_NEW_PROCESS_GROUP
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        start_new_session=True,
-        creationflags=group,
-    )
 
 
 def _ended(code: int) -> str:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal, get_args
@@ -41,25 +41,45 @@ def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
     )
 
 
-class CommandInput:
-    """Reads lines from a file descriptor in a thread of its own, until its end."""
+@dataclass(frozen=True)
+class RackRequest:
+    """A command line, and what is called with its answer: `ok: …` or `error: …`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._lines: SimpleQueue[str] = SimpleQueue()
+    line: str
+    answer: Callable[[str], object] = lambda text: None
+
+
+class CommandQueue:
+    """Requests from all sources, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._requests: SimpleQueue[RackRequest] = SimpleQueue()
+
+    def put(self, request: RackRequest) -> None:
+        """Add a request, from any thread."""
+        self._requests.put(request)
+
+    def take(self, wait_s: float) -> list[RackRequest]:
+        """Return the requests that came since the last call; wait for one if there is none."""
+        requests: list[RackRequest] = []
+        try:
+            requests.append(self._requests.get(timeout=wait_s))
+            while True:
+                requests.append(self._requests.get_nowait())
+        except Empty:
+            return requests
+
+
+class CommandInput:
+    """Puts lines of a file descriptor into a queue, in a thread of its own, until its end."""
+
+    def __init__(self, descriptor: int, queue: CommandQueue) -> None:
+        self._queue = queue
         # a rack in the background of a shell would be suspended when it reads: it goes on,
         # without commands
         if (number := getattr(signal, "SIGTTIN", None)) is not None:
             signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=self._read, args=(descriptor,), daemon=True).start()
-
-    def lines(self) -> list[str]:
-        """Return the lines that came since the last call."""
-        lines = []
-        while True:
-            try:
-                lines.append(self._lines.get_nowait())
-            except Empty:
-                return lines
 
     def _read(self, descriptor: int) -> None:
         waiting = b""
@@ -70,6 +90,6 @@ class CommandInput:
                 waiting = waiting[:_MOST]
                 for line in lines:
                     if line.strip():
-                        self._lines.put(line.decode("utf-8", "replace"))
+                        self._queue.put(RackRequest(line.decode("utf-8", "replace")))
         except OSError:
             pass  # there is no input: no commands

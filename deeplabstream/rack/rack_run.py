@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
-from deeplabstream.core.clock import Clock, SystemClock, rest
+from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.rack.box_status import BoxStatus
-from deeplabstream.rack.rack_commands import RackCommand, parse_command
+from deeplabstream.rack.rack_commands import CommandQueue, RackCommand, parse_command
 from deeplabstream.rack.supervised_box import SupervisedBox
 from deeplabstream.settings.rack_file import RackFile
 
@@ -37,15 +37,15 @@ def run_rack(
     command: Callable[[str], Sequence[str]],
     report: Callable[[str], object],
     requests: Termination,
-    commands: Callable[[], Sequence[str]] = tuple,
+    commands: CommandQueue | None = None,
 ) -> int:
     """Run boxes until none runs or will be restarted, or `requests` ends them.
 
-    `command` returns the command that runs a box; `commands` the lines that a user has typed
-    since its last call, see `RackCommand`. A box that fails does not end the others. Return
+    `command` returns the command that runs a box; `commands`: what users request meanwhile, see
+    `RackCommand`. A box that fails does not end the others. Return
     how often a box has failed.
     """
-    clock = SystemClock()
+    clock, queue = SystemClock(), commands or CommandQueue()
     boxes = {
         name: SupervisedBox(rack.path, box, command(name), clock)
         for name, box in rack.boxes.items()
@@ -60,10 +60,9 @@ def run_rack(
             while run.active:
                 if requests.requested:
                     run.stop_all(requests.reason)
-                for line in commands():
-                    run.carry_out(line)
                 run.watch()
-                rest(_TICK_S)
+                for request in queue.take(_TICK_S):
+                    request.answer(run.carry_out(request.line))
             return run.failures
     except BeingWrittenError as error:
         raise DeviceError(f"{rack.path} already runs as a rack") from error
@@ -98,20 +97,22 @@ class _RackRun:
         for text in self._boxes[name].start():
             self._report(text)
 
-    def carry_out(self, line: str) -> None:
-        """Carry out a typed command, and report the answer."""
+    def carry_out(self, line: str) -> str:
+        """Carry out a command; report and return the answer: `ok: …` or `error: …`."""
         try:
-            self._carry_out(parse_command(line, self._boxes))
+            answer = f"ok: {self._carry_out(parse_command(line, self._boxes))}"
         except DeepLabStreamError as error:
-            self._report(f"error: {error}")
+            answer = f"error: {error}"
+        self._report(answer)
+        return answer
 
-    def _carry_out(self, command: RackCommand) -> None:
+    def _carry_out(self, command: RackCommand) -> str:
         if command.action == "status":
             self._show()
-            return
+            return "status"
         if not command.box:
             self.stop_all("the command stop")
-            return
+            return "stop"
         box = self._boxes[command.box]
         if command.action == "start":
             if box.running:
@@ -123,7 +124,7 @@ class _RackRun:
             box.stop()
         else:
             raise DeepLabStreamError(f"[Box {box.name}] does not run: {box.state}")
-        self._report(f"ok: {command.action} {box.name}")
+        return f"{command.action} {box.name}"
 
     def stop_all(self, reason: str) -> None:
         """Stop all boxes, once."""

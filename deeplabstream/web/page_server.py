@@ -19,6 +19,7 @@ from deeplabstream.settings.rack_file import RackFile
 from deeplabstream.web.access import Tokens
 from deeplabstream.web.box_views import RackReader
 from deeplabstream.web.camera_images import CameraImages
+from deeplabstream.web.rack_link import RackLink
 from deeplabstream.web.rack_page import RackPage
 
 CONNECTIONS = 64
@@ -44,14 +45,21 @@ class Address:
 
 
 def serve_page(
-    rack: RackFile, address: Address, token: str, report: Callable[[str], object]
+    rack: RackFile,
+    address: Address,
+    token: str,
+    link: RackLink | None,
+    report: Callable[[str], object],
 ) -> None:
-    """Serve the page of a rack until Ctrl-C; DeviceError: the address can't be used."""
+    """Serve the page of a rack until Ctrl-C; DeviceError: the address can't be used.
+
+    `report` gets the address when the page answers. `link`: takes commands to the rack.
+    """
     with _listening(address) as listener:
         secure = address.certificate is not None
         clock = SystemClock()
         page = RackPage(
-            RackReader(rack, clock), CameraImages(clock), Tokens(token), secure
+            RackReader(rack, clock), CameraImages(clock), Tokens(token), secure, link
         )
         hosts = _LOOPBACK_NAMES if is_loopback(address.host) else ["*"]
         try:

@@ -1,15 +1,17 @@
-"""Rack page: the HTTP interface to the boxes of a rack; it reads only."""
+"""Rack page: the HTTP interface to the boxes of a rack."""
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -23,10 +25,12 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.paths import PACKAGE
 from deeplabstream.web.access import COOKIE, LOGIN, Access, Tokens
 from deeplabstream.web.box_views import BoxView, RackReader
 from deeplabstream.web.camera_images import CameraImages
+from deeplabstream.web.rack_link import RackLink
 
 STATE_S = 1.0
 """Interval in which the states are read and sent."""
@@ -39,6 +43,16 @@ _FILES = ("page.css", "page.js")
 _BOUNDARY = "image"
 
 
+@dataclass(frozen=True)
+class _Command:
+    """Body of a command."""
+
+    command: str
+
+
+_COMMAND = TypeAdapter(_Command)
+
+
 class RackPage:
     """Answers the requests; one reading of the boxes serves all viewers."""
 
@@ -48,15 +62,22 @@ class RackPage:
         images: CameraImages,
         tokens: Tokens,
         secure: bool,
+        link: RackLink | None,
     ) -> None:
+        """Store what the page shows, who may see it, and where commands go; None: nowhere."""
         self._reader, self._images = reader, images
         self._tokens, self._secure = tokens, secure
+        self._link = link
         self._state = ""
         self._ending = False
 
     def end(self) -> None:
         """End the streams to all viewers."""
         self._ending = True
+
+    def _rack_ended(self) -> None:
+        """End the program as Ctrl-C does: the rack that has started it has ended."""
+        signal.raise_signal(signal.SIGTERM)
 
     def app(self, hosts: list[str]) -> Starlette:
         """Return the application; `hosts`: names by which browsers may call it."""
@@ -68,6 +89,7 @@ class RackPage:
                 Route(LOGIN, self._log_in, methods=["POST"]),
                 Route("/api/boxes", self._boxes),
                 Route("/api/events", self._events),
+                Route("/api/commands", self._command, methods=["POST"]),
                 Route("/api/image/{box}/{camera}", self._image),
                 Route("/api/images/{box}/{camera}", self._moving_images),
                 Route("/openapi.json", self._description),
@@ -83,6 +105,8 @@ class RackPage:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self._read()
+        if self._link is not None:
+            self._link.open(self._rack_ended)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_reading)
             try:
@@ -99,7 +123,8 @@ class RackPage:
     def _read(self) -> None:
         boxes = self._reader.boxes()
         self._images.follow(boxes)
-        self._state = as_json(self._reader.rack.path.stem, boxes)
+        commands = self._link is not None and self._link.takes_commands
+        self._state = as_json(self._reader.rack.path.stem, boxes, commands)
 
     async def _page(self, request: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
@@ -111,11 +136,7 @@ class RackPage:
         return FileResponse(_STATIC / "login.html")
 
     async def _log_in(self, request: Request) -> Response:
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST_BODY:
-                return PlainTextResponse("body too long\n", 413)
+        body = await _body(request)
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         if not await self._tokens.is_token(given.strip()):
             return RedirectResponse(f"{LOGIN}?wrong", 303)
@@ -172,13 +193,48 @@ class RackPage:
                 yield f"\r\n--{_BOUNDARY}\r\n".encode()
             await anyio.sleep(IMAGE_S)
 
+    async def _command(self, request: Request) -> Response:
+        """Take a command to the rack; the answer says whether it was carried out."""
+        if self._link is None or not self._link.takes_commands:
+            return _answer(
+                403, "error: this page reads only; start it by the rack, with a token"
+            )
+        # a form of another site can't have this type without the browser asking first
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind.strip().lower() != "application/json":
+            return _answer(415, "error: send application/json")
+        try:
+            command = _COMMAND.validate_json(await _body(request)).command
+        except ValidationError:
+            return _answer(422, 'error: send {"command": "stop NAME"}')
+        try:
+            answer = await self._link.send(command)
+        except DeepLabStreamError as error:
+            return _answer(504, f"error: {error}")
+        return _answer(200 if answer.startswith("ok") else 409, answer)
+
     async def _description(self, request: Request) -> Response:
         return JSONResponse(description())
 
 
-def as_json(rack: str, boxes: list[BoxView]) -> str:
+async def _body(request: Request) -> bytes:
+    """Return the body of a request; HTTPException 413: it is too long."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST_BODY:
+            raise HTTPException(413, "body too long")
+    return body
+
+
+def _answer(status: int, text: str) -> Response:
+    return JSONResponse({"answer": text}, status)
+
+
+def as_json(rack: str, boxes: list[BoxView], commands: bool) -> str:
     """Return the answer of `/api/boxes`; times and counts that are unknown are null."""
-    return json.dumps({"rack": rack, "boxes": [asdict(box) for box in boxes]})
+    views = [asdict(box) for box in boxes]
+    return json.dumps({"rack": rack, "commands": commands, "boxes": views})
 
 
 def description() -> dict[str, Any]:
@@ -187,7 +243,14 @@ def description() -> dict[str, Any]:
         ref_template="#/components/schemas/{model}"
     )
     schemas = boxes.pop("$defs")
-    answer = {"rack": {"type": "string"}, "boxes": boxes}
+    answer = {
+        "rack": {"type": "string"},
+        "commands": {
+            "type": "boolean",
+            "description": "whether the page takes commands",
+        },
+        "boxes": boxes,
+    }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in ("box", "camera")
@@ -202,6 +265,22 @@ def description() -> dict[str, Any]:
                 "text/event-stream",
                 answer,
             ),
+            "/api/commands": {
+                "post": {
+                    "summary": "`start NAME`, `stop NAME` or `stop` (all boxes)",
+                    "requestBody": {
+                        "content": {
+                            "application/json": {"schema": _COMMAND.json_schema()}
+                        }
+                    },
+                    "responses": {
+                        "200": {"description": "carried out: `ok: …`"},
+                        "409": {"description": "refused: `error: …`"},
+                        "403": {"description": "the page reads only"},
+                        "504": {"description": "the rack does not answer"},
+                    },
+                }
+            },
             "/api/image/{box}/{camera}": {
                 "parameters": parameters,
                 **_get("Newest frame", "image/jpeg", None),

@@ -42,9 +42,10 @@ function tileOf(name) {
       term.textContent = label;
       tile.querySelector("dl").append(term, document.createElement("dd"));
     }
-    const button = tile.querySelector("button");
-    button.addEventListener("click", () => enlarge(tile));
-    button.textContent = "Enlarge";
+    tile.querySelector(".enlarge").addEventListener("click", () => enlarge(tile));
+    for (const word of ["start", "stop"]) {
+      tile.querySelector(`.${word}`).addEventListener("click", () => command(`${word} ${name}`));
+    }
     document.getElementById("boxes").append(tile);
     tiles.set(name, tile);
   }
@@ -55,9 +56,33 @@ function enlarge(chosen) {
   for (const tile of tiles.values()) {
     const full = tile === chosen && !tile.classList.contains("full");
     tile.classList.toggle("full", full);
-    tile.querySelector("button").textContent = full ? "Reduce" : "Enlarge";
+    tile.querySelector(".enlarge").textContent = full ? "Reduce" : "Enlarge";
   }
   if (chosen.classList.contains("full")) chosen.scrollIntoView();
+}
+
+const CONSEQUENCES = {
+  start: "Its experiment starts: outputs can switch on.",
+  stop: "The experiment ends, outputs go off, the record is closed.",
+};
+
+async function command(line) {
+  const [word, name] = [line.split(" ")[0], line.split(" ").slice(1).join(" ")];
+  const question = `${word === "start" ? "Start" : "Stop"} ${name || "all boxes"}?`;
+  if (!confirm(`${question} ${CONSEQUENCES[word]}`)) return;
+  const shown = document.getElementById("answer");
+  shown.textContent = `${line} …`;
+  try {
+    const answer = await fetch("api/commands", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ command: line }),
+    });
+    const text = answer.status === 401 ? "error: the token is needed again" : (await answer.json()).answer;
+    shown.textContent = `${new Date().toLocaleTimeString()} ${text}`;
+  } catch {
+    shown.textContent = `error: no connection; ${line} may not have been carried out`;
+  }
 }
 
 /* An image is asked for again when its stream has begun again: its ring has another name. */
@@ -87,7 +112,7 @@ function showImages(tile, box) {
   }
 }
 
-function show({ rack, boxes }) {
+function show({ rack, commands, boxes }) {
   heardAt = Date.now();
   document.getElementById("rack").textContent = rack;
   document.title = `${rack}: DeepLabStream`;
@@ -101,8 +126,11 @@ function show({ rack, boxes }) {
     tile.querySelector(".alarm").hidden = alarm === "";
     const values = tile.querySelectorAll("dd");
     FIGURES.forEach(([, text], n) => { values[n].textContent = text(box); });
+    tile.querySelector(".start").hidden = !commands || box.runs;
+    tile.querySelector(".stop").hidden = !commands || !box.runs;
     showImages(tile, box);
   }
+  document.getElementById("stop").hidden = !commands;
   const running = boxes.filter((box) => box.runs).length;
   const failing = boxes.filter((box) => box.fails).length;
   document.getElementById("summary").textContent =
@@ -127,4 +155,5 @@ events.addEventListener("message", (event) => show(JSON.parse(event.data)));
 events.addEventListener("error", () => {
   if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
 });
+document.getElementById("stop").addEventListener("click", () => command("stop"));
 setInterval(checkConnection, 1000);
