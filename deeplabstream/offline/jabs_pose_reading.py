@@ -79,6 +79,18 @@ def read_jabs_file(file: Path) -> PoseTable:
     return pose_table(file, skeleton, placed, sure, SCORER)
 
 
+def jabs_scale(file: Path) -> tuple[float, str] | None:
+    """Return the scale of a file in mm per px, and its source; None: the file has none."""
+    with open_hdf5(file) as content:
+        held = content["poseest"].attrs
+        try:
+            scale = 10 * float(held["cm_per_pixel"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        source = str(held.get("cm_per_pixel_source", "unknown source"))
+    return (scale, source) if 0 < scale < 1e6 else None
+
+
 def _animals(
     file: Path, held: dict[str, NDArray[np.generic]], shape: tuple[int, ...]
 ) -> NDArray[np.int64]:

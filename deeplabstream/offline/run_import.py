@@ -24,6 +24,8 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.files.overwriting import check_new
+from deeplabstream.offline.jabs_pose_reading import SCORER as JABS
+from deeplabstream.offline.jabs_pose_reading import jabs_scale
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.sleap_pose_reading import SCORER as SLEAP
 from deeplabstream.recording.csv_tables import CsvTable
@@ -59,7 +61,7 @@ class ImportOptions:
     """A CSV with the time of each frame in seconds: one column, or the column time_s. The
     run begins at the first one."""
     mm_per_pixel: float | None = option(default=None, gt=0, lt=1e6, metavar="MM")
-    """Scale; None: results are in pixels."""
+    """Scale; None: that of a JABS pose file, else results are in pixels."""
     threshold: float | None = option(default=None, ge=0, le=1, metavar="P")
     """Confidence below which a point counts as not found; None: 0.6, of SLEAP 0."""
     tracks: tuple[str, ...] = option(default=(), metavar="NAME")
@@ -170,6 +172,7 @@ def import_run(
     check_new(target, DeviceError)
     reader, table = open_video(path), read_poses(Path(poses))
     notes: list[str] = []
+    options = _scaled(options, table, notes)
     table = _chosen(table, options.tracks, notes)
     table, frames = _of_video(table, reader, options.cut, notes)
     _check_positions(table, reader, notes)
@@ -211,6 +214,18 @@ def settings_of(folder: RunFolder) -> Settings:
     if folder.facts.get(IMPORTED):  # no rig: the camera has no kind
         text = re.sub(r"(?m)^\[Camera .*\]$", r"\g<0>\nKIND = SimulatedCamera", text)
     return parse(text, folder.path.resolve())
+
+
+def _scaled(
+    options: ImportOptions, table: PoseTable, notes: list[str]
+) -> ImportOptions:
+    """Return the options with the scale of the pose file, if no other is given."""
+    found = jabs_scale(table.source) if table.scorer == JABS else None
+    if options.mm_per_pixel is not None or found is None:
+        return options
+    scale, source = found
+    notes.append(f"{scale:.4g} mm per pixel, as the poses say ({source})")
+    return replace(options, mm_per_pixel=scale)
 
 
 def _chosen(table: PoseTable, tracks: Sequence[str], notes: list[str]) -> PoseTable:

@@ -9,6 +9,8 @@ import pytest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.jabs_pose_reading import PARTS
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.run_import import ImportOptions, import_run
+from tests.offline.films import write_film
 
 SAMPLE = Path(__file__).parents[3] / "shared/data/jabs/sample_pose_est_v5.h5"
 
@@ -54,6 +56,27 @@ def test_each_animal_keeps_its_place(tmp_path: Path, version: int) -> None:
 def test_version_2_has_one_animal(tmp_path: Path) -> None:
     table = read_poses(written(tmp_path / "m_pose_est_v2.h5", 2))
     assert table.points.shape == (3, 1, 12, 2) and table.skeleton.animals == ()
+
+
+@pytest.mark.parametrize("scale", [0.07, np.nan, -1.0, "wide", None])
+def test_a_run_has_the_scale_of_the_file(tmp_path: Path, scale: object) -> None:
+    poses = written(tmp_path / "m_pose_est_v4.h5", 4)
+    if scale is not None:
+        with h5py.File(poses, "a") as file:
+            file["poseest"].attrs["cm_per_pixel"] = scale
+            file["poseest"].attrs["cm_per_pixel_source"] = "corner_detection"
+    grey = np.full((200, 300, 3), 90, np.uint8)
+    film = write_film(tmp_path / "m.mp4", lambda row: grey, frames=3)
+    run = import_run(film, poses, tmp_path / "run")
+    known = scale == 0.07
+    said = "0.7 mm per pixel, as the poses say (corner_detection)"
+    assert (said in run.notes) is known
+    assert ("MM_PER_PIXEL = 0.7" in run.folder.settings_text) is known
+
+    options = ImportOptions(mm_per_pixel=2.0)
+    given = import_run(film, poses, tmp_path / "given", options)
+    assert "MM_PER_PIXEL = 2.0" in given.folder.settings_text
+    assert said not in given.notes
 
 
 def test_tracks_that_are_no_animals_are_refused(tmp_path: Path) -> None:
