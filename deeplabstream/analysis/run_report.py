@@ -33,6 +33,7 @@ from deeplabstream.files.report_document import (
 )
 from deeplabstream.recording.audit_results import AuditResults, read_results
 from deeplabstream.recording.exposure_pulses import pulse_sentences
+from deeplabstream.recording.place_account import PlaceAccount, place_accounts
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
     analysed_cameras,
@@ -75,6 +76,8 @@ class _Run:
     """By camera, why there are no results."""
     notes: Sequence[str]
     """Repairs, and lines that can't be read."""
+    places: Mapping[str, PlaceAccount]
+    """Uncertain places, by camera; empty: a single animal."""
     audit: AuditResults | None
     """Figures of the run's audit; None: there is none."""
 
@@ -142,6 +145,11 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
             failed.setdefault(camera, str(error))
     if failed and not results and options != AnalysisOptions():
         raise DeepLabStreamError(next(iter(failed.values())))
+    places: Mapping[str, PlaceAccount] = {}
+    try:
+        places = place_accounts(run)
+    except (DeepLabStreamError, OSError, ValueError, KeyError) as error:
+        notes.append(f"uncertain places are not known: {error}")
     audit = None
     try:
         audit = read_results(run)
@@ -153,7 +161,7 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
     return _Run(
         folder, summarise(folder.path), folder.facts, folder.events(), frames,
         {camera: results[camera] for camera in ordered}, failed,
-        list(dict.fromkeys(notes)), audit,
+        list(dict.fromkeys(notes)), places, audit,
     )  # fmt: skip
 
 
@@ -258,6 +266,10 @@ def _quality(run: _Run) -> Iterator[ReportSection]:
         ReportTable(
             ("camera", "animal", "body part", "found (share)", "median confidence"),
             parts,
+        ),
+        *(
+            ReportText(f"Names of animals, camera {camera}: {account}.")
+            for camera, account in run.places.items()
         ),
     ]
     lost = [losses(camera, frames.rows) for camera, frames in run.frames.items()]

@@ -44,6 +44,7 @@ from deeplabstream.recording.alignment.aligned_run import (
 )
 from deeplabstream.recording.audit_files import read_audit
 from deeplabstream.recording.audit_results import read_results
+from deeplabstream.recording.place_account import place_accounts
 from deeplabstream.recording.run_folder import RunFolder, application_version
 from deeplabstream.recording.run_json import networks_of_run, validate_facts
 from deeplabstream.recording.run_schema import AUDIT, AUDIT_RESULTS
@@ -185,6 +186,7 @@ def _check_run(folder: RunFolder, result: Verification) -> None:
         "That the network gives these poses on these videos: it was not run again."
     )
     _check_timing(folder, result)
+    _check_identity(folder, result)
     _check_audit(folder, result)
 
 
@@ -308,6 +310,19 @@ def _check_timing(folder: RunFolder, result: Verification) -> None:
     if not any(test["output"] for test in timing):
         result.not_proven.append(
             "The delay from exposure to output: the run names no measurement of it."
+        )
+
+
+def _check_identity(folder: RunFolder, result: Verification) -> None:
+    """State how many uncertain places the run of several animals has."""
+    try:
+        accounts = place_accounts(folder.path)
+    except DeepLabStreamError as error:
+        result.failed.append(f"the corrections can't be used: {error}")
+        return
+    for camera, account in accounts.items():
+        result.not_proven.append(
+            f"That the names of the animals are right. Camera {camera}: {account}."
         )
 
 

@@ -44,7 +44,7 @@ from deeplabstream.recording.exporters.nwb_run import nwb
 from deeplabstream.recording.run_folder import RunFolder, application_version
 from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.recording.run_schema import AUDIT, AUDIT_RESULTS
+from deeplabstream.recording.run_schema import AUDIT, AUDIT_RESULTS, CORRECTIONS
 
 SCHEMA = 1
 BUNDLE = "bundle"
@@ -235,6 +235,7 @@ _MEDIA = {
 _DESCRIBED = {
     "run/run.json": "Facts about the run: versions, networks, cameras, frame accounts",
     "run/settings.ini": "The settings as used",
+    f"{RUN}/{CORRECTIONS}": "Corrections of poses and checked uncertain places, by users",
     f"{RUN}/{AUDIT}": "Clips of the audit, and what raters said about them",
     f"{RUN}/{AUDIT_RESULTS}": "How often triggers and outputs were right, with intervals",
     "run/events.csv": "Commands, writes to outputs, reports of devices, notes",
