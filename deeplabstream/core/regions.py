@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import repeat
 from math import hypot, nan
 
@@ -24,6 +24,10 @@ class Region(ABC):
     @abstractmethod
     def outline(self) -> NDArray[np.float64]:
         """Return the corners (n, 2) of a closed line along the border, for drawing."""
+
+    @abstractmethod
+    def moved(self, x: float, y: float) -> "Region":
+        """Return the same region, moved by `x` to the right and `y` down."""
 
     def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return whether each point lies inside.
@@ -88,6 +92,10 @@ class Ellipse(Region):
     rx: float
     ry: float
 
+    def moved(self, x: float, y: float) -> "Ellipse":
+        """Return the ellipse around the moved centre."""
+        return replace(self, x=self.x + x, y=self.y + y)
+
     def has(self, x: float, y: float) -> bool:
         """Return whether it lies inside."""
         return ((x - self.x) / self.rx) ** 2 + ((y - self.y) / self.ry) ** 2 <= 1
@@ -113,6 +121,10 @@ class Circle(Region):
     x: float
     y: float
     r: float
+
+    def moved(self, x: float, y: float) -> "Circle":
+        """Return the circle around the moved centre."""
+        return replace(self, x=self.x + x, y=self.y + y)
 
     def has(self, x: float, y: float) -> bool:
         """Return whether it lies inside."""
@@ -148,6 +160,10 @@ class Ring(Region):
         if self.r1 >= self.r2:
             raise ValueError("expected ring X Y R1 R2, R1 below R2")
 
+    def moved(self, x: float, y: float) -> "Ring":
+        """Return the ring around the moved centre."""
+        return replace(self, x=self.x + x, y=self.y + y)
+
     def has(self, x: float, y: float) -> bool:
         """Return whether it lies between the circles."""
         return self.depth(x, y) >= 0
@@ -182,6 +198,10 @@ class Rectangle(Region):
     w: float
     h: float
 
+    def moved(self, x: float, y: float) -> "Rectangle":
+        """Return the rectangle from the moved corner on."""
+        return replace(self, x=self.x + x, y=self.y + y)
+
     def has(self, x: float, y: float) -> bool:
         """Return whether it lies inside."""
         return self.x <= x <= self.x + self.w and self.y <= y <= self.y + self.h
@@ -214,6 +234,10 @@ class Polygon(Region):
     """`polygon X1 Y1 X2 Y2 X3 Y3 …`: three corners or more; even-odd rule."""
 
     corners: tuple[tuple[float, float], ...]
+
+    def moved(self, x: float, y: float) -> "Polygon":
+        """Return the polygon of the moved corners."""
+        return Polygon(tuple((at_x + x, at_y + y) for at_x, at_y in self.corners))
 
     def has(self, x: float, y: float) -> bool:
         """Return if a ray to the right crosses the outline an odd number of times."""

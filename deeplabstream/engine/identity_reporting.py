@@ -69,8 +69,11 @@ class CameraIdentityTrackers:
 def identities_of(
     settings: Settings, skeleton: Skeleton, thresholds: Thresholds
 ) -> CameraIdentityTrackers | None:
-    """Return the identity trackers of a network; None: it finds one animal."""
-    if len(skeleton.animals) < 2:
+    """Return the identity trackers of a network; None: identities are certain.
+
+    One animal needs none, nor do animals that each have an arena of their own.
+    """
+    if len(skeleton.animals) < 2 or settings.arenas:
         return None
     animals = settings.animals
     rules = IdentitySettings(animals.first, animals.believe_after_s)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.errors import ModelError, SettingsError
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.background.background_detector import (
     BACKGROUND,
@@ -10,6 +10,7 @@ from deeplabstream.pose.background.background_detector import (
 )
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
+from deeplabstream.pose.filters.arena_crops import ArenaCrops
 from deeplabstream.pose.led_detector import LedDetector, split_model
 from deeplabstream.pose.model.model_opening import (
     open_estimator,
@@ -101,9 +102,21 @@ def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
     named = len(settings.animals.names)
     estimator: PoseEstimator
     if model == BACKGROUND:
-        estimator = BackgroundDetector(settings.background, animals=max(1, named))
+        estimator = BackgroundDetector(
+            settings.background, settings.arenas, animals=max(1, named)
+        )
     else:
         estimator = open_estimator(model, *how)
+
+    if settings.arenas and model != BACKGROUND:
+        if (several := animals_of(estimator)) > 1:
+            raise ModelError(
+                f"[Arenas]: each arena has one animal, but the network {Path(model).name} "
+                f"finds {several}; set MODEL to a network of one animal"
+            )
+        crops = ArenaCrops(estimator, settings.arenas)
+        crops.warm_up()
+        estimator = crops
 
     if pose.live_crop:
         detector = None

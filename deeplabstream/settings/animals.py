@@ -37,9 +37,8 @@ class Animals:
 
     names: Annotated[tuple[str, ...], AfterValidator(parse_names)] = Field(
         (),
-        max_length=MOST,
         description=(
-            "one name for each animal; empty: animal1, animal2 and so on, as "
+            f"one name for each animal, {MOST} at most; empty: animal1, animal2 and so on, as "
             "many as the network finds"
         ),
     )
@@ -69,6 +68,16 @@ class Animals:
         title="Identity time-out (s)",
         json_schema_extra={"advanced": True},
     )
+
+    @property
+    def too_many(self) -> str:
+        """A sentence if more animals are named than can be identified; or empty."""
+        if len(self.names) <= MOST:
+            return ""
+        return (
+            f"[Animals] NAMES: {len(self.names)} names, expected {MOST} at most; animals "
+            "that each live in an arena of their own are named by [Arenas]"
+        )
 
     def of(self, skeleton: Skeleton, animals: int) -> tuple[str, ...]:
         """Return the names of the animals of a network, by their number."""

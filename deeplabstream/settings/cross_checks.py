@@ -1,15 +1,25 @@
 """Cross-checks: agreement of the sections of a rig, its cameras and its network."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
 from deeplabstream.plugins.input import PulseInput
 from deeplabstream.plugins.pair_trigger import PairTrigger
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
-from deeplabstream.settings.animals import MOST, animal_name_problems, animal_number
+from deeplabstream.settings.animals import (
+    MOST,
+    Animals,
+    animal_name_problems,
+    animal_number,
+)
+from deeplabstream.settings.arenas import overlaps
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
+
+MOST_NAMED = 10
+"""Overlapping arenas that are listed."""
 
 
 def unit_problems(rig: Settings) -> Iterator[str]:
@@ -164,6 +174,33 @@ def shelter_problems(rig: Settings) -> Iterator[str]:
             )
 
 
+def arena_animal_problems(animals: Animals) -> Iterator[str]:
+    """Yield a sentence for each key of [Animals] that animals in arenas can't have."""
+    if animals.names:
+        yield (
+            "[Animals] NAMES: an animal in an arena has the arena's name; remove NAMES, or "
+            "the arenas"
+        )
+    if animals.shelters:
+        yield "[Animals] SHELTERS: animals in arenas are never confused; remove SHELTERS"
+
+
+def arena_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each thing that does not fit the arenas."""
+    if not rig.arenas:
+        return
+    for one, other in islice(overlaps(rig.arenas), MOST_NAMED):
+        yield f"[Arenas]: {one} and {other} overlap; each animal needs an arena of its own"
+    for name, camera in rig.cameras.items():
+        if camera.analyse and name != rig.deciding_camera:
+            yield (
+                f"[Camera {name}]: the arenas are in the image of [Camera "
+                f"{rig.deciding_camera}]; set ANALYSE = no for other cameras"
+            )
+    if rig.pose.live_crop:
+        yield "[Pose Estimation] LIVE_CROP: the arenas are the crops; set LIVE_CROP = no"
+
+
 def _has_scale(rig: Settings, camera: str) -> bool:
     """Return whether a camera has a calibration, even a wrong one."""
     try:
@@ -174,6 +211,7 @@ def _has_scale(rig: Settings, camera: str) -> bool:
 
 def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
     """Return the settings that name missing animals; `count`: the largest number of animals."""
+    count = len(rig.arenas) or count
     triggers = rig.new_triggers()
     named = [
         (f"[Trigger {name}] {key}", word)

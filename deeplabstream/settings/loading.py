@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.regions import Region
 from deeplabstream.files.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.discovery import DiscoveredPlugins, discover, plugin_package
@@ -18,9 +20,12 @@ from deeplabstream.plugins.remote import Remote
 from deeplabstream.plugins.trigger import Trigger, named_by
 from deeplabstream.pose.background.background_detector import BackgroundSubtraction
 from deeplabstream.settings.actor_triggers import actor_trigger_problem, actor_values
-from deeplabstream.settings.animals import Animals
+from deeplabstream.settings.animals import Animals, parse_names
+from deeplabstream.settings.arenas import Arenas, SingleArena
 from deeplabstream.settings.cross_checks import (
     animal_problems,
+    arena_animal_problems,
+    arena_problems,
     check_against,
     measure_problems,
     pulse_problems,
@@ -52,6 +57,7 @@ FIXED: dict[str, type] = {
     "Pose Estimation": PoseEstimation,
     "Background Subtraction": BackgroundSubtraction,
     "Animals": Animals,
+    "Arenas": Arenas,
     "Experiment": ExperimentRun,
     "Recording": Recording,
     "Video": Video,
@@ -60,7 +66,11 @@ FIXED: dict[str, type] = {
     "Measures": Measures,
 }
 """The sections that are there once."""
-NAMED: dict[str, type] = {"Tracking": Tracking, "Classifier": Classification}
+NAMED: dict[str, type] = {
+    "Tracking": Tracking,
+    "Classifier": Classification,
+    "Arena": SingleArena,
+}
 """The sections that have a NAME (of a camera: Tracking), and no KIND."""
 FAMILIES: dict[str, tuple[Any, type]] = {
     "Camera": (plugin_package("cameras"), Camera),
@@ -137,6 +147,12 @@ class _Reading:
                     named[family][name] = maker()
             elif title not in FIXED:
                 self._load_named_section(title, texts, streaming)
+        arenas = self._arenas(fixed["Arenas"], named["Arena"])
+        animals: Animals = fixed["Animals"]
+        self._problems += filter(None, [animals.too_many])
+        if arenas:
+            self._problems += arena_animal_problems(animals)
+            animals = replace(animals, names=tuple(arenas))
         self._choose_experiment(run)
         self._add_actor_triggers(run)
         makers = self._makers
@@ -145,7 +161,8 @@ class _Reading:
             streaming=streaming,
             pose=fixed["Pose Estimation"],
             background=fixed["Background Subtraction"],
-            animals=fixed["Animals"],
+            animals=animals,
+            arenas=arenas,
             experiment=run,
             recording=fixed["Recording"],
             subject=fixed["Session"],
@@ -168,6 +185,17 @@ class _Reading:
         if self._problems:
             raise SettingsError(list(dict.fromkeys(self._problems)))
         return rig
+
+    def _arenas(
+        self, grid: Arenas, single: Mapping[str, SingleArena]
+    ) -> dict[str, Region]:
+        """Return the arenas by name; none after a problem of a name."""
+        try:
+            parse_names((*grid.grid, *single))
+        except ValueError as error:
+            self._problems.append(f"[Arena NAME]: {error}")
+            return {}
+        return {**grid.grid, **{name: one.region for name, one in single.items()}}
 
     def _load_fixed_section(self, title: str) -> Any:
         kind, texts = FIXED[title], self._texts.get(title, {})
@@ -293,6 +321,7 @@ class _Reading:
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += [*unit_problems(rig), *animal_problems(rig)]
         self._problems += [*measure_problems(rig), *shelter_problems(rig)]
+        self._problems += arena_problems(rig)
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():
                 self._check_named(f"{family} {name}", made)

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.regions import Region
 from deeplabstream.files.paths import is_folder
 from deeplabstream.plugins.camera import Camera, SynchronisedCamera
 from deeplabstream.plugins.experiment import Experiment
@@ -448,6 +449,8 @@ class Settings:
     """By camera; the empty name is for all other cameras."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
     measures: Measures = plain_field(default_factory=Measures)
+    arenas: Mapping[str, Region] = plain_field(default_factory=dict)
+    """Arenas of the deciding camera by name, px; each has the animal of that name."""
     background: BackgroundSubtraction = plain_field(
         default_factory=BackgroundSubtraction
     )
@@ -614,6 +617,7 @@ def effective(settings: Settings) -> dict[str, object]:
         "session": settings.subject.facts(),
         "pose": section_values(settings.pose),
         **_background(settings),
+        **_arenas(settings),
         "measuring": section_values(settings.measures),
         "tracking": {
             camera: section_values(rules.get(camera) or rules[""])
@@ -634,6 +638,12 @@ def _background(settings: Settings) -> dict[str, object]:
     if BACKGROUND not in models:
         return {}
     return {"background_subtraction": section_values(settings.background)}
+
+
+def _arenas(settings: Settings) -> dict[str, object]:
+    """Return the regions of the arenas; nothing: there are none."""
+    named = {name: str(region) for name, region in settings.arenas.items()}
+    return {"arenas": named} if named else {}
 
 
 def _pulse_inputs(settings: Settings) -> dict[str, object]:

@@ -361,3 +361,23 @@ def test_the_time_that_an_experiment_takes_counts_as_planned(rig: FakeSession) -
     rig.settings = replace(rig.settings, experiment=run)
     (text,) = grave(inspected(rig, {"arena": 30.0}))
     assert "minutes of video may need up to" in text
+
+
+@pytest.mark.parametrize(
+    ("last", "says", "good", "stops"),
+    [
+        ("500 400", "4 arenas lie in the frame of [Camera arena]", True, False),
+        ("620 400", "not within the frame of [Camera arena], 640×480: A2, B2", False, False),
+        ("900 400", "not within the frame of [Camera arena], 640×480: A2, B2", False, True),
+    ],
+)  # fmt: skip
+def test_arenas_must_lie_in_the_picture(
+    rig: FakeSession, tmp_path: Path, last: str, says: str, good: bool, stops: bool
+) -> None:
+    grid = (
+        f"[Arenas]\nROWS = 2\nCOLUMNS = 2\nCORNERS = 60 60, {last}\nSHAPE = circle 50\n"
+    )
+    rig.settings = parse(RIG + grid, tmp_path)
+    (found,) = [f for f in inspected(rig, {"arena": 30.0}) if "arenas " in f.text]
+    assert says in found.text
+    assert (found.good, found.grave) == (good, stops)

@@ -1,5 +1,6 @@
 """Background subtraction: animals are found without a network."""
 
+from collections.abc import Sequence
 from math import cos, pi, sin
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.regions import Circle, Rectangle
+from deeplabstream.core.regions import Circle, Rectangle, Region
 from deeplabstream.pose.background.background_detector import (
     BackgroundDetector,
     BackgroundSubtraction,
@@ -19,6 +20,11 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from tests.pose.fly_images import SHAPE, by_threshold, image_of
 
 WELLS = Circle(50, 60, 45), Circle(150, 60, 45)
+
+
+def wells(regions: Sequence[Region] = WELLS) -> dict[str, Region]:
+    """The regions under names."""
+    return {f"A{number}": region for number, region in enumerate(regions, start=1)}
 
 
 def walk(frames: int) -> list[tuple[float, float, float]]:
@@ -104,7 +110,7 @@ def test_a_dark_spot_of_the_floor_is_not_the_animal_for_long() -> None:
 
 
 def test_without_an_animal_nothing_is_found() -> None:
-    detector = BackgroundDetector(BackgroundSubtraction(), WELLS)
+    detector = BackgroundDetector(BackgroundSubtraction(), wells())
     for frame in range(20):
         assert np.isnan(found(detector, image_of((), frame))).all()
 
@@ -121,7 +127,7 @@ def test_noise_raises_the_threshold() -> None:
 
 def test_each_region_has_its_own_animal_in_the_order_of_the_regions() -> None:
     for regions in (WELLS, WELLS[::-1]):
-        detector = BackgroundDetector(BackgroundSubtraction(), regions)
+        detector = BackgroundDetector(BackgroundSubtraction(), wells(regions))
         for frame, left in enumerate(walk(30)):
             right = 150 + 0.5 * frame, 40.0, 0.0
             points = found(detector, image_of([left, right], frame))
@@ -130,14 +136,14 @@ def test_each_region_has_its_own_animal_in_the_order_of_the_regions() -> None:
 
 
 def test_an_animal_outside_of_all_regions_is_not_found() -> None:
-    detector = BackgroundDetector(BackgroundSubtraction(), WELLS[:1])
+    detector = BackgroundDetector(BackgroundSubtraction(), wells(WELLS[:1]))
     for frame in range(10):
         assert np.isnan(found(detector, image_of([(150, 60, 0)], frame))).all()
 
 
 def test_animals_of_two_touching_regions_stay_apart() -> None:
     halves = Rectangle(0, 0, 99.5, 120), Rectangle(99.5, 0, 100, 120)
-    detector = BackgroundDetector(BackgroundSubtraction(), halves)
+    detector = BackgroundDetector(BackgroundSubtraction(), wells(halves))
     for frame in range(20):
         image = image_of([(94, 60, 0), (105, 60, 0)], frame)
         left, right = found(detector, image)[:, 0]
@@ -145,7 +151,7 @@ def test_animals_of_two_touching_regions_stay_apart() -> None:
 
 
 def test_a_switched_light_leaves_the_animal_unknown_for_some_frames_at_most() -> None:
-    detector = BackgroundDetector(BackgroundSubtraction(), WELLS)
+    detector = BackgroundDetector(BackgroundSubtraction(), wells())
     for frame in range(60):
         floor = 170 if frame < 20 or frame >= 40 else 120
         points = found(detector, image_of([walk(60)[frame]], frame, floor=floor))
@@ -219,12 +225,14 @@ def test_several_animals_without_regions_are_those_of_the_most_contrast() -> Non
     assert np.isnan(points[2]).all()
 
 
-def test_a_region_beside_the_image_is_an_error_with_its_number() -> None:
-    detector = BackgroundDetector(
-        BackgroundSubtraction(), [*WELLS, Circle(400, 60, 20)]
-    )
-    with pytest.raises(ModelError, match="200×120 px: region 3 has no pixel"):
-        detector.estimate([image_of(())])
+def test_arenas_beside_the_image_of_a_camera_are_named() -> None:
+    arenas = {"A1": WELLS[0], "A2": Circle(400, 60, 20), "A3": Circle(50, 500, 20)}
+    detector = BackgroundDetector(BackgroundSubtraction(), arenas)
+    with pytest.raises(ModelError, match=r"A2, A3: outside of .*top.*, 200×120 px"):
+        detector.estimate([image_of(())], ["top"])
+    # programs measure the time for a grey image of any size
+    (pose,) = detector.estimate([image_of([(50, 60, 0)])])
+    assert np.isfinite(pose.points[:, 0, 0]).tolist() == [True, False, False]
 
 
 def test_programs_without_settings_say_where_background_subtraction_works() -> None:

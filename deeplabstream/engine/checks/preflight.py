@@ -146,6 +146,7 @@ def _network_speed(
 
 
 def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
+    yield from _arenas(settings, state)
     good = 0
     for zone in trigger_shapes_of(settings):
         form = state.formats.get(zone.camera)
@@ -163,6 +164,24 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
     if good:
         lie = "region of a trigger lies" if good == 1 else "regions of triggers lie"
         yield PreflightResult(f"{good} {lie} in the frame")
+
+
+def _arenas(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
+    form = state.formats.get(settings.deciding_camera)
+    if form is None or not settings.arenas:
+        return
+    outside = {
+        name: share
+        for name, region in settings.arenas.items()
+        if (share := _outside(region.outline().tolist(), form))
+    }
+    camera = f"the frame of [Camera {settings.deciding_camera}]"
+    if outside:
+        names = ", ".join(outside)
+        text = f"arenas not within {camera}, {form.width}×{form.height}: {names}"
+        yield _warning(f"{text}. Change [Arenas]", grave=1 in outside.values())
+    else:
+        yield PreflightResult(f"{len(settings.arenas)} arenas lie in {camera}")
 
 
 def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:

@@ -138,6 +138,12 @@ def rehearse(
     animals = max(animals, len(settings.animals.names), *in_rules)
     names = settings.animals.of(ARENA_SKELETON, animals)
     skeleton = replace(ARENA_SKELETON, animals=names)
+    if settings.arenas:
+        raise SettingsError(
+            [
+                "[Arenas]: a rehearsal simulates mice that share one arena; remove [Arenas]"
+            ]
+        )
     problems = check_against(settings, skeleton)
     problems += [
         f"flees {name}: there is no [Output {name}]{guess(name, settings.outputs)}"

@@ -1,6 +1,7 @@
 """Background detector: finds animals without a network, where they differ from the background."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, cast
 
 import numpy as np
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Region
 from deeplabstream.pose.background.background_model import BackgroundModel, Polarity
 from deeplabstream.pose.background.body_direction import BodyDirection
 from deeplabstream.pose.background.objects import Objects, find_objects
-from deeplabstream.pose.background.pixel_areas import pixel_areas
+from deeplabstream.pose.background.pixel_areas import PixelAreas, pixel_areas
+from deeplabstream.pose.filters.arena_crops import arenas_outside
 
 BACKGROUND = "background"
 """MODEL of this detector."""
@@ -78,7 +79,7 @@ class BackgroundSubtraction:
 class BackgroundDetector:
     """Estimator without a network: the object of the most contrast in each area.
 
-    With regions, one animal is found in each, in their order. Without, the whole image is
+    With arenas, one animal is found in each, in their order. Without, the whole image is
     searched for `animals` objects, which have no identity. An animal that is not found is
     NaN, with confidence 0. Without names of `cameras` each image is searched alone; with
     them, the background is learned from frame to frame.
@@ -91,19 +92,20 @@ class BackgroundDetector:
     def __init__(
         self,
         rules: BackgroundSubtraction,
-        regions: Sequence[Region] = (),
+        arenas: Mapping[str, Region] = MappingProxyType({}),
         animals: int = 1,
     ) -> None:
         self._rules = rules
-        self._regions = tuple(regions)
-        self._animals = len(self._regions) or animals
+        self._arenas = arenas
+        self.animals = len(arenas) or animals
+        """Number of animals in a pose."""
         self.skeleton = rules.skeleton
         self._cameras: dict[str, tuple[tuple[int, ...], _CameraDetector]] = {}
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per image; ModelError: a region has no pixel of the image."""
+        """Return one pose per image; ModelError: an arena lies beside a camera's image."""
         names = list(cameras) or [""] * len(images)
         return [
             self._pose(self._camera(image, name).find(_grey(image)))
@@ -114,12 +116,23 @@ class BackgroundDetector:
         """Return the detector of a camera: a new one for a new image size."""
         shape, detector = self._cameras.get(name, ((), None))
         if detector is None or shape != image.shape[:2] or not name:
-            detector = _CameraDetector(
-                self._rules, image.shape[:2], self._regions, self._animals
-            )
+            regions = tuple(self._arenas.values())
+            areas = pixel_areas(image.shape, regions)
+            detector = _CameraDetector(self._rules, areas, self.animals)
             if name:
+                self._check(name, areas, image)
                 self._cameras[name] = image.shape[:2], detector
         return detector
+
+    def _check(self, camera: str, areas: PixelAreas, image: Image) -> None:
+        """Raise ModelError if an arena has no pixel of a camera's image."""
+        outside = [
+            name
+            for name, pixels in zip(self._arenas, areas.pixels.tolist(), strict=False)
+            if not pixels
+        ]
+        if outside:
+            raise arenas_outside(outside, camera, image)
 
     def _pose(self, points: NDArray[np.float64]) -> Pose:
         found = np.isfinite(points[..., 0]).astype(np.float32)
@@ -132,17 +145,12 @@ class _CameraDetector:
     def __init__(
         self,
         rules: BackgroundSubtraction,
-        shape: tuple[int, ...],
-        regions: Sequence[Region],
+        areas: PixelAreas,
         animals: int,
     ) -> None:
         self._rules = rules
+        self._areas = areas
         self._animals = animals
-        try:
-            self._areas = pixel_areas(shape, regions)
-        except ValueError as error:
-            size = f"{shape[1]}×{shape[0]}"
-            raise ModelError(f"Arenas in an image of {size} px: {error}") from None
         self._background = BackgroundModel(
             self._areas,
             rules.polarity,

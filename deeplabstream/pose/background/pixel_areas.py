@@ -27,7 +27,7 @@ class PixelAreas:
     count: int
     """Number of regions."""
     pixels: NDArray[np.intp]
-    """(region,): number of pixels of each; at least 1."""
+    """(region,): number of pixels of each."""
     samples: NDArray[np.intp]
     """(region, SAMPLES): indices of pixels of each region in the flat rectangle."""
     boxes: tuple[tuple[slice, slice], ...]
@@ -53,12 +53,7 @@ def pixel_areas(shape: tuple[int, ...], regions: Sequence[Region]) -> PixelAreas
     Returns
     -------
     PixelAreas
-        The areas, in the order of the regions.
-
-    Raises
-    ------
-    ValueError
-        A region has no pixel of the image; the message has its number, from 1 on.
+        The areas, in the order of the regions. A region beside the image has no pixel.
     """
     height, width = shape[:2]
     labels = np.zeros((height, width), np.int32)
@@ -69,8 +64,7 @@ def pixel_areas(shape: tuple[int, ...], regions: Sequence[Region]) -> PixelAreas
         left, right = max(0, int(x.min())), min(width, int(x.max()) + 2)
         top, bottom = max(0, int(y.min())), min(height, int(y.max()) + 2)
         if left >= right or top >= bottom:
-            raise ValueError(f"region {number} has no pixel of the image")
-
+            continue
         rows, columns = np.mgrid[top:bottom, left:right]
         inside = region.contains(np.column_stack([columns.ravel(), rows.ravel()]))
         part = labels[top:bottom, left:right]
@@ -78,14 +72,12 @@ def pixel_areas(shape: tuple[int, ...], regions: Sequence[Region]) -> PixelAreas
 
     count = max(1, len(regions))
     pixels = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    if not pixels.all():
-        number = int(np.argmin(pixels)) + 1
-        raise ValueError(f"region {number} has no pixel of the image")
-
     rows, columns = (
         np.flatnonzero(labels.any(axis=1)),
         np.flatnonzero(labels.any(axis=0)),
     )
+    if not len(rows):  # all regions lie beside the image
+        rows = columns = np.zeros(1, np.intp)
     top, left = int(rows[0]), int(columns[0])
     labels = np.ascontiguousarray(labels[top : rows[-1] + 1, left : columns[-1] + 1])
     samples, boxes = _samples(labels, count), _boxes(labels, count)
@@ -97,21 +89,22 @@ def _boxes(labels: NDArray[np.int32], count: int) -> tuple[tuple[slice, slice], 
     boxes = []
     for number in range(1, count + 1):
         rows, columns = np.nonzero(labels == number)
-        boxes.append(
-            (
+        box = slice(0, 0), slice(0, 0)
+        if len(rows):
+            box = (
                 slice(int(rows.min()), int(rows.max()) + 1),
                 slice(int(columns.min()), int(columns.max()) + 1),
             )
-        )
+        boxes.append(box)
     return tuple(boxes)
 
 
 def _samples(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
-    """Return evenly spaced pixels of each area."""
+    """Return evenly spaced pixels of each area; of an empty one, any pixel."""
     order = np.argsort(labels.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(labels.ravel(), minlength=count + 1))
     places = [
-        np.linspace(start, end - 1, SAMPLES).astype(np.intp)
+        np.linspace(start, max(start, end - 1), SAMPLES).astype(np.intp)
         for start, end in pairwise(ends)
     ]
-    return order[np.array(places)]
+    return order[np.minimum(places, labels.size - 1)]

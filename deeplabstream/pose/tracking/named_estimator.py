@@ -8,7 +8,9 @@ import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.background.background_detector import BackgroundDetector
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator, WarmsUp
+from deeplabstream.pose.filters.arena_crops import ArenaCrops
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class NamedEstimator(EstimatorWrapper):
 
 
 def animals_of(estimator: PoseEstimator) -> int:
-    """Return the largest number of animals that a network finds."""
+    """Return the largest number of animals that an estimator finds."""
+    if isinstance(estimator, BackgroundDetector | ArenaCrops):
+        return estimator.animals
     grey = np.full((480, 640, 3), 127, np.uint8)
     return len(estimator.estimate([grey])[0].points)

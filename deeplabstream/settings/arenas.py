@@ -1,0 +1,232 @@
+"""Arenas (wells) of one camera: a grid, `[Arenas]`, and single regions, `[Arena NAME]`.
+
+One animal lives in each arena and never leaves it, so an arena's name is its animal's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.regions import Rectangle, Region, parse_region
+from deeplabstream.plugins.trigger import RegionSetting
+
+MOST = 384
+"""Largest number of arenas: wells of the largest common plate."""
+OVERLAP_PX = 1.0
+"""Depth of one arena's border in another up to which both only touch."""
+_SIDE_POINTS = 16
+"""Points on each side of an outline that are compared with other arenas."""
+
+
+@dataclass(frozen=True)
+class ImagePoint:
+    """A point in the image, px."""
+
+    x: float
+    y: float
+
+    def __str__(self) -> str:
+        return f"{self.x:g} {self.y:g}"
+
+
+def parse_point(text: object) -> ImagePoint:
+    """Return the point that two numbers describe; ValueError: it is invalid.
+
+    >>> parse_point("102 88.5")
+    ImagePoint(x=102.0, y=88.5)
+    """
+    if isinstance(text, ImagePoint):
+        return text
+    try:
+        x, y = map(float, str(text).split())
+    except ValueError:
+        x = y = np.nan
+    if not np.isfinite((x, y)).all():
+        raise ValueError(
+            f"expected X Y for each corner, commas between them, not {text!r}"
+        )
+    return ImagePoint(x, y)
+
+
+def parse_shape(text: object) -> Region:
+    """Return the region around 0 0 that a shape without a place describes.
+
+    >>> parse_shape("rectangle 60 40")
+    Rectangle(x=-30.0, y=-20.0, w=60.0, h=40.0)
+    """
+    if isinstance(text, Region):
+        return text
+    word, *numbers = str(text).replace(",", " ").split() or [""]
+    if word not in ("circle", "ellipse", "rectangle"):
+        raise ValueError("expected circle R, ellipse RX RY or rectangle W H")
+    try:
+        region = parse_region(" ".join([word, "0 0", *numbers]))
+    except ValueError as error:
+        raise ValueError(str(error).replace(" X Y", "")) from None
+    if isinstance(region, Rectangle):
+        return region.moved(-region.w / 2, -region.h / 2)
+    return region
+
+
+@settings(frozen=True, kw_only=True, config={"arbitrary_types_allowed": True})
+class Arenas:
+    """Grid of arenas (wells) in the deciding camera's image, each with one animal.
+
+    An arena's name is that of its animal: row letter and column number (A1, B12). `[Arena
+    NAME]` adds single arenas.
+    """
+
+    rows: int = Field(
+        default=0,
+        ge=0,
+        le=len(ascii_uppercase),
+        description="number of rows; 0: no grid",
+    )
+    columns: int = Field(default=0, ge=0, le=48, description="number of columns")
+    corners: tuple[Annotated[ImagePoint, BeforeValidator(parse_point)], ...] = Field(
+        default=(),
+        description="X Y of the centres of the first and the last arena, in px; or of the "
+        "upper left, upper right, lower right and lower left one, for a grid that the "
+        "camera sees turned or in perspective",
+    )
+    shape: Annotated[Region, BeforeValidator(parse_shape)] | None = Field(
+        default=None,
+        description="circle R, ellipse RX RY or rectangle W H, in px: shape of each arena",
+    )
+
+    def __post_init__(self) -> None:
+        if not self.rows and not self.columns:
+            return
+        if not self.rows or not self.columns:
+            raise ValueError("ROWS and COLUMNS: enter both, or none")
+        if self.rows * self.columns > MOST:
+            raise ValueError(
+                f"{self.rows} ROWS × {self.columns} COLUMNS: up to {MOST} arenas"
+            )
+        if self.shape is None:
+            raise ValueError("SHAPE: is missing, such as circle 40")
+        grid_centres(self.rows, self.columns, self.corners)
+
+    @property
+    def grid(self) -> dict[str, Region]:
+        """Regions of the grid by name, row by row."""
+        if not self.rows or self.shape is None:
+            return {}
+        centres = grid_centres(self.rows, self.columns, self.corners)
+        return {
+            f"{ascii_uppercase[row]}{column + 1}": self.shape.moved(
+                *centres[row, column].tolist()
+            )
+            for row in range(self.rows)
+            for column in range(self.columns)
+        }
+
+
+@settings(frozen=True, kw_only=True, config={"arbitrary_types_allowed": True})
+class SingleArena:
+    """Arena (well) in the deciding camera's image; NAME is also that of its animal."""
+
+    region: RegionSetting = Field(
+        description="circle X Y R, ellipse X Y RX RY, rectangle X Y W H or polygon X1 Y1 "
+        "X2 Y2 X3 Y3 …, in px"
+    )
+
+
+def grid_centres(
+    rows: int, columns: int, corners: tuple[ImagePoint, ...]
+) -> NDArray[np.float64]:
+    """Return the centres of a grid of arenas from those at its corners.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Size of the grid, 1 or more.
+    corners : sequence of ImagePoint
+        One centre for a grid of one arena; two: of the first and the last arena; four:
+        upper left, upper right, lower right, lower left. Four determine a homography, so
+        that a plane grid in perspective is exact [1]_.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (rows, columns, 2)
+        x, y, px.
+
+    Raises
+    ------
+    ValueError
+        Another number of corners, or four that are not in this order.
+
+    References
+    ----------
+    .. [1] Hartley R, Zisserman A. Multiple view geometry in computer vision, 2nd ed.,
+       section 4.1. Cambridge University Press, 2004.
+    """
+    places = np.array([(corner.x, corner.y) for corner in corners])
+    down, right = np.mgrid[:rows, :columns].astype(np.float64)
+    share_x, share_y = right / max(1, columns - 1), down / max(1, rows - 1)
+
+    if len(places) == 1 and rows == columns == 1:
+        return places.reshape(1, 1, 2)
+    if len(places) == 2 and 1 in (rows, columns):
+        # a single row or column may be turned
+        share = np.maximum(share_x, share_y)[..., None]
+        return np.asarray(places[0] + share * (places[1] - places[0]))
+    if len(places) == 2:
+        share = np.stack([share_x, share_y], axis=-1)
+        return np.asarray(places[0] + share * (places[1] - places[0]))
+    if len(places) != 4 or 1 in (rows, columns):
+        needed = "two" if 1 in (rows, columns) else "two or four"
+        raise ValueError(f"CORNERS: expected {needed} centres, not {len(places)}")
+
+    sides = np.roll(places, -1, axis=0) - places
+    after = np.roll(sides, -1, axis=0)
+    if not (sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0] > 0).all():
+        raise ValueError(
+            "CORNERS: expected upper left, upper right, lower right, lower left"
+        )
+    matrix = _from_unit_square(places)
+    flat = np.stack([share_x, share_y, np.ones_like(share_x)], axis=-1) @ matrix.T
+    return np.asarray(flat[..., :2] / flat[..., 2:])
+
+
+def _from_unit_square(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the homography (3, 3) of 0 0, 1 0, 1 1, 0 1 to four corners."""
+    rows, values = [], []
+    for (u, v), (x, y) in zip(((0, 0), (1, 0), (1, 1), (0, 1)), corners, strict=True):
+        rows += [[u, v, 1, 0, 0, 0, -u * x, -v * x], [0, 0, 0, u, v, 1, -u * y, -v * y]]
+        values += [x, y]
+    return np.append(np.linalg.solve(np.array(rows), np.array(values)), 1).reshape(3, 3)
+
+
+def overlaps(arenas: Mapping[str, Region]) -> Iterator[tuple[str, str]]:
+    """Yield the names of each two arenas that share more than their border."""
+    outlines = {name: _dense(region.outline()) for name, region in arenas.items()}
+    names = [*arenas]
+    low = np.array([outline.min(axis=0) for outline in outlines.values()])
+    high = np.array([outline.max(axis=0) for outline in outlines.values()])
+    for at, one in enumerate(names):
+        near = (low[at + 1 :] < high[at]).all(axis=1)
+        near &= (high[at + 1 :] > low[at]).all(axis=1)
+        for index in np.flatnonzero(near).tolist():
+            other = names[at + 1 + index]
+            depths = [
+                *arenas[one].depths(outlines[other]),
+                *arenas[other].depths(outlines[one]),
+            ]
+            # two equal regions: the outline of one lies on that of the other
+            equal = str(arenas[one]) == str(arenas[other])
+            if equal or max(depths) > OVERLAP_PX:
+                yield one, other
+
+
+def _dense(outline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the outline with points between its corners."""
+    after = np.roll(outline, -1, axis=0)
+    shares = np.arange(_SIDE_POINTS)[:, None, None] / _SIDE_POINTS
+    return np.asarray((outline + shares * (after - outline)).reshape(-1, 2))

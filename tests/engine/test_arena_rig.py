@@ -1,0 +1,145 @@
+"""A rig with arenas: one animal in each, with its own triggers, outputs and results."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pandas import read_parquet
+
+from deeplabstream.analysis.analyse import analyse
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.identity_reporting import identities_of
+from deeplabstream.engine.network_loading import network_ready_message, open_network
+from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.engine.replay.video_replay import new_folder, replay
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.recording.exporters.exports import parquet
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.loading import Settings, parse
+from tests.pose.fly_images import SHAPE, image_of
+
+RIG = """
+[Pose Estimation]
+MODEL = background
+[Arenas]
+ROWS = 1
+COLUMNS = 2
+CORNERS = 50 60, 150 60
+SHAPE = circle 45
+[Camera top]
+KIND = SimulatedCamera
+[Trigger A1 right]
+KIND = InsideRegion
+ANIMAL = A1
+BODYPARTS = centre
+REGION = rectangle 50.2 0 50 120
+[Trigger A2 right]
+KIND = InsideRegion
+ANIMAL = A2
+BODYPARTS = centre
+REGION = rectangle 150.2 0 50 120
+[Trigger any right]
+KIND = AnyAnimalInside
+BODYPARTS = centre
+REGION = rectangle 150.2 0 50 120
+[Output one]
+KIND = SimulatedOutput
+[Output two]
+KIND = SimulatedOutput
+[Experiment]
+EXP_NAME = each
+[Experiment each]
+KIND = EachAnimal
+TRIGGERS = A1 right, A2 right
+OUTPUTS = one, two
+REST_S = 0
+"""
+FRAMES = 60
+
+
+def frames() -> Iterator[Frame]:
+    """Yield frames of a fly that walks right in A1, and one that walks left in A2."""
+    for n in range(FRAMES):
+        flies = [(20.5 + n, 60.0, 0.0), (179.5 - n, 50.0, 0.0)]
+        time_ns = n * 33_000_000
+        yield Frame("top", n, time_ns, time_ns, image_of(flies, n))
+
+
+def run_of(settings: Settings, folder: Path) -> tuple[RunFolder, list[Step]]:
+    estimator = open_network(settings)
+    network = network_ready_message(estimator, settings)
+    run = new_folder(settings, folder, ImageFormat(SHAPE, 30.0), network, {})
+    with RunWriter(run, 0) as writer:
+        steps = list(replay(settings, frames(), estimator, writer))
+    return run, steps
+
+
+def test_each_animal_decides_on_its_own_output(tmp_path: Path) -> None:
+    _, steps = run_of(parse(RIG, tmp_path), tmp_path / "run")
+    right = [[20.5 + n >= 50.2, 179.5 - n >= 150.2] for n in range(FRAMES)]
+    names = "A1 right", "A2 right"
+    assert [[step.triggers[name] for name in names] for step in steps] == right
+    assert all(step.triggers["any right"] == step.triggers[names[1]] for step in steps)
+
+    levels, switched = dict.fromkeys(("one", "two"), 0.0), []
+    for step in steps:
+        for command in step.commands:
+            if (output := getattr(command, "output", "")) in levels:
+                levels[output] = getattr(command, "level", 0.0)
+        switched.append([level > 0 for level in levels.values()])
+    # the experiment begins with the first frame and decides on the following ones
+    assert switched[1:] == right[1:]
+
+
+def test_results_and_exports_have_a_row_for_each_arena(tmp_path: Path) -> None:
+    run, _ = run_of(parse(RIG, tmp_path), tmp_path / "run")
+    table = analyse(run.path, AnalysisOptions(position=("centre",))).table()
+    assert {*table["animal"]} == {"A1", "A2"}
+    assert (table["distance_px"] > 30).all()
+    for file in parquet(run, tmp_path):
+        file.write(file.path)
+    columns = read_parquet(tmp_path / "top.parquet").columns
+    assert {"A1_centre_x", "A2_centre_y"} <= {*columns}
+
+
+def test_an_animal_has_the_name_of_its_arena_in_the_record(tmp_path: Path) -> None:
+    run, steps = run_of(parse(RIG, tmp_path), tmp_path / "run")
+    assert steps[0].pose.names == ("A1_centre", "A2_centre")
+    header = (run.path / "top.csv").read_text("utf-8").splitlines()[0].split(",")
+    assert {"A1_centre_x", "A2_centre_y"} <= {*header}
+    regions = {"A1": "circle 50 60 45", "A2": "circle 150 60 45"}
+    assert run.facts["arenas"] == regions
+
+
+def test_identities_are_certain_and_the_poses_decide_again_alike(
+    tmp_path: Path,
+) -> None:
+    settings = parse(RIG, tmp_path)
+    estimator = open_network(settings)
+    thresholds = thresholds_of(estimator)
+    assert identities_of(settings, estimator.skeleton, thresholds) is None
+    run, _ = run_of(settings, tmp_path / "run")
+    assert compare(settings, run).same
+
+
+def test_a_network_of_several_animals_is_refused(tmp_path: Path) -> None:
+    text = RIG.replace("MODEL = background", "MODEL = stand-in:0:2")
+    with pytest.raises(ModelError, match=r"each arena has one animal.*finds 2"):
+        open_network(parse(text, tmp_path))
+
+
+def test_a_network_of_one_animal_finds_one_in_each_arena(tmp_path: Path) -> None:
+    text = RIG.replace("MODEL = background", "MODEL = stand-in:0")
+    text = text.replace("BODYPARTS = centre", "BODYPARTS = snout")
+    settings = parse(text, tmp_path)
+    estimator = open_network(settings)
+    assert estimator.skeleton.animals == ("A1", "A2")
+    image = np.full(SHAPE, 200, np.uint8)
+    image[58:63, 38:43] = image[58:63, 158:163] = 20
+    (pose,) = estimator.estimate([image], ["top"])
+    assert pose.points[:, 0] == pytest.approx(np.array([(40, 60), (160, 60)]), abs=3)
