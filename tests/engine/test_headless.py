@@ -273,6 +273,29 @@ def test_without_an_experiment_nothing_ends_it_before_its_time() -> None:
     assert "Everything runs; it will be stopped in 1 s." in said
 
 
+@pytest.mark.parametrize(
+    ("texts", "counted"),
+    [
+        (("trial 1: tone", "trial 2: tone"), {"trial: tone": 2}),
+        # the number of a trigger's name is not a count; a number with a unit is a value
+        (("zone 1: trial 1", "zone 1: trial 2"), {"zone 1: trial": 2}),
+        (
+            ("stimulus in zone 1", "stimulus in zone 2"),
+            {"stimulus in zone 1": 1, "stimulus in zone 2": 1},
+        ),
+        (("pause 5 s", "pause 6 s"), {"pause 5 s": 1, "pause 6 s": 1}),
+        (("attacks: 3, 2.5 s in total",), {"attacks: 3, 2.5 s in total": 1}),
+    ],
+)
+def test_marks_that_differ_in_a_count_only_are_counted_together(
+    texts: tuple[str, ...], counted: dict[str, int]
+) -> None:
+    summary, triggers = Summary(), {"zone 1": True, "zone 2": False}
+    for text in texts:
+        summary.add(replace(make_step(0), commands=(Mark(text),), triggers=triggers))
+    assert summary.marks == counted
+
+
 def test_the_frame_equation_of_each_span_is_printed() -> None:
     filmed = {"recorded": 99, "recording_losses": 0}
     spans = (

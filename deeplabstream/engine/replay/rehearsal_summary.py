@@ -26,7 +26,7 @@ def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
     for name, (times, on_s) in on_times(folder, seconds).items():
         yield f"[Output {name}] was on {times} times, {on_s:.1f} s in total"
     marks = Counter(
-        without_count(command.text)
+        without_count(command.text, step.triggers)
         for step in steps
         for command in step.commands
         if isinstance(command, Mark)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from deeplabstream.recording.frame_accounts import FrameCounts
 MOST_TEXTS = 1000
 """Different marks, and problems, that are counted apart: a run of weeks may have more."""
 _OTHERS = "other marks"
+_UNITS = r"s|ms|min|h|mm|cm|m|px|Hz|kHz|V|mA|mW|µl|ul|ml|g|mg|°"
+_COUNT = rf"(?<=\w)\s+\d+\b(?!\.\d|\s?%|\s?(?:{_UNITS})(?!\w))"
+"""A whole number after a word, without a unit."""
 
 
 @dataclass
@@ -83,7 +86,8 @@ class Summary:
             frames.add(news.exposed_ns)
             for command in news.commands:
                 if isinstance(command, Mark):
-                    self._count_mark(without_count(command.text))
+                    text = without_count(command.text, news.triggers)
+                    self._count_mark(text)
         elif isinstance(news, RunClosed):
             self.accounts.extend(news.accounts)
         elif isinstance(news, Edge) and news.level > 0:
@@ -165,10 +169,12 @@ def _poses(camera: str, frames: AnalysedFrames, lost: int) -> str:
     return f"{text}."
 
 
-def without_count(text: str) -> str:
+def without_count(text: str, names: Iterable[str] = ()) -> str:
     """Return a mark's text without its first count, so that equal marks can be counted.
 
-    A count is a whole number; decimals and percentages are values and stay.
+    A count is a whole number after a word. Decimals, percentages, numbers with a unit or after
+    a punctuation mark are values and stay, and so do the numbers of `names`, such as
+    triggers that the text names.
 
     >>> without_count("entry 3 into left")
     'entry into left'
@@ -176,10 +182,20 @@ def without_count(text: str) -> str:
     'trial: tone'
     >>> without_count("entry 3 into corner 2")
     'entry into corner 2'
+    >>> without_count("zone 1: trial 3", ["zone 1"])
+    'zone 1: trial'
     >>> without_count("left 9.7 s, unknown 0.0 s (0%)")
     'left 9.7 s, unknown 0.0 s (0%)'
+    >>> without_count("session over: attacks: 3, pause 20 s")
+    'session over: attacks: 3, pause 20 s'
     """
-    return re.sub(r"\s*(?<!\.)\b\d+\b(?!\.\d|%)", "", text, count=1).strip() or text
+    known = [name for name in names if any(map(str.isdecimal, name))]
+    known.sort(key=len, reverse=True)
+    named = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in known) or r"(?!)"
+    for found in re.finditer(rf"{named}|(?P<count>{_COUNT})", text):
+        if found["count"]:
+            return text[: found.start()] + text[found.end() :]
+    return text
 
 
 def _sorted(counter: Counter[str]) -> list[tuple[str, int]]:

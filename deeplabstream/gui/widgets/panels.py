@@ -86,16 +86,16 @@ class Marks(Panel):
         self.hide()
 
     def add(self, steps: Sequence[Step]) -> None:
-        """Count the marks of these steps; numbers inside the marks are ignored."""
+        """Count the marks of these steps; marks that differ in a count only are the same."""
         texts = [
-            command.text
+            without_count(command.text, step.triggers)
             for step in steps
             for command in step.commands
             if isinstance(command, Mark)
         ]
         if texts:
             self._begin()
-            self.counts.update(without_count(text) for text in texts)
+            self.counts.update(texts)
             self._show("running")
 
     def restart(self, *, running: bool) -> None:
