@@ -7,6 +7,7 @@ without a shelter. Animals that touch are one blob, and the blob is one animal.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,10 @@ _GRID = 160
 """Columns of the reduced image."""
 _DIFFERS = 28
 """Grey levels, in any colour, by which an animal differs from the floor around it."""
-_BORDER = 0.06
+_BORDER = 0.03
 """Share of the width at each side that shows walls."""
+_SHADED = 0.08
+"""Share of the width at each side where walls shade the floor."""
 _LEAST = 0.004
 """Smallest blob, as a share of the image; smaller ones are noise or tails."""
 _PLACES = ((-1.75, 0.0), (-1.0, -0.75), (-1.0, 0.75), (1.85, 0.0))
@@ -87,8 +90,8 @@ def blobs(image: Image, most: int) -> NDArray[np.float32]:
 
     step = max(1, image.shape[1] // _GRID)
     small = image[::step, ::step].astype(np.float32)
-    floor = np.median(small.reshape(-1, *small.shape[2:]), axis=0).astype(np.float32)
-    off = np.abs(np.asarray(cv2.blur(small, (3, 3)), np.float32) - floor)
+    blurred = np.asarray(cv2.blur(small, (3, 3)), np.float32)
+    off = np.abs(blurred - np.asarray(cv2.blur(_floor(small), (3, 3)), np.float32))
     differs = (off if off.ndim == 2 else off.max(axis=2)) > _DIFFERS
     edge = round(_BORDER * small.shape[1])
     mask = np.zeros(differs.shape, np.uint8)
@@ -103,6 +106,33 @@ def blobs(image: Image, most: int) -> NDArray[np.float32]:
             rows, columns = np.nonzero(labels == label)
             found[row] = step * _outlined(np.column_stack([columns, rows]))
     return found
+
+
+def _floor(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the image of the floor without animals.
+
+    It has one colour, the median; near the walls, which shade it, that of all pixels that are
+    as far from the edge of the image.
+    """
+    floor = np.empty_like(image)
+    floor[:] = np.median(image.reshape(-1, *image.shape[2:]), axis=0)
+    for frame in _frames(*image.shape[:2]):
+        floor[frame] = np.median(image[frame], axis=0)
+    return floor
+
+
+@lru_cache(maxsize=8)
+def _frames(
+    height: int, width: int
+) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]:
+    """Return rows and columns of the pixels at each distance from the edge, near the walls."""
+    x, y = np.arange(width), np.arange(height)
+    from_edge = np.minimum(
+        np.minimum(y, y[::-1])[:, None], np.minimum(x, x[::-1])[None]
+    )
+    shaded = range(round(_SHADED * width))
+    places = (np.nonzero(from_edge == distance) for distance in shaded)
+    return tuple((rows, columns) for rows, columns in places if len(rows))
 
 
 def _outlined(cells: NDArray[np.intp]) -> NDArray[np.float64]:
