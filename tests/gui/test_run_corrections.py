@@ -344,6 +344,31 @@ def test_keys_go_through_the_places_that_are_not_checked(
     view.finish()
 
 
+def test_keys_work_wherever_the_focus_is_while_the_tab_is_shown(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    write_flags(made(tmp_path / "output", animals=2), {"4": "bob stray"})
+    page = page_that_corrects(tmp_path, qtbot)
+    view, button = page.corrections, page.report
+    qtbot.waitUntil(view.places.isVisible, timeout=SOON)
+    with qtbot.waitActive(page):
+        page.activateWindow()
+    button.setFocus()
+    qtbot.keyClick(button, Qt.Key.Key_N)
+    assert view.span_text.text().startswith("frame 4.")
+    first_s = view.time_s
+    qtbot.keyClick(button, Qt.Key.Key_Right)
+    assert view.time_s > first_s
+    qtbot.keyClick(button, Qt.Key.Key_Left)
+    assert view.time_s == first_s
+
+    page.show_tab("Measures")
+    button.setFocus()
+    qtbot.keyClick(button, Qt.Key.Key_Right)
+    assert view.time_s == first_s
+    page.finish()
+
+
 def test_a_letter_in_the_reason_is_no_key(run: Path, qtbot: QtBot) -> None:
     write_flags(run, {"8": AMBIGUOUS})
     view = opened(run, qtbot)

@@ -128,7 +128,7 @@ def test_swapped_animals_reach_every_export_unless_raw_poses_are_wanted(
             series = reader.read().processing["behavior"]["top_anna"]
             nose = series.pose_estimation_series["nose"]
             np.testing.assert_allclose(nose.data[:4], wanted[:, 0, 0, :2])
-            assert ("with 1 corrections by hand" in nose.description) is is_corrected
+            assert ("with 1 correction by hand" in nose.description) is is_corrected
 
     with pytest.raises(SystemExit, match="2"):
         export_run([str(folder), "--to", "parquet", "--raw", "--corrected"])

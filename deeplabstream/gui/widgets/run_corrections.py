@@ -69,9 +69,9 @@ _Way = tuple[tuple[str, str], str]
 
 def _lanes(places: Sequence[UncertainPlace]) -> Iterator[Lane]:
     """Yield the lanes of uncertain places: those to check, and checked ones."""
-    for checked, name in ((False, "to check"), (True, "checked")):
+    for checked, name, height in ((False, "to check", 1.0), (True, "checked", 0.4)):
         spans = [
-            StateSpan(place.start_s, place.start_s + place.duration_s, 1.0)
+            StateSpan(place.start_s, place.start_s + place.duration_s, height)
             for place in sorted(places, key=lambda place: place.start_s)
             if place.checked == checked
         ]
@@ -309,8 +309,8 @@ class RunCorrections(QWidget):
             (Qt.Key.Key_Left, self.back),
             (Qt.Key.Key_Right, self.forth),
         ):
+            # A click on a button does not move the focus, so it can be anywhere.
             shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(button.click)
         self.timeline.sought.connect(self.go_to)
         self.timeline.span_marked.connect(self._mark)

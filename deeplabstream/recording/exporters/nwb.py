@@ -79,9 +79,12 @@ class NwbPoses:
     def origin(self) -> str:
         """Source of the points."""
         if self.corrections:
-            return (
-                f"as the network gave it, with {self.corrections} corrections by hand"
+            few = (
+                "1 correction"
+                if self.corrections == 1
+                else f"{self.corrections} corrections"
             )
+            return f"as the network gave it, with {few} by hand"
         return "as the network gave it"
 
     @property
