@@ -83,6 +83,9 @@ TASKS = {
         "smooth": Command("utils.SmoothEnsemble", "smooth the poses of an ensemble"),
         "render": Command("utils.RenderVideo", "labelled videos"),
         "export": Command("utils.ExportRun", "a run as NWB, HDF5, Parquet, …"),
+        "calibrate-cameras": Command(
+            "utils.CalibrateCameras", "several cameras, from videos of a board"
+        ),
         "triangulate": Command(
             "utils.TriangulatePoses", "points in space from several cameras"
         ),

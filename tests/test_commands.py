@@ -124,6 +124,7 @@ PARSED = {
     "utils/CheckNetwork.py": "needs points placed by hand; tests/test_visits",
     "utils/CheckAnimals.py": "walks for minutes; tests/pose/test_arena_animals",
     "utils/EvaluateTracking.py": "needs true tracks; tests/offline/test_tracking_evaluation",
+    "utils/CalibrateCameras.py": "needs videos of a board; tests/programs",
     "utils/ConvertCalibration.py": "needs a calibration; tests/programs",
     "utils/LearnAppearance.py": "trains for a minute; tests/training/test_learn_appearance",
     "utils/TriangulatePoses.py": "needs a calibration and its poses; tests/programs",

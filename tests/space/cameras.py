@@ -1,5 +1,7 @@
 """Cameras around an arena, for tests of points in space."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -50,3 +52,9 @@ def as_opencv_sees(
         points, vector, camera.translation, camera.matrix, camera.distortion
     )
     return pixels.reshape(-1, 2)
+
+
+def without_distortion(cameras: CameraGroup) -> CameraGroup:
+    return CameraGroup(
+        tuple(replace(camera, distortion=np.zeros(5)) for camera in cameras.cameras)
+    )

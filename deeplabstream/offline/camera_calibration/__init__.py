@@ -1,0 +1,1 @@
+"""Calibration of several cameras from videos of a ChArUco board."""

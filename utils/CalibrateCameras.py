@@ -1,0 +1,13 @@
+"""Lenses and positions of several cameras from a board: `deeplabstream calibrate-cameras`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.calibrate_cameras")
+
+if __name__ == "__main__":
+    sys.exit(main())
