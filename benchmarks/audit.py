@@ -166,7 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=100)
     parser.add_argument("--runs", type=int, default=10, help="Runs of each kind")
     parser.add_argument("--samples", type=int, default=100, help="Samples of each run")
-    parser.add_argument("--searches", type=int, default=4, help="Searches of each kind")
+    parser.add_argument("--searches", type=int, default=2, help="Searches of each kind")
+    parser.add_argument("--search-frames", type=int, default=8000, help="Of each run")
     parser.add_argument("--search-clips", type=int, default=300)
     parser.add_argument("--wish", type=float, default=0.01)
     parser.add_argument("--json", type=Path, help="File to write")
@@ -225,7 +226,8 @@ def all_searches(
 ) -> dict[str, Any]:
     """Search settings on runs of each kind, and print whether they hold on others."""
     found: dict[str, Any] = {}
-    for name, kind in sets.items():
+    for name, scene in sets.items():
+        kind = replace(scene, frames=options.search_frames)
         for seed in range(options.searches):
             with TemporaryDirectory() as folder:
                 result = search(

@@ -70,6 +70,7 @@ SMALLEST = {
     "active_learning.py --quick": "uncertain +4 labels: ",
     "appearance.py --simulated --seconds 20 --steps 1": "alike +[1-9].* no ",
     "audit.py --quick": "half inside +recall",
+    "audit_page.py --quick": "the program's share: ",
     "board_latency.py --quick": "write to pin",
     "clock_alignment.py --quick": "10 of 10",
     "cropzoom_animals.py --quick": "cropzoom, followed",
