@@ -292,6 +292,8 @@ def test_a_killed_box_is_restarted_and_its_new_run_names_the_gap(rack: Rack) -> 
     rack.file.write_text(text.replace("RIG = left\n", keys), "utf-8")
     rack.start("--only", "left")
     rack.wait_until_on("left")
+    # the output may be on before the first report that names the run folder
+    rack.wait(lambda: bool((now := rack.status("left")) and now.run_folder))
     before = rack.status("left")
     assert before is not None
     os.kill(before.processes["session"], signal.SIGKILL)
