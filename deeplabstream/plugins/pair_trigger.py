@@ -8,13 +8,14 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.displacement import Displacement
 from deeplabstream.core.geometry import middle
+from deeplabstream.core.motion_slope import MotionSlope
 from deeplabstream.core.pose import Pose
 from deeplabstream.plugins.trigger import AnimalName, Answer, BodyPartTrigger
 
@@ -207,14 +208,23 @@ class PairTrigger(BodyPartTrigger):
 class MovingPairTrigger(PairTrigger):
     """A condition on the movement of two animals: `pair_holds` gets their velocities.
 
-    A velocity is the displacement of the centre of the body parts within WINDOW_S, divided by
-    its duration. It is unknown until the animal was seen for WINDOW_S without an ambiguity.
+    A velocity is that of the centre of the body parts. It is unknown until the animal was seen
+    for WINDOW_S without an ambiguity.
     """
 
     window_s: float = Field(
         0.1, gt=0, description="seconds over which movement is measured"
     )
+    velocity: Literal["displacement", "slope"] = Field(
+        "displacement",
+        description="measure of velocity: displacement within WINDOW_S by its duration, or "
+        "slope of a line fitted to the positions within WINDOW_S, newer ones with more "
+        "weight: less delay at the same noise",
+    )
     _moved: dict[tuple[int, tuple[str, ...]], Displacement] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _slopes: dict[tuple[int, tuple[str, ...]], MotionSlope] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -226,6 +236,9 @@ class MovingPairTrigger(PairTrigger):
         x, y = seen.centre
         if x != x or pose.is_ambiguous(row):
             return seen
+        if self.velocity == "slope":
+            slope = self._slopes.setdefault((row, bodyparts), MotionSlope())
+            return replace(seen, velocity=slope.add(time_s, x, y, self.window_s))
         moved = self._moved.setdefault((row, bodyparts), Displacement())
         step = moved.add(time_s, x, y, self.window_s)
         if step is None:
@@ -235,14 +248,16 @@ class MovingPairTrigger(PairTrigger):
 
     def reset_animal(self, index: int) -> None:
         """Discard the positions of an animal."""
-        for (row, _), moved in self._moved.items():
-            if row == index:
-                moved.clear()
+        for past in (self._moved, self._slopes):
+            for (row, _), positions in past.items():
+                if row == index:
+                    positions.clear()
 
     def reset(self) -> None:
         """Discard the positions of all animals."""
         super().reset()
         self._moved.clear()
+        self._slopes.clear()
 
 
 def _combined(answers: Sequence[Answer], word: str) -> Answer:

@@ -84,6 +84,52 @@ def test_a_withdrawal_is_the_way_back() -> None:
     )
 
 
+def test_an_approach_that_has_begun_lasts_at_a_lower_speed_and_a_wider_angle() -> None:
+    # 80, then 24 mm/s; then straight aside
+    slows = [(0.0, 0.0), (10.0, 0.0), (13.0, 0.0), (13.0, 3.0)]
+    values = {"actor": "anna", "speed": 50, "exit_share": 0.4}
+    assert answers(made(Approach, **values), slows, STANDS) == [None, True, True, False]
+    values["exit_share"] = 1
+    assert answers(made(Approach, **values), slows, STANDS) == [
+        None,
+        True,
+        False,
+        False,
+    ]
+
+    turns = [(0.0, 0.0), (10.0, 0.0), (15.0, 8.0), (20.0, 16.0)]
+    for exit_angle, lasts in ((75, True), (50, False), (10, False)):
+        trigger = made(Approach, actor="anna", speed=30, exit_angle=exit_angle)
+        assert answers(trigger, turns, STANDS) == [None, True, lasts, lasts]
+
+
+def test_an_approach_begins_again_after_an_animal_was_lost() -> None:
+    # 80 mm/s, lost, then 24 mm/s: enough to last, not to begin
+    course = [(0.0, 0.0), (10.0, 0.0), (NAN, NAN), (16.0, 0.0), (19.0, 0.0)]
+    trigger = made(Approach, actor="anna", speed=50, exit_share=0.4)
+    stands = STANDS + STANDS[:1]
+    assert answers(trigger, course, stands) == [None, True, None, None, False]
+
+
+def test_a_stray_ends_an_approach() -> None:
+    trigger = made(Approach, actor="anna", speed=50, exit_share=0.4)
+    course = [0.0, 10.0, 20.0, 23.0]
+    found = [
+        trigger.answer(pose((x, 0), (200, 0), identity=("", word)), n / 8)
+        for n, (x, word) in enumerate(zip(course, ("", "", "stray", ""), strict=True))
+    ]
+    assert found == [None, True, None, False]
+
+
+@pytest.mark.parametrize("velocity", ["displacement", "slope"])
+def test_both_measures_of_velocity_agree_on_a_steady_walk(velocity: str) -> None:
+    comes, stands = going(0, 0, (2, 0), 20), going(200, 0, (0, 0), 20)
+    values = {"actor": "anna", "velocity": velocity, "exit_share": 1}
+    slower, faster = (made(Approach, speed=s, **values) for s in (59, 61))
+    assert answers(slower, comes, stands, fps=30)[-1] is True
+    assert answers(faster, comes, stands, fps=30)[-1] is False
+
+
 def test_distances_limit_an_approach_before_its_speed_is_known() -> None:
     far = made(Approach, speed=50, max_distance=100)
     assert answers(far, going(0, 0, (10, 0)), STANDS) == [False] * 4
