@@ -111,7 +111,7 @@ def share_limits(held: float, clips: float) -> tuple[float, float]:
     Jeffreys' prior is uniform, and the density of the angle is finite everywhere.
 
     >>> [round(limit, 4) for limit in share_limits(2, 20)]
-    [0.0213, 0.2841]
+    [0.0214, 0.2839]
     >>> share_limits(0, 20)[0]
     0.0
     """
