@@ -69,6 +69,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 SMALLEST = {
     "active_learning.py --quick": "uncertain +4 labels: ",
     "appearance.py --simulated --seconds 20 --steps 1": "alike +[1-9].* no ",
+    "arenas.py --quick": "in their own arena +100.000%",
     "audit.py --quick": "half inside +recall",
     "audit_page.py --quick": "the program's share: ",
     "board_latency.py --quick": "write to pin",
