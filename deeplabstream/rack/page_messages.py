@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from deeplabstream.rack.line_splitter import LineSplitter
+
 LONGEST_LINE = 4096
 """Longest line in bytes; a longer one is dropped."""
 
@@ -47,13 +49,11 @@ class LineDecoder:
     """Decodes messages from the bytes of a pipe; invalid lines are dropped."""
 
     def __init__(self) -> None:
-        self._waiting = b""
+        self._splitter = LineSplitter(LONGEST_LINE)
 
     def decode(self, data: bytes) -> Iterator[PageMessage]:
         """Yield the messages that are complete with these bytes."""
-        *lines, waiting = (self._waiting + data).split(b"\n")
-        self._waiting = waiting[: LONGEST_LINE + 1]
-        for line in lines:
+        for line in self._splitter.split(data):
             if len(line) <= LONGEST_LINE:
                 try:
                     yield _MESSAGE.validate_json(line)

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Literal, get_args
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.rack.line_splitter import LineSplitter
 
 _Action = Literal["start", "stop", "status"]
 _MOST = 1000
@@ -82,13 +83,11 @@ class CommandInput:
         threading.Thread(target=self._read, args=(descriptor,), daemon=True).start()
 
     def _read(self, descriptor: int) -> None:
-        waiting = b""
+        splitter = LineSplitter(_MOST)
         try:
             # not by sys.stdin: its lock would be held when the interpreter ends
             while data := os.read(descriptor, 1024):
-                *lines, waiting = (waiting + data).split(b"\n")
-                waiting = waiting[:_MOST]
-                for line in lines:
+                for line in splitter.split(data):
                     if line.strip():
                         self._queue.put(RackRequest(line.decode("utf-8", "replace")))
         except OSError:

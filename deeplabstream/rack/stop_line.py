@@ -3,8 +3,12 @@
 import os
 import threading
 
+from deeplabstream.rack.line_splitter import LineSplitter
+
 STOP = b"stop"
 """The line that ends a box."""
+_MOST = 100
+"""Longest line in bytes; a longer one does not stop the box."""
 RACK_ENDED = "the rack has ended"
 
 
@@ -26,12 +30,11 @@ class StopLine:
         return bool(self.reason)
 
     def _read(self, descriptor: int) -> None:
-        waiting = b""
+        splitter = LineSplitter(_MOST)
         try:
             # not by sys.stdin: its lock would be held when the interpreter ends
             while data := os.read(descriptor, 1024):
-                *lines, waiting = (waiting + data).split(b"\n")
-                if any(line.strip() == STOP for line in lines):
+                if any(line.strip() == STOP for line in splitter.split(data)):
                     self.reason = "the rack has stopped this box"
                     return
         except OSError:
