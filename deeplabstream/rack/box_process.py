@@ -11,8 +11,11 @@ import psutil
 from deeplabstream.core.clock import Clock
 from deeplabstream.rack.box_status import (
     EARLIER,
+    ENDED,
     PRINTED,
     SILENCE_NS,
+    SILENT,
+    STARTING,
     BoxStatus,
     StatusReader,
     box_folder,
@@ -157,15 +160,15 @@ class BoxProcess:
                 return f"killed after {self.hung_s:.0f} s without an answer"
             return _ended(self.exit_code)
         if self._report.silent:
-            return "does not answer"
+            return SILENT
         if self._stopping:
             return "stopping"
-        return self.status.state if self.status else "starting"
+        return self.status.state if self.status else STARTING
 
 
 def _ended(code: int) -> str:
     if code == 0:
-        return "ended"
+        return ENDED
     if code < 0:
         try:
             return f"killed by {signal.Signals(-code).name}"

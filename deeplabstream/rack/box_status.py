@@ -17,6 +17,11 @@ PRINTED = "printed.txt"
 EARLIER = "printed before.txt"
 SILENCE_NS = 5_000_000_000
 """A box whose report is older does not answer."""
+NOT_STARTED = "not started"
+STARTING = "starting"
+SILENT = "does not answer"
+ENDED = "ended"
+"""States of a box besides those that it reports."""
 
 
 def box_folder(rack: Path, box: str) -> Path:

@@ -8,7 +8,7 @@ from deeplabstream.core.clock import Clock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.rack.box_process import BoxProcess
 from deeplabstream.rack.box_restart import Restart, pause_s
-from deeplabstream.rack.box_status import BoxStatus, restart_file
+from deeplabstream.rack.box_status import NOT_STARTED, BoxStatus, restart_file
 from deeplabstream.settings.rack_file import RackBox
 
 LEFT_NS = 90_000_000_000
@@ -17,7 +17,7 @@ outputs off, and the recorder; then they are killed."""
 
 
 class _Phase(Enum):
-    IDLE = "not started"
+    IDLE = NOT_STARTED
     RUNNING = "running"
     WAITING = "waiting"
 

@@ -6,14 +6,18 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.files.exclusive_writing import is_locked
-from deeplabstream.rack.box_status import BoxStatus, StatusReader, status_file
+from deeplabstream.rack.box_status import (
+    ENDED,
+    NOT_STARTED,
+    SILENT,
+    STARTING,
+    BoxStatus,
+    StatusReader,
+    status_file,
+)
 from deeplabstream.settings.rack_file import RackFile
 
-NOT_STARTED = "not started"
-ENDED = "ended"
 KILLED = "ended unexpectedly"
-SILENT = "does not answer"
-STARTING = "starting"
 
 
 @dataclass(frozen=True, kw_only=True)
