@@ -7,7 +7,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "deeplabstream"
 LOGIN = "/login"
@@ -64,7 +64,7 @@ class Access:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: dict) -> None:  # type: ignore[type-arg]
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
@@ -80,7 +80,7 @@ class Access:
                     "token missing: send the header Authorization: Bearer TOKEN\n", 401
                 )
             )
-        await app(scope, receive, send_with_headers)  # type: ignore[arg-type]
+        await app(scope, receive, send_with_headers)
 
 
 def _equal(given: str, wanted: str) -> bool:

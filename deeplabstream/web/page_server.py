@@ -25,7 +25,7 @@ from deeplabstream.web.rack_page import RackPage
 CONNECTIONS = 64
 """Largest number of connections at once."""
 _NICE = 10
-_LOOPBACK_NAMES = ["127.0.0.1", "localhost"]
+_LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 _LONGEST_HEAD = 16 * 1024
 _KEEP_ALIVE_S = 5
 _GRACE_S = 3
@@ -85,7 +85,8 @@ def serve_page(
 
         _yield_to_the_rigs()
         port = listener.getsockname()[1]
-        report(f"http{'s' if secure else ''}://{address.host}:{port}")
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        report(f"http{'s' if secure else ''}://{host}:{port}")
         _Server(config, page).run([listener])
 
 
@@ -107,8 +108,10 @@ def _listening(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family)
     try:
-        if sys.platform != "win32":  # there it would let two programs share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # on Windows, SO_REUSEADDR would share the port
+        shared = sys.platform != "win32"
+        name = "SO_REUSEADDR" if shared else "SO_EXCLUSIVEADDRUSE"
+        listener.setsockopt(socket.SOL_SOCKET, getattr(socket, name), 1)
         listener.bind((address.host, address.port))
         listener.listen(CONNECTIONS)  # the address is printed: it must already answer
     except (OSError, OverflowError) as error:
