@@ -11,7 +11,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.behaviour.classifier_folder import ClassifierFolder
 from deeplabstream.pose.behaviour.pose_features import FeatureWindow
-from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.onnx_runtime import single_thread_session, unusable
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -76,22 +76,15 @@ def open_classifier(
     names: Mapping[str, str] | None = None,
 ) -> Classifier:
     """Load the model and run it once; ModelError when it does not match its folder."""
-    ort = package("onnxruntime", "behaviour classification")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = single_thread_session(folder.model, "behaviour classification")
     try:
-        session = ort.InferenceSession(
-            str(folder.model), options, providers=["CPUExecutionProvider"]
-        )
         classifier = Classifier(folder, session, animal, names)
         count = len(folder.features.features)
         shares = classifier.predict(np.zeros((1, count), np.float32))
     except ModelError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{folder.model} can't be used: {reason}") from error
+        raise unusable(folder.model, error) from error
     if shares.shape != (1, len(folder.classes)):
         raise ModelError(
             f"{folder.model} gives {shares.shape[-1]} probabilities, and "

@@ -156,6 +156,30 @@ def open_onnx(
     return estimator
 
 
+def single_thread_session(network: Path, purpose: str) -> "InferenceSession":
+    """Return a session of a small network on one thread of the CPU.
+
+    ModelError: `purpose` needs ONNX Runtime, or the file can't be used.
+    """
+    ort = package("onnxruntime", purpose)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # its messages are not for users; errors are raised
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        session: InferenceSession = ort.InferenceSession(
+            str(network), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
+        raise unusable(network, error) from error
+    return session
+
+
+def unusable(network: Path, error: Exception) -> ModelError:
+    """Return the error that a network can't be loaded or run."""
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return ModelError(f"{network} can't be used: {reason}")
+
+
 def _create_session(
     network: str | bytes,
     model: ModelFolder,

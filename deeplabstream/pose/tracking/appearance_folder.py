@@ -19,7 +19,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.paths import is_folder
 from deeplabstream.pose.model.model_folder import network_hash
-from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.onnx_runtime import single_thread_session, unusable
 from deeplabstream.pose.tracking.aligned_crops import SIZE
 
 if TYPE_CHECKING:
@@ -213,19 +213,12 @@ class CropEmbedder:
 
 def open_embedder(folder: AppearanceFolder) -> CropEmbedder:
     """Load the network and run it once; ModelError when it does not match its folder."""
-    ort = package("onnxruntime", "recognition of animals")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = single_thread_session(folder.network, "recognition of animals")
     try:
-        session = ort.InferenceSession(
-            str(folder.network), options, providers=["CPUExecutionProvider"]
-        )
         embedder = CropEmbedder(session)
         found = embedder.embed(np.zeros((2, *SIZE, 3), np.uint8))
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{folder.network} can't be used: {reason}") from error
+        raise unusable(folder.network, error) from error
     if found.shape != (2, folder.features):
         raise ModelError(
             f"{folder.network} gives embeddings of shape {found.shape}, not "
