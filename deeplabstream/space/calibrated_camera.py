@@ -133,10 +133,6 @@ class CalibratedCamera:
         bent = (np.asarray(pixels, np.float64) - self.matrix[:2, 2]) @ inverse.T
         return _undistorted(bent, self.distortion)
 
-    def undistorted_pixels(self, pixels: ArrayLike) -> Floats:
-        """Return the pixels (..., 2) of the same camera without distortion."""
-        return self.to_pixels(self.undistort(pixels))
-
 
 def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     try:
