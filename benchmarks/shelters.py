@@ -158,7 +158,7 @@ def walk(counts: Counts, alike: bool, seed: int, frames: int) -> None:
     """Add one walk."""
     arena = Arena(SHAPE, seed, animals=ANIMALS, alike=alike)
     left, top, right, bottom = arena.roof or (0, 0, 0, 0)
-    nest = parse_region(f"rectangle {left} {top} {right} {bottom}")
+    nest = parse_region(f"rectangle {left} {top} {right - left} {bottom - top}")
     crowd = Crowd(arena, seed, rate=RATE, draws=False)
     features = DrawnFeatures(alike, seed)
     tracker = IdentityTracker(
