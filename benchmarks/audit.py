@@ -150,13 +150,18 @@ def search(
         load(run / "settings.ini"), RunFolder(run), "in", "top",
         [present, choice.setting],
     )  # fmt: skip
-    before, after = (1 - float(unseen.truth[fired].mean()) for fired in found.fired)
+    before, after = (wrong_share(unseen.truth, fired) for fired in found.fired)
     recalls = [unseen.truth[fired].sum() / unseen.truth.sum() for fired in found.fired]
     return {
         "setting": str(choice.setting), "chosen": choice.meets, "meets": after <= wish,
         "wrong_before": before, "wrong": after,
         "recall_before": float(recalls[0]), "recall": float(recalls[1]),
     }  # fmt: skip
+
+
+def wrong_share(truth: Any, fired: Any) -> float:
+    """Return the share of true answers that are wrong; 0: there are none."""
+    return 1 - float(truth[fired].mean()) if fired.any() else 0.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -155,7 +155,8 @@ def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoic
     )
     frames = sum(int(one.analysed.sum()) for one in audit.review.cameras.values())
     replays = len({candidate.confidence for candidate in candidates})
-    with progress_bar(f"[Trigger {trigger}]", frames * replays) as bar:
+    what = f"[Trigger {trigger}], frames replayed"
+    with progress_bar(what, frames * replays) as bar:
         answers = answers_with(settings, folder, trigger, camera, candidates, bar)
 
     cells = _Cells.of(
