@@ -43,7 +43,7 @@ from deeplabstream.training.evaluation.image_prediction import together
 
 if TYPE_CHECKING:
     from deeplabstream.training.evaluation.network_errors import Evaluation
-    from deeplabstream.training.evaluation.point_errors import VideoMeasures
+    from deeplabstream.training.evaluation.point_errors import Evidence, VideoMeasures
 
 _COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
 _SECOND_COLUMNS = ("human_labels", "human_median_px", "human_p95_px")
@@ -160,6 +160,8 @@ def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:
         )
     for sentence in _sentences(evaluation, options.within):
         print(sentence)
+    for line in _kinds(evaluation.evidence):
+        print(line)
 
     warning = ""
     if "all" not in evaluation.evidence.sets:
@@ -214,6 +216,23 @@ def _sentences(evaluation: "Evaluation", within: float) -> Iterator[str]:
         f"confidence calibration error {calibration:.3f} (a point is right within "
         f"{within:g} px), {share_within(errors, within):.1%} right"
     )
+
+
+def _kinds(evidence: "Evidence") -> Iterator[str]:
+    """Yield the table of the kinds of error in images not trained on."""
+    from deeplabstream.training.evaluation.error_kinds import KIND_COLUMNS, KINDS
+    from deeplabstream.training.evaluation.point_errors import kind_rows
+
+    if evidence.kinds is None or not evidence.held_out.any():
+        return
+    near = f"{evidence.kinds.near_px:.1f} px"
+    yield f"kinds of error, images not trained on (near: within {near})"
+    yield "".join(f"{column:>15}" for column in KIND_COLUMNS)
+    for kind, points, share, squared, asserted in kind_rows(evidence):
+        yield (
+            f"{kind:>15}{points:>15}{share:>15.1%}{squared:>15.1%}{asserted:>15}"
+            f"   {KINDS[str(kind)]}"
+        )
 
 
 def _report(

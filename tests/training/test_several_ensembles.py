@@ -69,7 +69,7 @@ def test_an_ensemble_is_evaluated_and_reported(
     assert EvaluateNetwork.main([*words, "--report", str(page)]) == 0
     told = capsys.readouterr().out
     assert "held-out animals, recall and precision of each: " in told
-    assert "both_reliability.csv, both_animals.csv" in told
+    assert "both_reliability.csv, both_kinds.csv, both_animals.csv" in told
     with (tmp_path / "both_animals.csv").open(newline="") as lines:
         rows = {row["set"]: row for row in csv.DictReader(lines)}
     assert set(rows) == {"train", "validation"}
@@ -129,7 +129,7 @@ def test_known_animals_give_known_figures(evidence: Evidence, tmp_path: Path) ->
         "1", "2",
     )  # fmt: skip
     assert figures["test", "together"]["mean_px"] == "4"
-    assert [[r[c] for c in r] for r in tables[3]] == [
+    assert [[r[c] for c in r] for r in tables[4]] == [
         ["train", "2", "1", "2", "0.5", "0.5"],
         ["test", "1", "1", "1", "1", "1"],
     ]

@@ -21,6 +21,7 @@ from deeplabstream.training.evaluation.animal_matching import (
     check_animals,
     matched,
 )
+from deeplabstream.training.evaluation.error_kinds import error_kinds
 from deeplabstream.training.evaluation.image_prediction import (
     ImagePredictions,
     alike,
@@ -206,11 +207,12 @@ def gather(
         check_alike(found, members)
         measures["spread_px"] = _spread(labels, members, threshold)
     measures |= poses.errors(points)
+    kinds = error_kinds(points, truth, sure, threshold, ours, measures.get("spread_px"))
 
     evidence = Evidence(
         parts, found.names, labels.images, tuple(sets), points, truth, sure, measures,
         known, None if scale is None else scale.raw(sure), animals, counted,
-        tuple((parts.index(a), parts.index(b)) for a, b in edges),
+        tuple((parts.index(a), parts.index(b)) for a, b in edges), kinds,
     )  # fmt: skip
     return evidence, poses
 

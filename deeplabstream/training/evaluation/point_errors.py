@@ -14,6 +14,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.delimited_text import plain_cell
 from deeplabstream.numerics.pose_pca import multi_view_error, single_view_error
 from deeplabstream.training.evaluation.animal_matching import Counted
+from deeplabstream.training.evaluation.error_kinds import KIND_COLUMNS, ErrorKinds
 from deeplabstream.training.evaluation.evaluate import (
     Reliability,
     reliability,
@@ -69,6 +70,8 @@ class Evidence:
     counted: Counted | None = None
     """Numbers of animals found; None: one animal."""
     edges: tuple[tuple[int, int], ...] = ()
+    kinds: ErrorKinds | None = None
+    """Kinds of error; None: not split."""
 
     def of_set(self, name: str) -> NDArray[np.bool_]:
         """Return which rows belong to a set."""
@@ -166,6 +169,12 @@ def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
         yield (name, *totals, of_set.recall, of_set.precision)
 
 
+def kind_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
+    """Yield `KIND_COLUMNS` for each kind of error, of images not trained on."""
+    if evidence.kinds is not None:
+        yield from evidence.kinds.rows(evidence.measures["error_px"], evidence.held_out)
+
+
 def video_rows(video: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:
     """Yield the same rows for a video, with its name as the set."""
     for measure, values in video.measures.items():
@@ -182,7 +191,7 @@ def _rows(
 
 def table_files(page: Path) -> tuple[Path, ...]:
     """Return the CSV files beside a page; the last one only if there are several animals."""
-    ends = ("figures", "points", "reliability", "animals")
+    ends = ("figures", "points", "reliability", "kinds", "animals")
     return tuple(page.with_name(f"{page.stem}_{end}.csv") for end in ends)
 
 
@@ -197,6 +206,7 @@ def write_tables(
     _write(files[0], [("set", "bodypart", "measure", *FIGURES), *rows])
     _write(files[1], _point_rows(evidence))
     evidence.reliability(within).write(files[2])
+    _write(files[3], [KIND_COLUMNS, *kind_rows(evidence)])
     if evidence.counted is None:
         return tuple(files)
     _write(of_animals, [("set", *ANIMALS), *animal_rows(evidence)])
@@ -207,7 +217,7 @@ def _point_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
     measures, several = evidence.measures, evidence.animals > 1
     yield (
         "set", "picture", *(["animal"] if several else []), "bodypart", "x", "y",
-        "label_x", "label_y", "confidence", *measures,
+        "label_x", "label_y", "confidence", *measures, "kind",
     )  # fmt: skip
     for row in range(len(evidence.points)):
         place, animal = divmod(row, evidence.animals)
@@ -225,7 +235,8 @@ def _point_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
                 sure,
                 *(float(own[row, part]) for own in measures.values()),
             ]
-            yield (*first, *([animal + 1] if several else []), name, *numbers)
+            kind = "" if evidence.kinds is None else evidence.kinds.name(row, part)
+            yield (*first, *([animal + 1] if several else []), name, *numbers, kind)
 
 
 def _write(

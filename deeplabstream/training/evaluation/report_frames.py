@@ -10,6 +10,7 @@ import numpy as np
 from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.evaluation.animal_matching import LEAST_PARTS
+from deeplabstream.training.evaluation.error_kinds import KINDS
 from deeplabstream.training.evaluation.point_errors import MEASURES, Evidence
 
 LONGEST = 480
@@ -93,6 +94,10 @@ def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str
     for name, values in evidence.measures.items():
         if np.isfinite(values[row, place]):
             lines.append(f"{MEASURES[name]} {values[row, place]:.1f} px")
+    kind = "" if evidence.kinds is None else evidence.kinds.name(row, place)
+    if kind:
+        lines.append(KINDS[kind] + _other_part(evidence, row, place))
+
     shapes = []
     if np.isfinite([x, y]).all():
         shapes.append(
@@ -108,9 +113,15 @@ def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str
     known = f"{error:.3f}" if np.isfinite(error) else ""
     return (
         f'<g data-part="{escape(part)}" data-confidence="{sure:.4f}" '
-        f'data-error="{known}"><title>{escape(", ".join(lines))}</title>'
+        f'data-error="{known}" data-kind="{kind}"><title>{escape(", ".join(lines))}</title>'
         f"{''.join(shapes)}</g>"
     )
+
+
+def _other_part(evidence: Evidence, row: int, place: int) -> str:
+    """Return the body part at whose label a point lies, in brackets, or nothing."""
+    at = -1 if evidence.kinds is None else int(evidence.kinds.at[row, place])
+    return f" ({evidence.bodyparts[at]})" if at >= 0 else ""
 
 
 def _embedded(file: Path) -> tuple[int, int, str]:

@@ -1,14 +1,14 @@
 const get = id => document.getElementById(id), frames = [...document.querySelectorAll("figure")];
 const grid = document.querySelector(".frames");
 function choose() {
-  const set = get("set").value, part = get("part").value, order = get("order").value;
+  const set = get("set").value, part = get("part").value, kind = get("kind").value, order = get("order").value;
   const low = get("low").value === "" ? 0 : +get("low").value, high = get("high").value === "" ? 1 : +get("high").value;
   let shown = 0;
   for (const frame of frames) {
     frame.error = -1; frame.sure = 2; let any = false;
     for (const point of frame.querySelectorAll("g")) {
       const sure = +point.dataset.confidence;
-      const wanted = (!part || point.dataset.part === part) && sure >= low && sure <= high;
+      const wanted = (!part || point.dataset.part === part) && (!kind || point.dataset.kind === kind) && sure >= low && sure <= high;
       point.toggleAttribute("hidden", !wanted);
       if (!wanted) continue;
       any = true; frame.sure = Math.min(frame.sure, sure);

@@ -1,6 +1,6 @@
 """Evaluation report: one HTML file without external resources."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from deeplabstream.files.report_document import (
     ReportText,
 )
 from deeplabstream.files.report_html import html_of
+from deeplabstream.training.evaluation.error_kinds import KIND_COLUMNS, KINDS
 from deeplabstream.training.evaluation.evaluate import Reliability
 from deeplabstream.training.evaluation.point_errors import (
     ANIMALS,
@@ -25,6 +26,7 @@ from deeplabstream.training.evaluation.point_errors import (
     VideoMeasures,
     animal_rows,
     figure_rows,
+    kind_rows,
     video_rows,
 )
 from deeplabstream.training.evaluation.report_frames import LINES, frames, part_colour
@@ -45,6 +47,8 @@ _FORM = """\
 <form>
 <label>set <select id="set"><option value="">every</option>{sets}</select></label>
 <label>body part <select id="part"><option value="">every</option>{parts}</select></label>
+<label>kind of error
+<select id="kind"><option value="">every</option>{kinds}</select></label>
 <label>confidence from
 <input id="low" type="number" min="0" max="1" step="0.05" value="0"></label>
 <label>to <input id="high" type="number" min="0" max="1" step="0.05" value="1"></label>
@@ -79,6 +83,7 @@ def write_page(
             ],
         ),
         *_animals(evidence),
+        *_kinds(evidence),
         ReportSection(
             "Figures",
             [
@@ -218,6 +223,26 @@ def _animals(evidence: Evidence) -> Iterator[ReportSection]:
     )
 
 
+def _kinds(evidence: Evidence) -> Iterator[ReportSection]:
+    """Yield which kinds of error make the squared error."""
+    if evidence.kinds is None:
+        return
+    rows = [
+        [KINDS[str(kind)], *(_short(cell) for cell in cells)]
+        for kind, *cells in kind_rows(evidence)
+    ]
+    text = (
+        "Labelled points of images not trained on. Near is within "
+        f"{evidence.kinds.near_px:.1f} px. Share of all points, share of the squared error, "
+        "and points at or above the threshold (asserted). Below, frames can be chosen by "
+        "their kinds of error."
+    )
+    yield ReportSection(
+        "Kinds of error",
+        [ReportText(text), ReportTable(KIND_COLUMNS, rows)],
+    )
+
+
 def _frames(evidence: Evidence) -> Iterator[Block]:
     """Yield the form that selects frames, the key of the colours, and the frames."""
     several = evidence.counted is not None
@@ -229,6 +254,7 @@ def _frames(evidence: Evidence) -> Iterator[Block]:
         _FORM.format(
             sets=_options(evidence.set_names()),
             parts=_options(evidence.bodyparts),
+            kinds=_options(KINDS),
             orders=_ANIMALS_FIRST + _ORDERS if several else _ORDERS,
         )
     )
@@ -240,7 +266,7 @@ def _frames(evidence: Evidence) -> Iterator[Block]:
     yield ReportMarkup("\n".join(['<div class="frames">', *frames(evidence), "</div>"]))
 
 
-def _options(names: Sequence[str]) -> str:
+def _options(names: Iterable[str]) -> str:
     return "".join(f"<option>{escape(name)}</option>" for name in names)
 
 
