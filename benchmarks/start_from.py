@@ -32,7 +32,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.simulation.arena import ARENA_SKELETON
 
 COUNTS = (5, 10, 20, 40)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -58,20 +57,6 @@ class Case:
     turns: tuple[float, bool]
 
 
-def simulated(count: int) -> Any:
-    """Return drawn frames as a dataset."""
-    from benchmarks.support.drawn import FRAME, frames
-    from deeplabstream.pose.image_fitting import whole
-    from deeplabstream.training.data.dataset import Dataset
-
-    fitting = Fitting(96, 128)
-    images, points = frames(count, fitting.width, fitting.height)
-    known = np.ones(points.shape[:2], bool)
-    windows = tuple(whole(FRAME, fitting) for _ in images)
-    clips = ("drawn",) * count
-    return Dataset(ARENA_SKELETON, fitting, images, points, known, windows, clips)
-
-
 def case_of(name: str, folder: Path, made: Path) -> Case:
     """Return a data set with its split and its start network."""
     from deeplabstream.pose.model.model_opening import find_model
@@ -79,7 +64,9 @@ def case_of(name: str, folder: Path, made: Path) -> Case:
     from deeplabstream.training.data.projects import open_project
 
     if name == "simulated":
-        data = simulated(16)
+        from benchmarks.support.drawn import dataset
+
+        data = dataset(16)
         start = find_model(BUNDLED[name])
         return Case(name, data, range(8), range(8, 16), start, (180, True))
     labels = open_project(folder / name, made / "labels").labels

@@ -67,6 +67,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 
 
 SMALLEST = {
+    "accuracy.py --quick": "inversion +[0-9]+ points",
     "active_learning.py --quick": "uncertain +4 labels: ",
     "appearance.py --simulated --seconds 20 --steps 1": "alike +[1-9].* no ",
     "arenas.py --quick": "in their own arena +100.000%",
@@ -124,7 +125,14 @@ AIM_MISSED = (
 """End with 1 when this computer was too slow for an aim, a network learned two steps only, or
 too few encounters were tried: no fault of the program."""
 COSTLY = (
-    *("active_learning", "cropzoom_animals", "distillation", "first_pose", "identity"),
+    *(
+        "accuracy",
+        "active_learning",
+        "cropzoom_animals",
+        "distillation",
+        "first_pose",
+        "identity",
+    ),
     *("latency_test", "loop_latency", "most_poses", "offline", "pairs", "record_load"),
     *("start_from", "two_cameras", "window_cost"),
 )

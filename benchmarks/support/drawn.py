@@ -1,10 +1,12 @@
 """Pictures of a simulated mouse with the truth, for networks that benchmarks train."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.simulation.arena import Arena
+from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 
 FRAME = (480, 640, 3)
 Drawn = tuple[NDArray[np.uint8], NDArray[np.float32]]
@@ -25,6 +27,19 @@ def frames(count: int, width: int, height: int, seed: int = 1) -> Drawn:
         fitting.place(frame, images[index])
         points.append(fitting.to_input(arena.truth(time_s)[0], FRAME))
     return images, np.asarray(points, np.float32)
+
+
+def dataset(count: int) -> Any:
+    """Return frames of 128×96 as a dataset."""
+    from deeplabstream.pose.image_fitting import whole
+    from deeplabstream.training.data.dataset import Dataset
+
+    fitting = Fitting(96, 128)
+    images, points = frames(count, fitting.width, fitting.height)
+    known = np.ones(points.shape[:2], bool)
+    windows = tuple(whole(FRAME, fitting) for _ in images)
+    clips = ("drawn",) * count
+    return Dataset(ARENA_SKELETON, fitting, images, points, known, windows, clips)
 
 
 def crops(count: int, side: int, seed: int = 0) -> Drawn:

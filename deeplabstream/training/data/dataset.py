@@ -194,7 +194,7 @@ def split(images: Sequence[PurePath], held_out: float, seed: int) -> Parts:
         )
     # The images of each clip, in the order of recording.
     members: dict[str, list[int]] = {}
-    for place in sorted(range(len(images)), key=lambda at: _in_order(images[at])):
+    for place in sorted(range(len(images)), key=lambda at: image_order(images[at])):
         members.setdefault(images[place].parent.as_posix(), []).append(place)
 
     names = sorted(members)
@@ -213,7 +213,7 @@ def split(images: Sequence[PurePath], held_out: float, seed: int) -> Parts:
     return Parts(tuple(train), tuple(sorted(out)))
 
 
-def _in_order(image: PurePath) -> list[str | int]:
+def image_order(image: PurePath) -> list[str | int]:
     """Return a key that sorts images by the numbers in their names."""
     parts = re.split(r"(\d+)", image.name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
