@@ -12,6 +12,7 @@ import pytest
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.engine.processes.engine_process import OTHERS_EVERY, FrameScheduler
 from deeplabstream.engine.processes.guard import HANG_S, HEARTBEAT_EVERY_S, Heartbeat
+from deeplabstream.engine.session.messages import Stop
 from deeplabstream.ipc.ring import RingReader, RingWriter
 from tests.engine.stream import memory
 from tests.engine.test_attached_rings import WRITE, engine_of
@@ -160,3 +161,31 @@ def test_an_engine_whose_frames_take_no_time_beats_after_the_outputs(
     assert events.count("beat") >= 3
     before = [one for one, other in pairwise(events) if other == "frame"]
     assert set(before) == {"wait"}
+
+
+def test_a_stopped_engine_does_not_wait_for_another_frame(tmp_path: Path) -> None:
+    it = _Timeline()
+    with memory("top") as (_, journal), engine_of(tmp_path, journal) as engine:
+        substitute: Any = it
+        engine.clock, engine.heart = substitute.clock, it
+        engine.loop = engine.garbage = substitute
+        engine.pipe = substitute = _Stopping()
+        engine.sleep = lambda deadline_ns: it.note("wait")  # type: ignore[method-assign]
+        assert [*engine.frames()] == [[]]
+    assert substitute.read
+    assert "wait" not in [what for what, _ in it.events]
+
+
+class _Stopping:
+    """A pipe with one message: to stop."""
+
+    read = False
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Return whether the message was not yet read."""
+        return not self.read
+
+    def recv(self) -> Stop:
+        """Return the message."""
+        self.read = True
+        return Stop()

@@ -319,8 +319,9 @@ class _Engine:
                 self.check_real_time(now_ns)
                 self.report_distinctness(now_ns)
                 deadline_ns = self.loop.idle()
-                # collect garbage only while no frame or message is waiting
-                if not ready:
+                # collect garbage only while no frame or message is waiting; an engine that is
+                # being stopped has no frame to wait for, and its outputs are still on
+                if not ready and not self.stopped:
                     self.garbage.idle(now_ns)
                     self.heartbeat()
                     self.sleep(deadline_ns)
