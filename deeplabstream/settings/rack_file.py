@@ -1,7 +1,8 @@
 """Rack file: names the boxes of a rack, each an ordinary rig with its subject."""
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class RackBox:
     box: BoxSection
     subject: Mapping[str, str]
     """Keys of [Session] that the rack file gives, and their texts."""
+    threads: int = 0
+    """Threads of its network if its rig says THREADS = 0; 0: automatic, one per core."""
 
     @property
     def file(self) -> Path:
@@ -62,7 +65,7 @@ class RackBox:
         return rig / rig_folder.SETTINGS if rig.is_dir() else rig
 
     def settings(self) -> Settings:
-        """Return the settings of its rig, with subject and output folder of the box.
+        """Return the settings of its rig, with subject, output folder and threads of the box.
 
         SettingsError has all problems. The plug-ins beside the settings file are in use
         afterwards.
@@ -73,7 +76,12 @@ class RackBox:
         if self.box.output_directory is not None:
             place = str(self.box.output_directory.resolve())
             text = set_value(text, "Streaming", "OUTPUT_DIRECTORY", place)
-        return parse(text, folder)
+
+        settings = parse(text, folder)
+        if self.threads and not settings.pose.threads:
+            text = set_value(text, "Pose Estimation", "THREADS", str(self.threads))
+            settings = parse(text, folder)
+        return settings
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,19 @@ class RackFile:
 
     path: Path
     boxes: Mapping[str, RackBox]
+
+
+def threads_of_box(boxes: int, cores: int | None = None) -> int:
+    """Return the threads of each box's network: the cores are shared equally.
+
+    0, one thread per core, for a single box. With more threads than cores, the networks would
+    wait for one another. `cores`: by default those of this computer.
+
+    >>> [threads_of_box(boxes, cores=8) for boxes in (1, 2, 3, 16)]
+    [0, 4, 2, 1]
+    """
+    cores = cores or os.cpu_count() or 1
+    return max(1, cores // boxes) if boxes > 1 else 0
 
 
 def is_rack_file(path: Path) -> bool:
@@ -122,7 +143,9 @@ def load_rack(path: Path) -> RackFile:
         problems.append(f"{path.name}: [Box NAME] is missing; at least one is needed")
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
-    return RackFile(path.resolve(), boxes)
+    threads = threads_of_box(len(boxes))
+    shared = {name: replace(box, threads=threads) for name, box in boxes.items()}
+    return RackFile(path.resolve(), shared)
 
 
 def _made(

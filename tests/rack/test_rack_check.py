@@ -5,7 +5,7 @@ import pytest
 
 from deeplabstream.files import rig_folder
 from deeplabstream.rack.rack_check import checked_rigs, rack_problems
-from deeplabstream.settings.rack_file import is_rack_file, load_rack
+from deeplabstream.settings.rack_file import is_rack_file, load_rack, threads_of_box
 from utils.CheckSettings import main
 
 RIG = """
@@ -62,6 +62,23 @@ def test_a_box_is_its_rig_with_subject_and_folder_of_the_rack_file(
     assert "# kept\nANIMAL = m1" in rigs["left"].text
     assert rigs["right"].subject.animal == "of the rig"
     assert rigs["right"].output_directory == (tmp_path / "right/output").resolve()
+
+
+def test_the_networks_of_boxes_share_the_cores_unless_a_rig_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    file = rack(tmp_path)
+    rig = tmp_path / "right/settings.ini"
+    text = rig.read_text("utf-8")
+    rig.write_text(text.replace("stand-in:0", "stand-in:0\nTHREADS = 3"), "utf-8")
+
+    rigs = checked_rigs(load_rack(file))
+    assert rigs["left"].pose.threads == threads_of_box(2) > 0
+    assert f"THREADS = {threads_of_box(2)}" in rigs["left"].text
+    assert rigs["right"].pose.threads == 3
+
+    (box,) = load_rack(rack_file(tmp_path, "[Box left]\nRIG = left\n")).boxes.values()
+    assert box.settings().pose.threads == 0
 
 
 def test_the_rig_in_use_is_the_one_before_after_a_check(
