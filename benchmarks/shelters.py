@@ -8,9 +8,14 @@ views the appearance of another animal. Distinct animals differ by 90 grey level
 half of the features; animals alike by about 7 in each.
 
 A walk lasts 2 min. All figures begin when all have their first names. Found: detections of one
-animal alone. Asserted: found, and neither ambiguous nor a stray. Renamed: the first name that
-was asserted within 2 s after an animal came out of the shelter is right; animals that went in
-again within 2 s are not counted. No aim is checked.
+animal alone. Asserted: found, and neither ambiguous nor a stray; an animal that is hidden, in
+the shelter or not detected, is neither found nor asserted, known or not. Renamed: the first name
+that was asserted within 2 s after an animal came out of the shelter is right; animals that went
+in again within 2 s are not counted. No aim is checked.
+
+The second table says why animals that were found were not asserted: a stray; fewer than two
+points, as in a door; no view of enough of the body, because others are upon it or one is hidden
+beside it; or a view that was not decisive yet.
 
     python benchmarks/shelters.py --quick --json it.json
 """
@@ -19,7 +24,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import parse_region
 from deeplabstream.pose.tracking.appearance_model import AppearanceModel
+from deeplabstream.pose.tracking.detections import ClearView, Detections
 from deeplabstream.pose.tracking.identity_evidence import Array, Mask
 from deeplabstream.pose.tracking.identity_tracker import IdentityTracker
 from deeplabstream.pose.tracking.shelters import Shelter
@@ -94,6 +100,33 @@ class DrawnFeatures(AppearanceModel):
         return np.asarray(mean + self._random.normal(0, noise, mean.shape))
 
 
+REASONS = "stray", "few points", "no view", "undecided"
+"""Why an animal was found but not asserted."""
+
+
+@dataclass
+class Watched(IdentityTracker):
+    """A tracker that keeps why it did not assert the animals of the last frame."""
+
+    reasons: dict[int, str] = field(init=False, default_factory=dict)
+    """One of `REASONS`, by row of the pose that the network gave."""
+
+    def _clear_views(
+        self, image: Image, of: dict[int, int], detected: Detections, time_s: float
+    ) -> dict[int, ClearView]:
+        views = super()._clear_views(image, of, detected, time_s)
+        few = detected.seen.sum(axis=1) < 2
+        for detection, row in enumerate(detected.rows):
+            if detection not in of.values():
+                reason = "stray"
+            elif few[detection]:
+                reason = "few points"
+            else:
+                reason = "undecided" if detection in views else "no view"
+            self.reasons[row] = reason
+        return views
+
+
 @dataclass
 class Counts:
     """Counts over animals and frames, once all had their names."""
@@ -104,6 +137,8 @@ class Counts:
     asserted: int = 0
     right: int = 0
     """Asserted under their own name."""
+    why: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    """Found and not asserted, by reason."""
     exits: int = 0
     """How often an animal came out of the shelter, and stayed outside for 2 s."""
     renamed: int = 0
@@ -161,7 +196,7 @@ def walk(counts: Counts, alike: bool, seed: int, frames: int) -> None:
     nest = parse_region(f"rectangle {left} {top} {right - left} {bottom - top}")
     crowd = Crowd(arena, seed, rate=RATE, draws=False)
     features = DrawnFeatures(alike, seed)
-    tracker = IdentityTracker(
+    tracker = Watched(
         skeleton(ANIMALS), THRESHOLD, appearance=features, shelters=[Shelter(1, nest)]
     )
     names: dict[int, int] = {}
@@ -181,6 +216,9 @@ def walk(counts: Counts, alike: bool, seed: int, frames: int) -> None:
             for owner, row in stated.items()
         }
         counts.add(verdicts)
+        for row, owner in enumerate(whose):
+            if owner >= 0 and verdicts[owner] is None:
+                counts.why[tracker.reasons[row]] += 1
         exits.add(time_s, visible, verdicts)
         if not said and time_s - named_s >= SAID_S:
             said = True
@@ -240,6 +278,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}",
             flush=True,
         )
+    print(f"\nnot asserted{''.join(f'{reason:>12}' for reason in REASONS)}")
+    for row in rows:
+        shares = [_share(row["why"][reason], row["found"]) for reason in REASONS]
+        kind = "alike" if row["alike"] else "distinct"
+        print(f"{kind:<12}{''.join(f'{share:>12}' for share in shares)}")
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -106,15 +106,19 @@ def test_one_of_several_is_named_by_its_appearance_within_two_seconds(
     assert hidden.endswith("shelter1")
 
 
-def test_an_animal_that_reaches_into_an_occupied_shelter_may_have_been_exchanged() -> (
-    None
-):
+@pytest.mark.parametrize(("parts", "known"), [(4, True), (3, True), (2, False)])
+def test_an_animal_that_is_half_inside_an_occupied_shelter_may_have_been_exchanged(
+    parts: int, known: bool
+) -> None:
     nest = Nest(ALIKE)
     nest.moved((A, DOOR), B, C)
     nest.shown(None, B, C, times=60)
-    pose = nest.moved(None, (B, (180, 40)), C)
-    assert pose.identity[0].startswith("doubt1+shelter1")
-    assert pose.identity[1:] == ("doubt1", "")
+    nest.moved(None, B, (C, (210, 66)), times=40)
+    for _ in range(5):
+        pose = nest.show(None, B, (210, 66), parts=parts)
+    words = ("shelter1", "") if known else ("doubt1+shelter1", "doubt1")
+    assert (pose.identity[0], pose.identity[2]) == words
+    assert pose.identity[1] == ""
 
 
 def test_shelters_do_not_mix_their_occupants() -> None:

@@ -1,6 +1,6 @@
 """Detections: the animals found in one frame, before their identity is known."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,20 @@ from deeplabstream.pose.tracking.appearance_model import body_points
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
-CLEAR = 0.4
+CLEAR = 0.3
 """Lengths between a pixel of an animal and all others' points and edges."""
 USER_FLAGS = ("swapped", "confirmed")
 """Flags of `Pose.identity` that a user set."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearView:
+    """The appearance of one detection, where it is clear of all others."""
+
+    features: Array
+    """(feature,)"""
+    share: float
+    """Share of its body that is clear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +46,15 @@ class Detections:
         self,
         image: Image,
         appearance: IdentityEvidence,
-        hidden: Sequence[Array] = (),
+        covering: Collection[int] = (),
         length: float = 0.0,
         least: float = 0.0,
-    ) -> dict[int, Array]:
-        """Return the features of each animal whose clear share is at least `least`.
+    ) -> dict[int, ClearView]:
+        """Return the view of each animal whose clear share is at least `least`.
 
-        Clear are pixels `CLEAR` lengths (px) from the points and edges of all others. An
-        animal is not used within a length of the last position of one that is `hidden`.
+        Clear are pixels `CLEAR` lengths (px) from the points and edges of all others. A
+        detection that may be `covering` a hidden animal is not used: its pixels may be that
+        one's.
         """
         bodies = [
             body_points(points, seen, self.pose.skeleton)
@@ -55,12 +66,7 @@ class Detections:
         ]
         views = {}
         for one, (body, seen) in enumerate(zip(bodies, self.seen, strict=True)):
-            if seen.sum() < min(2, len(seen)):
-                continue
-
-            # A hidden animal may be below this one, so its pixels may be visible
-            away = [np.hypot(*(self.middles[one] - place)) for place in hidden]
-            if min(away, default=np.inf) < length:
+            if seen.sum() < min(2, len(seen)) or one in covering:
                 continue
 
             apart = np.ones(len(body), bool)
@@ -69,8 +75,11 @@ class Detections:
                     off = body[:, None] - pixels[None]
                     nearest = (off * off).sum(axis=-1).min(axis=1)
                     apart &= nearest > (CLEAR * length) ** 2
-            if apart.sum() >= least * len(body):
-                views[one] = appearance.view(image, self.points[one], seen, body[apart])
+            share = float(apart.mean())
+            if share > 0 and share >= least:
+                clear = body[apart]
+                features = appearance.view(image, self.points[one], seen, clear)
+                views[one] = ClearView(features, share)
         return views
 
     def in_order(

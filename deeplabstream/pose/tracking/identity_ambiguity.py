@@ -57,8 +57,13 @@ class IdentityAmbiguities:
         for animal in members:
             if self._since_s[animal] == -np.inf:
                 self._since_s[animal] = time_s
-            self._others[animal] = set(members) - {animal}
+        self.join(members)
         return members
+
+    def join(self, members: Sequence[int]) -> None:
+        """Make each member of a group ambiguous with all others of it."""
+        for animal in members:
+            self._others[animal] = set(members) - {animal}
 
     def end(self, one: int, other: int) -> None:
         """End the ambiguity between two animals; others of their group stay ambiguous."""

@@ -30,7 +30,8 @@ class IdentityEvidence(Protocol):
         """Return the features (feature,) of one animal in one frame.
 
         `points` (bodypart, 2), px, with `seen`; `clear` (point, 2), px: points along its
-        body that no other animal covers.
+        body that no other animal covers. They may be of a part of it only: what is beside
+        them may be another animal.
         """
 
     def learn(self, animal: int, view: Array, views: int = 1) -> None:

@@ -27,11 +27,17 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
-from deeplabstream.pose.tracking.detections import Detections, detections
+from deeplabstream.pose.tracking.detections import ClearView, Detections, detections
 from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_of
+from deeplabstream.pose.tracking.hidden_animals import HiddenAnimals
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
+from deeplabstream.pose.tracking.name_assignment import (
+    best_names,
+    evidence_against,
+    swap_costs,
+)
 from deeplabstream.pose.tracking.shelters import Shelter, ShelterOccupancy
 
 MARGIN = 10.0
@@ -47,8 +53,9 @@ OVERLAP = 0.3
 COVERING = 0.6
 """Distance between two animals' centres, in lengths, below which one may cover the other."""
 FIRST_CLEAR_SHARE = 0.5
-"""Share of an animal that has to be clear of all others for its first name; afterwards
-all of it."""
+"""Share of an animal that has to be clear of all others for its first name."""
+CLEAR_SHARE = 0.3
+"""Share that has to be clear afterwards. Appearance is learned from whole animals only."""
 DISTINCT = 8.0
 """Difference of appearance that resolves identity, in squared standard deviations. Appearance
 never resolves an ambiguity of animals that differ less than this."""
@@ -59,7 +66,10 @@ NAMING_S = 1.5
 """Seconds of unambiguous motion after which animals that are never clear are named; as
 many more for each clear view, as then there will be others."""
 VIEWS = 5
-"""Clear frames before appearance decides; twice as many without an ambiguity."""
+"""Clear frames, at most, that the recent appearance is a mean of. A switch without an
+ambiguity takes twice as many of each animal."""
+DECISIVE = 20.0
+"""Sum over views of the difference of their costs that ends an ambiguity, or shows a switch."""
 
 RESTING = 3
 """Frames between two updates of appearance while all identities are known."""
@@ -96,13 +106,14 @@ class IdentityTracker:
     """By animal: the user's correction since the last frame."""
     _views: Array = field(init=False)
     """(animal, feature): recent appearance."""
-    _counts: list[int] = field(init=False)
-    """By animal: clear views in `_views`."""
+    _counts: list[float] = field(init=False)
+    """By animal: clear views in `_views`; of a part of it, that share of a view."""
     _margins: Array = field(init=False)
     """(animal, animal): the smallest margin of motion since they were last known."""
     _hidden: dict[tuple[int, int], tuple[int, list[float]]] = field(init=False)
     """By pair that is ambiguous only because one is not visible: which one, and its last
     position (px)."""
+    _covered: HiddenAnimals = field(init=False)
     _occupancy: ShelterOccupancy = field(init=False)
     _unseen_since_s: list[float] = field(init=False)
     _apart_since_s: float = field(init=False)
@@ -119,9 +130,9 @@ class IdentityTracker:
         self._named, self._frames = False, 0
         self._ambiguities, self._corrections = IdentityAmbiguities(animals), {}
         self._views = np.zeros((animals, 0))
-        self._counts = [0] * animals
+        self._counts = [0.0] * animals
         self._margins = np.full((animals, animals), np.inf)
-        self._hidden = {}
+        self._hidden, self._covered = {}, HiddenAnimals()
         self._occupancy = ShelterOccupancy(animals, self.shelters)
         self._unseen_since_s = [np.inf] * animals
         self._apart_since_s = self._begun_s = np.inf
@@ -154,6 +165,7 @@ class IdentityTracker:
         # Before `correct`: the margins belong to the predictions
         self._find_ambiguities(fit.doubtful, fit.misfits, of, detected, time_s)
         self._update_occupancy(of, detected, time_s)
+        self._update_hidden(of, detected, time_s)
         at, new = list(of.values()), not motion.known[list(of)].all()
         motion.correct(
             list(of),
@@ -165,7 +177,7 @@ class IdentityTracker:
         if new:
             of = self._sort_new(of, time_s)
 
-        views = self._clear_views(image, of, detected)
+        views = self._clear_views(image, of, detected, time_s)
         ends: dict[int, str] = {}
         if not self._named:
             of = self._name(image, of, detected, views, time_s)
@@ -181,9 +193,9 @@ class IdentityTracker:
         return self._named_pose(detected, of, ends)
 
     def _clear_views(
-        self, image: Image, of: dict[int, int], detected: Detections
-    ) -> dict[int, Array]:
-        """Return the appearance of the detections that are clear of all others.
+        self, image: Image, of: dict[int, int], detected: Detections, time_s: float
+    ) -> dict[int, ClearView]:
+        """Return the appearance of the detections, where they are clear of all others.
 
         Reading pixels costs more than all the rest. While all identities are known, every
         third frame is enough.
@@ -192,15 +204,12 @@ class IdentityTracker:
         needed = not self._named or self._ambiguities
         if self._frames % RESTING != 0 and not needed:
             return {}
-        motion, animals = self._motion, range(len(self._counts))
-        hidden = [
-            motion.middles[n]
-            for n in animals
-            if n not in of and not self._occupancy.is_settled(n)
-        ]
-        least = 1.0 if self._named else FIRST_CLEAR_SHARE
+        covering = {
+            of[animal] for animal in self._covered.covering(time_s) if animal in of
+        }
+        least = CLEAR_SHARE if self._named else FIRST_CLEAR_SHARE
         return detected.clear_views(
-            image, self._appearance, hidden, motion.length, least
+            image, self._appearance, covering, self._motion.length, least
         )
 
     def _find_ambiguities(
@@ -254,9 +263,10 @@ class IdentityTracker:
 
     def _begin_ambiguity(self, one: int, other: int, time_s: float) -> None:
         self._apart_since_s = np.inf
-        # Earlier views may show the other animal
-        for animal in self._ambiguities.begin(one, other, time_s):
-            self._counts[animal] = 0
+        self._ambiguities.begin(one, other, time_s)
+        # Earlier views may show the other animal; those of the rest of the group stay
+        # views of the same animal
+        self._counts[one] = self._counts[other] = 0.0
 
     def _update_occupancy(
         self, of: dict[int, int], detected: Detections, time_s: float
@@ -267,6 +277,24 @@ class IdentityTracker:
         )
         for one, other in sorted(pairs):
             self._hidden.pop((one, other), None)
+            self._begin_ambiguity(one, other, time_s)
+            self._margins[[one, other], [other, one]] = 0.0
+
+    def _update_hidden(
+        self, of: dict[int, int], detected: Detections, time_s: float
+    ) -> None:
+        """Mark animals as ambiguous that were one detection, and walked together."""
+        animals = range(len(self._counts))
+        pairs = self._covered.update(
+            of,
+            detected.middles,
+            self._motion.middles,
+            [n for n in animals if self._occupancy.went_in(n)],
+            self._motion.length,
+            time_s,
+        )
+        for one, other in pairs:
+            self._hidden.pop((min(one, other), max(one, other)), None)
             self._begin_ambiguity(one, other, time_s)
             self._margins[[one, other], [other, one]] = 0.0
 
@@ -334,7 +362,7 @@ class IdentityTracker:
         image: Image,
         of: dict[int, int],
         detected: Detections,
-        views: dict[int, Array],
+        views: dict[int, ClearView],
         time_s: float,
     ) -> dict[int, int]:
         """Confirm the names, in the order of the rules, once all animals are apart.
@@ -344,7 +372,7 @@ class IdentityTracker:
         animals, length = range(len(self._counts)), self._motion.length
         middles = self._motion.middles.tolist()
         if not all(dist(*two) >= OVERLAP * length for two in combinations(middles, 2)):
-            self._apart_since_s, self._counts = np.inf, [0] * len(animals)
+            self._apart_since_s, self._counts = np.inf, [0.0] * len(animals)
             return of
         self._apart_since_s = min(self._apart_since_s, time_s)
         if len(of) < len(animals):
@@ -361,7 +389,9 @@ class IdentityTracker:
             if not set(of.values()) <= now.keys():
                 return of
             few = min(self._counts) == 0
-            views_now = np.array([now[n] for n in of.values()]) if few else self._views
+            views_now = (
+                np.array([now[n].features for n in of.values()]) if few else self._views
+            )
             brightness = self._appearance.brightness(views_now).tolist()
             order.sort(key=brightness.__getitem__)
 
@@ -371,43 +401,92 @@ class IdentityTracker:
         self._ambiguities.confirm(animals)
         # The views so far were all of one animal each: they are the first of its model
         for animal, count in enumerate(self._counts):
-            if count:
-                self._appearance.learn(animal, self._views[animal], min(count, ENOUGH))
+            if count >= 1:
+                views_of_it = min(round(count), ENOUGH)
+                self._appearance.learn(animal, self._views[animal], views_of_it)
         return of
 
     def _resolve_by_appearance(self, of: dict[int, int]) -> dict[int, int]:
         """Undo identity switches and end ambiguities where appearance is distinct enough."""
-        learned = self._appearance.learned
-        if learned.sum() < 2 or max(self._counts) < VIEWS:
+        if self._appearance.learned.sum() < 2 or max(self._counts) == 0:
+            return of
+        done: set[int] = set()
+        for animal in self._ambiguities.ambiguous_animals():
+            # The group of the first animal may have ended that of another one
+            group = self._ambiguities.group(animal)
+            if len(group) > 1 and animal not in done:
+                done.update(group)
+                of = self._resolve_group(group, of)
+        return self._undo_switches(of)
+
+    def _resolve_group(self, group: list[int], of: dict[int, int]) -> dict[int, int]:
+        """Rename an ambiguous group if that is much likelier; end what is decided."""
+        evidence = self._evidence_in(group)
+        if evidence.max(axis=1).sum() < DECISIVE:
+            return of
+        ambiguities = self._ambiguities
+        allowed = np.array(
+            [
+                [one == other or ambiguities.is_between(one, other) for other in group]
+                for one in group
+            ]
+        )
+        names = best_names(evidence, allowed)
+        gain = float((np.diag(evidence) - evidence[range(len(group)), names]).sum())
+        if gain >= DECISIVE:
+            order = list(range(len(self._counts)))
+            for animal, name in zip(group, names, strict=True):
+                order[group[name]] = animal
+            of = self._rename(order, of)
+            # Which pairs were decided belonged to the former names
+            ambiguities.join(group)
+            evidence, allowed = self._evidence_in(group), np.ones_like(allowed)
+
+        worse = swap_costs(evidence, allowed)
+        for one, other in combinations(range(len(group)), 2):
+            if worse[one, other] >= DECISIVE:
+                ambiguities.end(group[one], group[other])
+        return of
+
+    def _evidence_in(self, group: list[int]) -> Array:
+        """Return the evidence of the recent views against each name (animal, name)."""
+        pairs = np.ix_(group, group)
+        same = self._appearance.differences[pairs] < DISTINCT
+        learned = self._appearance.learned[group]
+        alike = [
+            (one, other)
+            for one, other in combinations(range(len(group)), 2)
+            if same[one, other] and learned[one] and learned[other]
+        ]
+        views = np.minimum(self._counts, VIEWS)[group]
+        costs = self._appearance.costs(self._views)[pairs]
+        return evidence_against(costs, views, DISTINCT, learned, alike)
+
+    def _undo_switches(self, of: dict[int, int]) -> dict[int, int]:
+        """Swap animals back whose appearance outweighs the motion that kept them apart."""
+        seen = [n for n, count in enumerate(self._counts) if count >= 2 * VIEWS]
+        seen = [n for n in seen if self._appearance.learned[n]]
+        if len(seen) < 2:
             return of
         differences = self._appearance.differences
 
         # One swap per round: a swap changes the costs of all other pairs. As many rounds
         # as animals are enough for any permutation
-        for _ in self._counts:
+        for _ in seen:
             costs = self._appearance.costs(self._views)
-            costs[np.array(self._counts) < VIEWS] = 0.0  # too few views: no evidence
+            better = VIEWS * (costs - np.diag(costs)[:, None]).clip(-DISTINCT, DISTINCT)
             swaps = []
-            for one, other in combinations(np.flatnonzero(learned).tolist(), 2):
+            for one, other in combinations(seen, 2):
                 if differences[one, other] < DISTINCT:
                     continue
-
                 # Above 0: the present names explain the views better than swapped ones
-                evidence = costs[one, other] + costs[other, one]
-                evidence -= costs[one, one] + costs[other, other]
-                both_seen = min(self._counts[one], self._counts[other]) >= 2 * VIEWS
-                if evidence >= DISTINCT:
-                    self._ambiguities.end(one, other)
-                    if both_seen:
-                        self._margins[[one, other], [other, one]] = np.inf
-
-                # Without an ambiguity, motion is evidence against a switch: exceed its margin
-                required = DISTINCT
-                if not self._ambiguities.is_between(one, other):
-                    margin = float(self._margins[one, other])
-                    required += margin if both_seen else np.inf
-                if evidence <= -required:
-                    swaps.append((evidence, one, other))
+                evidence = better[one, other] + better[other, one]
+                if evidence >= DECISIVE:
+                    self._margins[[one, other], [other, one]] = np.inf
+                elif not self._ambiguities.is_between(one, other):
+                    required = VIEWS * DISTINCT + float(self._margins[one, other])
+                    if evidence <= -required:
+                        swaps.append((evidence, one, other))
 
             if not swaps:
                 break
@@ -439,7 +518,7 @@ class IdentityTracker:
             if 2 * np.trace(costs) > costs.sum():
                 self._appearance.swap(*pair)
 
-    def _learn(self, of: dict[int, int], views: dict[int, Array]) -> None:
+    def _learn(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
         """Update the appearance of animals with known identity."""
         self._update_views(of, views)
         if not self._named:
@@ -447,31 +526,38 @@ class IdentityTracker:
         learned = self._appearance.learned
         for animal, detection in of.items():
             # An ambiguous animal may be another one: its views would degrade both
-            # models
-            if detection not in views or self._ambiguities.is_ambiguous(animal):
+            # models. A part of an animal may look different from the whole
+            view = views.get(detection)
+            if view is None or view.share < 1 or self._ambiguities.is_ambiguous(animal):
                 continue
             if learned[animal] and learned.sum() > 1:
-                costs = self._appearance.costs(views[detection][None])[0]
+                costs = self._appearance.costs(view.features[None])[0]
                 if costs[animal] > costs[learned].min() + DISTINCT / 2:
                     continue  # perhaps a switch: `_resolve_by_appearance` decides
-            self._appearance.learn(animal, views[detection])
+            self._appearance.learn(animal, view.features)
 
-    def _update_views(self, of: dict[int, int], views: dict[int, Array]) -> None:
+    def _update_views(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
         """Update the recent appearance of each animal, a mean over about five views."""
         for animal, detection in of.items():
-            if detection not in views:
+            view = views.get(detection)
+            if view is None:
                 continue
-            view = views[detection]
-            if self._views.shape[1] != len(view):  # from grey to colour, or back
-                self._views = np.zeros((len(self._counts), len(view)))
-                self._counts = [0] * len(self._counts)
-            self._counts[animal] += 1
-            share = max(1 / self._counts[animal], 0.2)
-            self._views[animal] += share * (view - self._views[animal])
+            features = view.features
+            if self._views.shape[1] != len(features):  # from grey to colour, or back
+                self._views = np.zeros((len(self._counts), len(features)))
+                self._counts = [0.0] * len(self._counts)
+            weight = view.share if self._named else 1.0
+            self._counts[animal] += weight
+            share = max(weight / self._counts[animal], weight / VIEWS)
+            self._views[animal] += share * (features - self._views[animal])
 
     def _swap(self, one: int, other: int, of: dict[int, int]) -> dict[int, int]:
         order = list(range(len(self._counts)))
         order[one], order[other] = other, one
+        return self._rename(order, of)
+
+    def _rename(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
+        """Make animal `order[n]` the n-th one: its identity was switched."""
         of = self._reorder(order, of)
         self._ambiguities.swap(order)
         return of
@@ -480,6 +566,7 @@ class IdentityTracker:
         """Reorder the animals: `order[n]` becomes the n-th; appearance stays with the names."""
         self._motion.reorder(order)
         self._hidden.clear()
+        self._covered.reorder(order)
         self._occupancy.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]

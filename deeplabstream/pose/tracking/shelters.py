@@ -3,7 +3,7 @@
 An animal last seen in a shelter or at its edge, and not visible now, is its occupant. When
 an animal appears at the edge, it is one of the occupants: costs make the tracker assign
 one, and pairs of occupants become ambiguous. A single occupant stays known, if no other
-animal reached into the shelter.
+animal went so far into the shelter that at most half of it was visible.
 """
 
 from collections.abc import Sequence
@@ -51,15 +51,20 @@ class ShelterOccupancy:
         self._unseen_since_s = [np.inf] * animals
         """By animal: time since which it is not visible; infinity: it is visible."""
         self._reaching = [False] * animals
-        """By animal: whether it reached into that shelter when it was last seen."""
+        """By animal: whether it was at the door of that shelter when it was last seen."""
         self._inside = [False] * animals
         self._settled = [False] * animals
         self._contacts: set[Pair] = set()
-        """Occupants, each with a visible animal that reaches into the shelter."""
+        """Occupants, each with a visible animal at the door of the shelter."""
 
     def is_settled(self, animal: int) -> bool:
         """Return whether an animal is in a shelter, and motion does not predict it."""
         return self._settled[animal]
+
+    def went_in(self, animal: int) -> bool:
+        """Return whether an animal is in a shelter, and not only hidden at its edge."""
+        door = self._inside[animal] and self._reaching[animal]
+        return door or self._settled[animal]
 
     def occupants(self, shelter: int) -> list[int]:
         """Return the animals in a shelter."""
@@ -125,6 +130,10 @@ class ShelterOccupancy:
             return set()
         before = [set(self.occupants(n)) for n in range(len(self._shelters))]
         depths = self._depths(points, seen)
+        # At a door is who reaches into a shelter and is not visible for the most part: the
+        # rest is inside, and an occupant may come out instead
+        hardly = seen.sum(axis=1) <= max(1, seen.shape[1] // 2)
+        doors = (depths >= -REACHING * length) & hardly
         contacts, pairs = set[Pair](), set[Pair]()
 
         for animal in range(len(self._last)):
@@ -141,14 +150,14 @@ class ShelterOccupancy:
             if self._inside[animal]:
                 for shelter in {self._last[animal], at} - {-1}:
                     pairs |= _pairs(animal, before[shelter])
-            self._last[animal], self._reaching[animal] = at, depth >= -REACHING
+            self._last[animal] = at
+            self._reaching[animal] = bool(doors[nearest, detection])
             self._unseen_since_s[animal] = np.inf
             self._inside[animal] = self._settled[animal] = False
 
-        reach = REACHING * length
-        # An animal that reaches into a shelter may go in while an occupant comes out
+        # An animal at the door may go in while an occupant comes out
         for animal, detection in of.items():
-            for shelter in np.flatnonzero(depths[:, detection] >= -reach).tolist():
+            for shelter in np.flatnonzero(doors[:, detection]).tolist():
                 contacts |= _pairs(animal, self.occupants(shelter))
 
         # Those that have come together in a shelter since the last frame
