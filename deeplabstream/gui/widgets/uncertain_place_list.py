@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PyQt5.QtCore import QSignalBlocker, Qt, pyqtSignal
+from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -21,6 +22,15 @@ from deeplabstream.recording.uncertain_places import (
 )
 
 
+class _List(QListWidget):
+    """A list whose chosen item stays in view when the height changes."""
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        if (item := self.currentItem()) is not None:
+            self.scrollToItem(item)
+
+
 class UncertainPlaceList(QWidget):
     """Lists uncertain places; hidden while there are none."""
 
@@ -31,7 +41,7 @@ class UncertainPlaceList(QWidget):
 
     def __init__(self, list_heights: tuple[int, int]) -> None:
         super().__init__()
-        self.list, self.remaining = QListWidget(), QLabel()
+        self.list, self.remaining = _List(), QLabel()
         self.next, self.check = QPushButton("Next place"), QPushButton("Checked")
         self.places: tuple[UncertainPlace, ...] = ()
         self.list.setMinimumHeight(list_heights[0])
