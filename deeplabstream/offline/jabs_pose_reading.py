@@ -4,6 +4,7 @@ Points are stored as y, x. From version 4 on, `instance_embed_id` numbers the an
 where `id_mask` is false; version 3 has tracks only, version 2 a single animal.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,13 @@ PARTS = (
     "TIP_TAIL",
 )
 """Body parts, in the order in which they are stored."""
+_CHAINS = (
+    ("NOSE", "BASE_NECK", "CENTER_SPINE", "BASE_TAIL", "MID_TAIL", "TIP_TAIL"),
+    ("LEFT_FRONT_PAW", "CENTER_SPINE", "RIGHT_FRONT_PAW"),
+    ("LEFT_REAR_PAW", "BASE_TAIL", "RIGHT_REAR_PAW"),
+)
+EDGES = tuple(edge for chain in _CHAINS for edge in pairwise(chain))
+"""Lines between body parts, as JABS draws them (`FULL_CONNECTED_SEGMENTS`)."""
 
 
 def read_jabs_file(file: Path) -> PoseTable:
@@ -75,7 +83,7 @@ def read_jabs_file(file: Path) -> PoseTable:
     sure[frames, owners] = np.clip(confidence[frames, instances], 0.0, 1.0)
     placed[sure == 0] = np.nan
     names = tuple(f"animal{number}" for number in range(1, count + 1))
-    skeleton = Skeleton(PARTS, animals=names if count > 1 else ())
+    skeleton = Skeleton(PARTS, EDGES, animals=names if count > 1 else ())
     return pose_table(file, skeleton, placed, sure, SCORER)
 
 

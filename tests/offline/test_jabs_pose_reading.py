@@ -46,6 +46,8 @@ def test_each_animal_keeps_its_place(tmp_path: Path, version: int) -> None:
     table = read_poses(written(tmp_path / "m_pose_est.h5", version))
     assert table.skeleton.bodyparts == PARTS
     assert table.skeleton.animals == ("animal1", "animal2")
+    assert ("NOSE", "BASE_NECK") in table.skeleton.edges
+    assert {part for edge in table.skeleton.edges for part in edge} <= {*PARTS}
     assert (table.points[:, 0, 0] == [10, 100]).all()
     assert (table.points[:2, 1, 0] == [20, 100]).all()
     assert np.isnan(table.points[2, 1]).all() == (version == 4)  # masked
