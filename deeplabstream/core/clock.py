@@ -3,6 +3,7 @@
 import ctypes
 import sys
 import time
+from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 
@@ -37,6 +38,27 @@ class ManualClock:
         if now_ns < self._now_ns:
             raise ValueError(f"time runs backwards: {self._now_ns} to {now_ns}")
         self._now_ns = now_ns
+
+
+class Calendar(Protocol):
+    """Date and time of day, which may be set at any time: never used for durations."""
+
+    zone: tzinfo | None
+    """Local time zone; None: that of the computer."""
+
+    def now(self) -> datetime:
+        """Return the current date and time in UTC."""
+        ...
+
+
+class SystemCalendar:
+    """Date and time of day of the computer."""
+
+    zone: tzinfo | None = None
+
+    def now(self) -> datetime:
+        """Return the current date and time in UTC."""
+        return datetime.now(UTC)
 
 
 def asleep_ns() -> int:

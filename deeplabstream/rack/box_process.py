@@ -45,7 +45,8 @@ class BoxProcess:
         self.name = name
         file = status_file(rack, name)
         self._report = StatusReader(file, clock)
-        self._stopping = False
+        self.stopping = False
+        """Whether it was asked to end."""
         self._clock = clock
         self._read_ns = self._resumed_ns = clock.now_ns()
         self._processes: dict[int, psutil.Process] = {}
@@ -75,7 +76,7 @@ class BoxProcess:
 
     def stop(self) -> None:
         """Ask the box to switch its outputs off, close its record and end."""
-        self._stopping = True
+        self.stopping = True
         line = self._process.stdin
         if line is not None and not line.closed:
             with suppress(OSError):  # it has already ended
@@ -85,7 +86,7 @@ class BoxProcess:
     @property
     def unexpected(self) -> bool:
         """Whether it has ended without being asked to and before its experiment was over."""
-        if self._stopping or self.exit_code in (None, 0):
+        if self.stopping or self.exit_code in (None, 0):
             return False
         # one that a signal has asked to end has closed its record
         finished = self.status is not None and self.status.finished
@@ -161,7 +162,7 @@ class BoxProcess:
             return _ended(self.exit_code)
         if self._report.silent:
             return SILENT
-        if self._stopping:
+        if self.stopping:
             return "stopping"
         return self.status.state if self.status else STARTING
 

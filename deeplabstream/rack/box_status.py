@@ -39,6 +39,11 @@ def restart_file(rack: Path, box: str) -> Path:
     return box_folder(rack, box) / "restart.json"
 
 
+def waiting_file(rack: Path, box: str) -> Path:
+    """Return the file in which the rack says what a box waits for; it exists meanwhile."""
+    return box_folder(rack, box) / "waiting.txt"
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
 class BoxStatus:
     """State of a box at one moment; written once a second while its session is polled."""

@@ -1,14 +1,24 @@
-"""Supervised box: a box that is started, stopped, and restarted after an unexpected end."""
+"""Supervised box: a box that is started, stopped, and restarted after an unexpected end.
+
+A user, or its schedule, starts and stops it.
+"""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from deeplabstream.core.clock import Clock
+from deeplabstream.core.clock import Calendar, Clock, SystemCalendar
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.rack.box_process import BoxProcess
 from deeplabstream.rack.box_restart import Restart, pause_s
-from deeplabstream.rack.box_status import NOT_STARTED, BoxStatus, restart_file
+from deeplabstream.rack.box_schedule import BoxSchedule
+from deeplabstream.rack.box_status import (
+    NOT_STARTED,
+    BoxStatus,
+    restart_file,
+    waiting_file,
+)
 from deeplabstream.settings.rack_file import RackBox
 
 LEFT_NS = 90_000_000_000
@@ -18,6 +28,7 @@ outputs off, and the recorder; then they are killed."""
 
 class _Phase(Enum):
     IDLE = NOT_STARTED
+    SCHEDULED = "waits until its next start"
     RUNNING = "running"
     WAITING = "waiting"
 
@@ -32,10 +43,18 @@ class SupervisedBox:
          stop   unexpected │   │ the pause is over, and none of its processes is left
           │            end ▼   │
           └───────────── waiting
+
+    With a schedule, *scheduled* precedes the start, and follows the end of a daily run that
+    no user has stopped.
     """
 
     def __init__(
-        self, rack: Path, box: RackBox, command: Sequence[str], clock: Clock
+        self,
+        rack: Path,
+        box: RackBox,
+        command: Sequence[str],
+        clock: Clock,
+        calendar: Calendar | None = None,
     ) -> None:
         """Store the rack file, the box, and the command that runs it; start nothing."""
         self.name = box.name
@@ -45,6 +64,11 @@ class SupervisedBox:
         """How often it could not be started or has ended with an error."""
         self._rack, self._section, self._command = rack, box.box, command
         self._clock = clock
+        self._schedule = BoxSchedule(box.box, clock, calendar or SystemCalendar())
+        self._stopped = False
+        """Whether a user has stopped it."""
+        self._told: str | None = None
+        """Content of its waiting file; empty: there is none; None: not written yet."""
         self._process: BoxProcess | None = None
         self._phase = _Phase.IDLE
         self._due_ns = 0
@@ -53,7 +77,7 @@ class SupervisedBox:
 
     @property
     def active(self) -> bool:
-        """Whether it runs or will be restarted."""
+        """Whether it runs, or will be started or restarted."""
         return self._phase is not _Phase.IDLE
 
     @property
@@ -69,6 +93,8 @@ class SupervisedBox:
     @property
     def state(self) -> str:
         """What it does, or how it has ended."""
+        if self._phase is _Phase.SCHEDULED:
+            return self._schedule.waiting()
         if self._process is None:
             return _Phase.IDLE.value
         if self._phase is _Phase.WAITING and self._restart is not None:
@@ -80,6 +106,18 @@ class SupervisedBox:
         """Start it on behalf of a user; yield why it can't be started now."""
         if self.running:
             return
+        self._stopped = False
+        self._schedule.restart()
+        self._phase = _Phase.SCHEDULED
+        yield from self._start_by_schedule()
+        if self._phase is _Phase.SCHEDULED:
+            yield f"[Box {self.name}] {self.state}"
+
+    def _start_by_schedule(self) -> Iterator[str]:
+        """Start it if that is due; yield why it can't be started now."""
+        if not self._schedule.due():
+            return
+        self._schedule.begin()
         self._restart, self._due_ns = None, self._clock.now_ns()
         self._phase = _Phase.WAITING
         yield from self._start_when_due()
@@ -87,21 +125,56 @@ class SupervisedBox:
             yield f"[Box {self.name}] starts when its processes have ended: {self._left}"
 
     def stop(self) -> None:
-        """Ask it to switch its outputs off, close its record and end; restart it no more."""
+        """Ask it to switch its outputs off, close its record and end; start it no more."""
+        self._stopped = True
         if self.running and self._process is not None:
             self._process.stop()
         else:
             self._phase = _Phase.IDLE
 
     def watch(self) -> Iterator[str]:
-        """Read its state, restart it when it is time; yield what a user has to know."""
-        if self._process is None:
-            return
-        self._process.read()
-        if self.running and self._process.exit_code is not None:
-            yield from self._ended(self._process)
+        """Read its state, start and stop it when it is time; yield what a user has to know."""
+        if self._process is not None:
+            self._process.read()
+            if self.running and self._process.exit_code is not None:
+                yield from self._ended(self._process)
+        if self._phase in (_Phase.RUNNING, _Phase.WAITING):
+            yield from self._stop_by_schedule()
+        if self._phase is _Phase.SCHEDULED:
+            yield from self._start_by_schedule()
         if self._phase is _Phase.WAITING:
             yield from self._start_when_due()
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        """Write what it waits for into a file, or remove that, when it has changed."""
+        waits = self.state if self._phase is _Phase.SCHEDULED else ""
+        if waits == self._told:
+            return
+        file = waiting_file(self._rack, self.name)
+        with suppress(OSError):  # it is only shown; a full disk must not end the rack
+            file.unlink(missing_ok=True)
+            if waits:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(waits, encoding="utf-8")
+            self._told = waits
+
+    def _stop_by_schedule(self) -> Iterator[str]:
+        """Stop it if its time is over, or restart it no more; yield that."""
+        reason = self._schedule.over()
+        if not reason:
+            return
+        if self._phase is _Phase.WAITING:
+            self._phase = self._after_run
+            yield f"[Box {self.name}] is not restarted: {reason} is over"
+        elif self._process is not None and not self._process.stopping:
+            self._process.stop()
+            yield f"[Box {self.name}] is being stopped: {reason} is over"
+
+    @property
+    def _after_run(self) -> _Phase:
+        again = self._schedule.repeats and not self._stopped
+        return _Phase.SCHEDULED if again else _Phase.IDLE
 
     @property
     def _left(self) -> str:
@@ -110,7 +183,7 @@ class SupervisedBox:
     def _ended(self, process: BoxProcess) -> Iterator[str]:
         """Decide whether it is restarted; yield how it has ended."""
         self.failures += process.failed
-        self._phase = _Phase.IDLE
+        self._phase = self._after_run
         yield f"[Box {self.name}] {process.state}; see {process.printed}"
 
         limit, number = self._section.restarts, 1
@@ -155,7 +228,7 @@ class SupervisedBox:
                 self._rack, self.name, self._command, self._clock
             )
         except (OSError, DeviceError) as error:
-            self._phase = _Phase.IDLE
+            self._phase = self._after_run
             self.failures += 1
             yield f"[Box {self.name}] can't be started: {error}"
         else:

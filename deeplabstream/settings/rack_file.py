@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
 
+from deeplabstream.core.daily_span import DailySpan, read_daily_span
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.fields import Maker, Section, keys_of
@@ -45,6 +47,35 @@ class BoxSection(Subject):
         "twice as long, at most an hour",
         title="Pause before a restart (s)",
     )
+    start_at: datetime | None = Field(
+        None,
+        description="date and time by the computer's clock before which the box waits; "
+        "empty: none",
+    )
+    daily: DailySpan | None = Field(
+        None,
+        description="times of day between which the box runs, each day in a new run; empty: "
+        "one run",
+    )
+    max_hours: float | None = Field(
+        None,
+        gt=0,
+        le=8784,
+        description="hours after its start at which a run is stopped; empty: no limit",
+        title="Longest run (h)",
+    )
+
+    @field_validator("start_at")
+    @classmethod
+    def _is_local(cls, moment: datetime | None) -> datetime | None:
+        if moment is not None and moment.tzinfo is not None:
+            raise ValueError("must be a local time, without a time zone")
+        return moment
+
+    @field_validator("daily", mode="before")
+    @classmethod
+    def _read_daily(cls, word: object) -> object:
+        return read_daily_span(word) if isinstance(word, str) else word
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from deeplabstream.core.calibration import CalibrationMark
 from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.core.daily_span import DailySpan
 from deeplabstream.core.regions import Region
 from deeplabstream.pose.filters.edge_lengths import EdgeRange
 
@@ -26,6 +27,7 @@ _PLAIN: dict[Any, str] = {
     datetime: "a time, such as 2026-11-21T10:30",
     Region: "a region, such as circle X Y R",
     CalibrationMark: "a mark X Y X_MM Y_MM",
+    DailySpan: "two times of day, such as 19:00 - 07:00",
     EdgeRange: "an edge, BODYPART - BODYPART SHORTEST LONGEST",
     TriggerName: "the NAME of a [Trigger NAME]",
     OutputName: "the NAME of an [Output NAME]",

@@ -14,6 +14,7 @@ from deeplabstream.rack.box_status import (
     BoxStatus,
     StatusReader,
     status_file,
+    waiting_file,
 )
 from deeplabstream.settings.rack_file import RackFile
 
@@ -58,7 +59,7 @@ class RackReader:
         for name, report in self._reports.items():
             report.read()
             runs, status = is_locked(self._files[name]), report.status
-            state = _state(runs, report)
+            state = self._waiting(name, runs) or _state(runs, report)
             yield BoxView(
                 name=name,
                 runs=runs,
@@ -67,6 +68,15 @@ class RackReader:
                 animal=self.rack.boxes[name].subject.get("ANIMAL", ""),
                 status=status,
             )
+
+    def _waiting(self, name: str, runs: bool) -> str:
+        """Return what a box waits for; empty: it runs, or its rack does not."""
+        if runs or not is_locked(self.rack.path):
+            return ""
+        try:
+            return waiting_file(self.rack.path, name).read_text("utf-8")
+        except (OSError, ValueError):
+            return ""
 
 
 def _state(runs: bool, report: StatusReader) -> str:

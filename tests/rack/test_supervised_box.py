@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -12,9 +13,15 @@ from typing import Protocol
 import pytest
 
 from deeplabstream.core.clock import ManualClock, rest
+from deeplabstream.core.daily_span import read_daily_span
 from deeplabstream.rack.box_process import HANG_NS, START_NS
 from deeplabstream.rack.box_restart import read_restart
-from deeplabstream.rack.box_status import BoxStatus, restart_file, status_file
+from deeplabstream.rack.box_status import (
+    BoxStatus,
+    restart_file,
+    status_file,
+    waiting_file,
+)
 from deeplabstream.rack.supervised_box import LEFT_NS, SupervisedBox
 from deeplabstream.settings.rack_file import BoxSection, RackBox
 
@@ -242,3 +249,72 @@ def test_a_suspended_rack_kills_no_box(new_box: NewBox) -> None:
     assert box.box.running
     box.advance(SECOND_NS)
     box.wait_for_end()
+
+
+class SetCalendar:
+    """A calendar that the test sets."""
+
+    zone: tzinfo | None = UTC
+
+    def __init__(self) -> None:
+        self.hour = 12
+
+    def now(self) -> datetime:
+        return datetime(2026, 6, 1, tzinfo=UTC) + timedelta(hours=self.hour)
+
+
+def daily_box(folder: Path, calendar: SetCalendar) -> SupervisedBox:
+    """Return a box that runs each night until it is stopped."""
+    section = BoxSection(rig=folder, daily=read_daily_span("19:00 - 07:00"))
+    command = [sys.executable, "-S", "-c", f"import sys; {WAITS}"]
+    rack, box = folder / "rack.ini", RackBox("left", section, {})
+    return SupervisedBox(rack, box, command, ManualClock(), calendar)
+
+
+def told_waiting(folder: Path) -> str:
+    file = waiting_file(folder / "rack.ini", "left")
+    return file.read_text("utf-8") if file.exists() else ""
+
+
+def test_a_daily_box_waits_runs_and_waits_again(tmp_path: Path) -> None:
+    calendar = SetCalendar()
+    box = daily_box(tmp_path, calendar)
+    said = [*box.start(), *box.watch()]
+    assert said == ["[Box left] waits until 19:00"]
+    assert told_waiting(tmp_path) == "waits until 19:00"
+    assert box.active
+    assert not box.running
+
+    calendar.hour = 19
+    said += box.watch()
+    assert box.running
+    assert not told_waiting(tmp_path)
+
+    calendar.hour = 24 + 7
+    give_up = perf_counter() + GIVE_UP_S
+    while box.running:
+        assert perf_counter() < give_up, said
+        said += box.watch()
+        rest(0.005)
+    stops = "[Box left] is being stopped: DAILY = 19:00 - 07:00 is over"
+    assert said.count(stops) == 1
+    assert box.state == "waits until 19:00"
+    assert box.failures == 0
+    box.stop()
+    assert not box.active
+
+
+def test_a_daily_box_that_a_user_stops_does_not_wait_for_the_next_day(
+    tmp_path: Path,
+) -> None:
+    calendar = SetCalendar()
+    calendar.hour = 20
+    box = daily_box(tmp_path, calendar)
+    assert [*box.start()] == []
+    box.stop()
+    give_up = perf_counter() + GIVE_UP_S
+    while box.active:
+        assert perf_counter() < give_up
+        list(box.watch())
+        rest(0.005)
+    assert box.state == "ended"

@@ -22,7 +22,12 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.ipc.ring import FrameRing, RingWriter, create_ring
 from deeplabstream.programs.serve_page import PROGRAM, PageOptions
-from deeplabstream.rack.box_status import SILENCE_NS, BoxStatus, status_file
+from deeplabstream.rack.box_status import (
+    SILENCE_NS,
+    BoxStatus,
+    status_file,
+    waiting_file,
+)
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from deeplabstream.web.box_views import RackReader
 from deeplabstream.web.camera_images import WIDTH, as_jpeg
@@ -163,6 +168,11 @@ def test_a_box_is_shown_as_what_is_known_of_it(rack: RackFile) -> None:
     replace(STATUS, number=4, ended=True).write(status_file(rack.path, "left"))
     assert state() == ("ended", False, False)
     assert reader.boxes()[0].animal == "m1"
+
+    waiting_file(rack.path, "left").write_text("waits until 19:00", "utf-8")
+    assert state() == ("ended", False, False)
+    with exclusive(rack.path):
+        assert state() == ("waits until 19:00", False, False)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
