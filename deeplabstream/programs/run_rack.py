@@ -1,25 +1,32 @@
 """Run the boxes of a rack file, each in processes of its own, until their experiments end.
 
     python utils/RunRack.py rack.ini --headless
+    python utils/RunRack.py rack.ini --capacity
 
 Ctrl-C stops all boxes: outputs off, records closed. While it runs, it reads the commands
 `start NAME`, `stop NAME`, `stop` (all boxes) and `status`, one a line.
 """
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, check_packages
 from deeplabstream.core.visible_text import visible
 from deeplabstream.engine.processes.termination import termination
+from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.paths import ROOT
 from deeplabstream.plugins.remote import read_token
 from deeplabstream.programs.program import Program
 from deeplabstream.rack.bounded_output import BoundedOutput
+from deeplabstream.rack.box_load import StoppedError
 from deeplabstream.rack.box_run import run_box
 from deeplabstream.rack.box_status import EARLIER, box_folder
+from deeplabstream.rack.capacity import RULE, TABLE_HEAD, RatedLoad, sentence
+from deeplabstream.rack.capacity_run import CapacityRun
 from deeplabstream.rack.page_process import PageProcess
 from deeplabstream.rack.rack_check import checked_rigs
 from deeplabstream.rack.rack_commands import CommandInput, CommandQueue
@@ -27,6 +34,7 @@ from deeplabstream.rack.rack_run import chosen_boxes, run_rack
 from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.rack_file import RackFile, load_rack
+from deeplabstream.settings.sections import Settings
 
 _STDIN, _STDOUT = 0, 1
 
@@ -52,10 +60,27 @@ class RackOptions:
     box: str = option(default="", metavar="NAME")
     """Run this box alone, in this process, until its standard input ends; the rack starts
     its boxes by this."""
+    simulated: bool = option(default=False)
+    """With --box: no device is opened; cameras and outputs are simulated."""
+    capacity: bool = option(default=False)
+    """Run nothing; measure how many of these boxes this computer carries, with simulated
+    cameras and outputs. Ends with 1 if it carries fewer than are chosen."""
+    most: int = option(default=16, ge=1, le=100, metavar="N")
+    """With --capacity: try at most so many boxes, copies of those of the file."""
+    seconds: float = option(default=5.0, ge=1, le=3600, metavar="S")
+    """With --capacity: measure each number of boxes so long."""
+    json: Path | None = option(default=None, metavar="FILE")
+    """With --capacity: write all figures there."""
 
     def __post_init__(self) -> None:
-        if not (self.headless or self.box):
+        if not (self.headless or self.box or self.capacity):
             raise DeepLabStreamError("a rack has no window yet: add --headless")
+        if self.simulated and not self.box:
+            raise DeepLabStreamError("simulated is for a single box: add box")
+        if self.json is not None and not self.capacity:
+            raise DeepLabStreamError(
+                "json is for the figures of capacity: add capacity"
+            )
         if self.token_file is not None and self.page is None:
             raise DeepLabStreamError("token_file is for the page: add page")
 
@@ -67,11 +92,14 @@ def run(options: RackOptions) -> int:
         (name,) = chosen_boxes(rack, [options.box])
         output = BoundedOutput(_STDOUT, box_folder(rack.path, name) / EARLIER)
         box = rack.boxes[name]
-        return run_box(rack.path, box, StopLine(_STDIN), _print, output)
+        stop, simulated = StopLine(_STDIN), options.simulated
+        return run_box(rack.path, box, stop, _print, output, simulated)
 
     names = chosen_boxes(rack, options.only)
-    checked_rigs(rack)
-    program = _program("RunRack", rack)
+    rigs = checked_rigs(rack)
+    if options.capacity:
+        return _measure_capacity(options, rack, {name: rigs[name] for name in names})
+    program = _program("RunRack", rack.path)
     with termination() as requests, _page(options, rack) as commands:
         CommandInput(_STDIN, commands)
         failures = run_rack(
@@ -85,8 +113,45 @@ def run(options: RackOptions) -> int:
     return requests.exit_code(1 if failures else 0, ctrl_c=1 if failures else 0)
 
 
-def _program(name: str, rack: RackFile) -> list[str]:
-    return [sys.executable, str(ROOT / "utils" / f"{name}.py"), str(rack.path)]
+def _measure_capacity(
+    options: RackOptions, rack: RackFile, rigs: Mapping[str, Settings]
+) -> int:
+    """Print how many boxes this computer carries; return the exit code."""
+    tried: list[RatedLoad] = []
+    carried = 0
+    with termination() as requests:
+        run = CapacityRun(
+            rack,
+            rigs,
+            lambda file, name: [
+                *_program("RunRack", file),
+                "--box",
+                name,
+                "--simulated",
+            ],
+            options.seconds,
+            SystemClock(),
+            lambda: requests.requested,
+        )
+        _print(TABLE_HEAD)
+        try:
+            for number, load in run.measure(options.most):
+                carried = number
+                tried.append(load)
+                _print(load.row())
+            _print(sentence(carried, options.most))
+        except StoppedError:
+            _print(f"Stopped: {requests.reason}.")
+
+    if options.json is not None:
+        facts = {"carried": carried, "rule": RULE, "cores": os.cpu_count()}
+        write_json(options.json, facts | {"tried": [load.facts() for load in tried]})
+    too_few = int(carried < len(rigs))
+    return requests.exit_code(too_few, ctrl_c=1)
+
+
+def _program(name: str, rack: Path) -> list[str]:
+    return [sys.executable, str(ROOT / "utils" / f"{name}.py"), str(rack)]
 
 
 @contextmanager
@@ -99,7 +164,12 @@ def _page(options: RackOptions, rack: RackFile) -> Iterator[CommandQueue]:
 
     check_packages("the page", ["starlette", "uvicorn"])
     read_token(options.token_file)  # its problems are shown before a box starts
-    command = [*_program("ServePage", rack), "--by-rack", "--port", str(options.page)]
+    command = [
+        *_program("ServePage", rack.path),
+        "--by-rack",
+        "--port",
+        str(options.page),
+    ]
     if options.token_file is not None:
         command += ["--token-file", str(options.token_file.resolve())]
     with closing(PageProcess(command, commands, _print)):

@@ -110,6 +110,11 @@ class BoxProcess:
                 with suppress(psutil.Error):
                     process.kill()
 
+    def kill(self) -> None:
+        """Kill all its processes, also those that go on without it."""
+        self._process.kill()
+        self.kill_left()
+
     def read(self) -> None:
         """Read whether it still runs, and its newest report; kill it if it hangs."""
         if self.exit_code is None:

@@ -19,8 +19,10 @@ from deeplabstream.rack.bounded_output import BoundedOutput
 from deeplabstream.rack.box_restart import Restart, read_restart
 from deeplabstream.rack.box_session import BoxSession
 from deeplabstream.rack.box_status import restart_file, status_file
+from deeplabstream.rack.simulated_box import simulated
 from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.rack_file import RackBox
+from deeplabstream.settings.sections import Settings
 
 _PATIENCE_S = 30.0
 """Time in which a box that a killed rack has left behind ends."""
@@ -32,10 +34,12 @@ def run_box(
     stop: StopLine,
     report: Callable[[str], object],
     output: BoundedOutput,
+    without_devices: bool = False,
 ) -> int:
     """Run the experiment of a box; return the exit code, 1 after a failure or an alarm.
 
-    `output` is the file that the box and its processes print to.
+    `output` is the file that the box and its processes print to. `without_devices`: cameras
+    and outputs are simulated.
     """
     file = status_file(rack, box.name)
     try:
@@ -44,7 +48,10 @@ def run_box(
             rig_folder.used(box.file.resolve().parent),
         ):
             restart = read_restart(restart_file(rack, box.name))
-            return _run(box, file, restart, stop, report, output)
+            settings = box.settings()
+            if without_devices:
+                settings = simulated(settings)
+            return _run(settings, file, restart, stop, report, output)
     except BeingWrittenError as error:
         raise DeviceError(
             f"[Box {box.name}] already runs: stop it, or wait until it has ended"
@@ -52,14 +59,13 @@ def run_box(
 
 
 def _run(
-    box: RackBox,
+    settings: Settings,
     file: Path,
     restart: Restart | None,
     stop: StopLine,
     report: Callable[[str], object],
     output: BoundedOutput,
 ) -> int:
-    settings = box.settings()
     agenda = RequestQueue(armed_instead(AGENDAS["experiment"], settings))
     with termination() as requests, BoxSession(settings, file, restart) as session:
         told = False

@@ -1,0 +1,109 @@
+"""Capacity run: measures growing numbers of a rack's boxes, without their devices."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deeplabstream.core.clock import Clock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.rack.box_load import BoxLoad, LoadMeasurement
+from deeplabstream.rack.capacity import RatedLoad, copies, find_capacity, rated
+from deeplabstream.rack.simulated_box import simulated
+from deeplabstream.settings.ini_editing import add_section
+from deeplabstream.settings.rack_file import RackFile
+from deeplabstream.settings.sections import Settings
+
+
+@dataclass
+class CapacityRun:
+    """Measures simulated copies of boxes; each measurement has a rack file of its own."""
+
+    rack: RackFile
+    rigs: Mapping[str, Settings]
+    """Settings of the boxes that are copied, in their order."""
+    command: Callable[[Path, str], Sequence[str]]
+    """Returns the command that runs a simulated box of a rack file."""
+    seconds: float
+    clock: Clock
+    stopped: Callable[[], bool]
+    _alone: dict[str, dict[str, float]] = field(default_factory=dict)
+    """p50 in ms by camera of each box that was measured alone."""
+
+    def measure(self, most: int) -> Iterator[tuple[int, RatedLoad]]:
+        """Yield how many boxes are carried so far, and each measurement: see `find_capacity`.
+
+        DeviceError: the rack runs, or a box can't be started. StoppedError: it was stopped.
+        """
+        try:
+            with (
+                exclusive(self.rack.path, 0.0),
+                TemporaryDirectory(prefix="capacity-") as folder,
+            ):
+                place = Path(folder)
+                yield from find_capacity(most, lambda number: self._rate(place, number))
+        except BeingWrittenError as error:
+            raise DeviceError(f"{self.rack.path} runs as a rack: stop it") from error
+        except OSError as error:
+            raise DeviceError(f"a box can't be started: {error}") from error
+
+    def _rate(self, place: Path, number: int) -> RatedLoad:
+        named = copies([*self.rigs], number)
+        alone: dict[tuple[str, str], float] = {}
+        for name, source in named:
+            p50_ms = self._p50_alone(place, source) if number > 1 else {}
+            alone |= {(name, camera): ms for camera, ms in p50_ms.items()}
+        load = self._load(place / f"{number}", named)
+        if number == 1:
+            # of one box, the measurement is its own reference
+            ((name, source),) = named
+            self._alone[source] = _p50_of(load)
+            alone = {(name, camera): ms for camera, ms in _p50_of(load).items()}
+        return rated(load, alone)
+
+    def _p50_alone(self, place: Path, source: str) -> dict[str, float]:
+        """Return the p50 of a box alone; boxes with equal cameras and network have the same."""
+        for known, p50_ms in self._alone.items():
+            if _costs(self.rigs[known]) == _costs(self.rigs[source]):
+                return p50_ms
+        named = [(f"1 {source}", source)]
+        self._alone[source] = _p50_of(self._load(place / f"alone {source}", named))
+        return self._alone[source]
+
+    def _load(self, folder: Path, named: Sequence[tuple[str, str]]) -> BoxLoad:
+        """Measure the boxes; their records are removed afterwards."""
+        folder.mkdir()
+        with TemporaryDirectory(dir=folder) as inner:
+            rack = Path(inner) / "rack.ini"
+            rack.write_text(self._rack_text(named), "utf-8")
+            measurement = LoadMeasurement(
+                rack,
+                lambda name: self.command(rack, name),
+                self.seconds,
+                self.clock,
+                self.stopped,
+            )
+            return measurement.measure([name for name, _ in named])
+
+    def _rack_text(self, named: Sequence[tuple[str, str]]) -> str:
+        text = ""
+        for name, source in named:
+            box = self.rack.boxes[source]
+            keys = {
+                **box.subject,
+                "RIG": str(box.file.resolve()),
+                "OUTPUT_DIRECTORY": f"runs/{name}",
+            }
+            text = add_section(text, f"Box {name}", keys)
+        return text
+
+
+def _p50_of(load: BoxLoad) -> dict[str, float]:
+    return {camera.camera: camera.p50_ms for camera in load.cameras}
+
+
+def _costs(rig: Settings) -> tuple[object, ...]:
+    """Return what decides on the latency of a box alone."""
+    cameras = dict(simulated(rig).cameras)
+    return rig.model, rig.pose, cameras, rig.arenas, rig.animals
