@@ -30,6 +30,7 @@ from deeplabstream.core.pair_geometry import is_following as is_following
 from deeplabstream.core.pair_geometry import is_within as is_within
 from deeplabstream.core.pair_geometry import speed_towards as speed_towards
 from deeplabstream.core.pose import Pose as Pose
+from deeplabstream.core.tag_numbers import tag_number as tag_number
 from deeplabstream.files.image_header import declared_size as declared_size
 from deeplabstream.files.image_header import is_cut_off as is_cut_off
 from deeplabstream.files.image_header import too_large as too_large
@@ -71,7 +72,10 @@ from deeplabstream.plugins.input import InputChange as InputChange
 from deeplabstream.plugins.input import InputLevel as InputLevel
 from deeplabstream.plugins.input import InputListener as InputListener
 from deeplabstream.plugins.input import InputPulse as InputPulse
+from deeplabstream.plugins.input import InputTag as InputTag
+from deeplabstream.plugins.input import InputUnreadable as InputUnreadable
 from deeplabstream.plugins.input import PulseInput as PulseInput
+from deeplabstream.plugins.input import TagInput as TagInput
 from deeplabstream.plugins.output import AcknowledgingWrite as AcknowledgingWrite
 from deeplabstream.plugins.output import DeviceReport as DeviceReport
 from deeplabstream.plugins.output import Output as Output

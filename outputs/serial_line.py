@@ -71,6 +71,14 @@ class Port:
         except (OSError, TypeError) as error:
             raise DeviceError(f"{self.name} is gone ({error})") from error
 
+    def receive(self) -> bytes:
+        """Return what has arrived, after the link's timeout for the first byte."""
+        try:
+            data = bytes(self.link.read(1))
+            return data + bytes(self.link.read(self.link.in_waiting)) if data else data
+        except (OSError, TypeError) as error:
+            raise DeviceError(f"{self.name} is gone ({error})") from error
+
     def read(self, length: int, timeout_s: float) -> bytes:
         """Return the bytes that arrive within `timeout_s`, at most `length`."""
         try:
@@ -90,24 +98,31 @@ def shared_port(
 
     @contextmanager
     def opening() -> Iterator[T]:
-        import serial
-
-        try:
-            # None: a lock of another process must not prevent the switch-off
-            lock = None if takes_over() else True
-            link = serial.Serial(
-                name, baudrate, write_timeout=WRITE_TIMEOUT_S, exclusive=lock
-            )
-        except (OSError, ValueError) as error:
-            raise DeviceError(
-                f"{name} can't be opened; is it plugged in, and does no other "
-                f"program use it? ({error})"
-            ) from error
-        close_in_forked_children(link)
-        with link:
-            yield greet(Port(name, link))
+        with opened_port(name, baudrate) as port:
+            yield greet(port)
 
     return shared(name, (protocol, baudrate), opening)
+
+
+@contextmanager
+def opened_port(name: str, baudrate: int) -> Iterator[Port]:
+    """Open a port for this program only; DeviceError: it can't be opened."""
+    import serial
+
+    try:
+        # None: a lock of another process must not prevent the switch-off
+        lock = None if takes_over() else True
+        link = serial.Serial(
+            name, baudrate, write_timeout=WRITE_TIMEOUT_S, exclusive=lock
+        )
+    except (OSError, ValueError) as error:
+        raise DeviceError(
+            f"{name} can't be opened; is it plugged in, and does no other "
+            f"program use it? ({error})"
+        ) from error
+    close_in_forked_children(link)
+    with link:
+        yield Port(name, link)
 
 
 @settings(frozen=True, kw_only=True)

@@ -119,6 +119,15 @@ class Pulsed(Packed):
 
 
 @dataclass(frozen=True, slots=True)
+class TagRead(Packed):
+    """A tag that a reader has read."""
+
+    input: str
+    number: str
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Packed):
     """A message for the user: something started, ended or failed."""
 
@@ -151,4 +160,6 @@ ANALYSIS_STARTED = "analysis", "started"
 LAST_NOTE = "engine"
 """Kind of the note that is the last entry of every engine that was not killed."""
 
-Entry = Step | Intent | Edge | Acknowledged | Sensed | Pulsed | Note | Measured
+Entry = (
+    Step | Intent | Edge | Acknowledged | Sensed | Pulsed | TagRead | Note | Measured
+)

@@ -4,6 +4,7 @@ If one device can't be opened, none stays open.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import nan
@@ -11,7 +12,7 @@ from math import nan
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeepLabStreamError, error_context
-from deeplabstream.core.journal_entries import Entry, Note, Pulsed, Sensed
+from deeplabstream.core.journal_entries import Entry, Note, Pulsed, Sensed, TagRead
 from deeplabstream.engine.checks.output_pulse import PULSE_S
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import (
@@ -19,9 +20,15 @@ from deeplabstream.plugins.input import (
     InputBroken,
     InputChange,
     InputPulse,
+    InputTag,
+    InputUnreadable,
     PulseInput,
 )
 from deeplabstream.plugins.output import Output, SelfTestResult
+
+_MOST_READS = 256
+"""Tags of a reader that are kept until the frames of their time are analysed."""
+InputEntry = Sensed | Pulsed | TagRead | Note
 
 
 class Inputs:
@@ -31,17 +38,27 @@ class Inputs:
         self,
         names: Mapping[str, Input],
         clock: Clock,
-        write: Callable[[Sensed | Pulsed | Note], object],
+        write: Callable[[InputEntry], object],
     ) -> None:
         self._clock = clock
         self._write = write
         self._lock = threading.Lock()
         self._known = unknown_levels(names)
+        self._reads = {name: deque[TagRead](maxlen=_MOST_READS) for name in names}
+        self._unreadable = dict.fromkeys(names, 0)
+        """By input: lines that were not tag numbers."""
 
     def now(self) -> dict[str, float]:
         """Return the present levels and counts."""
         with self._lock:
             return dict(self._known)
+
+    def take_reads(self, name: str, until_ns: int) -> list[TagRead]:
+        """Return the tags that a reader has read up to a time, each once."""
+        reads, taken = self._reads[name], list[TagRead]()
+        while reads and reads[0].received_ns <= until_ns:
+            taken.append(reads.popleft())
+        return taken
 
     def receive(self, name: str, news: InputChange) -> None:
         """Store and record a change of an input."""
@@ -60,6 +77,20 @@ class Inputs:
             self._write(Pulsed(name, news.number, *when))
             return
 
+        if isinstance(news, InputUnreadable):
+            self._receive_unreadable(name, news.line)
+            return
+
+        if isinstance(news, InputTag):
+            with self._lock:
+                count = self._known[f"{name}.count"]
+                self._known |= {name: 0.0, f"{name}.count": count + 1}
+            read = TagRead(name, news.number, news.received_ns)
+            # recorded first: no decision may rest on a read that the record lacks
+            self._write(read)
+            self._reads[name].append(read)
+            return
+
         with self._lock:
             count = self._known[f"{name}.count"]
             # NaN, before the first report and after a failure: counts start at 0
@@ -68,6 +99,17 @@ class Inputs:
             self._known |= {name: float(news.active), f"{name}.count": float(count)}
         times = news.began_ns, news.received_ns, news.device_us
         self._write(Sensed(name, news.active, count, *times))
+
+    def _receive_unreadable(self, name: str, line: str) -> None:
+        """Count a line that is not a tag number; report the 1st, 10th, 100th and so on."""
+        self._unreadable[name] += 1
+        count = self._unreadable[name]
+        if str(count).strip("0") == "1":
+            text = (
+                f"[Input {name}] lines of the reader that are not tag numbers: {count}, the "
+                f"last is {line!r}. Are BAUD and the reader's format right?"
+            )
+            self._write(Note("error", text, self._clock.now_ns()))
 
 
 def unknown_levels(names: Iterable[str]) -> dict[str, float]:
@@ -79,7 +121,7 @@ def unknown_levels(names: Iterable[str]) -> dict[str, float]:
 def open_inputs(
     inputs: Mapping[str, Input],
     clock: Clock,
-    write: Callable[[Sensed | Pulsed | Note], object],
+    write: Callable[[InputEntry], object],
 ) -> Iterator[Inputs]:
     """Open all inputs except generators; their changes are recorded and kept in `Inputs`."""
     known = Inputs(inputs, clock, write)
@@ -150,6 +192,11 @@ class DeviceManager:
         """Return levels and counts of the inputs; NaN while they are closed."""
         sensed = self._sensed
         return unknown_levels(self._inputs) if sensed is None else sensed.now()
+
+    def take_reads(self, name: str, until_ns: int) -> list[TagRead]:
+        """Return the tags that a reader has read up to a time, each once."""
+        sensed = self._sensed
+        return [] if sensed is None else sensed.take_reads(name, until_ns)
 
     def open(self) -> str:
         """Open all devices; those that are still open are closed first.

@@ -6,6 +6,12 @@ from types import MappingProxyType
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.tag_reading import (
+    TagReading,
+    TakeReads,
+    no_reads,
+    tag_reading_of,
+)
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.pose.tracking.distinctness import (
     Distinctness,
@@ -33,9 +39,13 @@ class CameraIdentityTrackers:
         thresholds: Thresholds,
         rules: IdentitySettings,
         shelters: Mapping[str, Sequence[Shelter]] = MappingProxyType({}),
+        tags: TagReading | None = None,
     ) -> None:
         self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
         self._shelters = shelters
+        self._tags = tags or TagReading({}, {}, skeleton)
+        self.messages: list[tuple[str, str]] = []
+        """Kind and text of the notes on the tags that were read until the last frame."""
         self._trackers: dict[str, IdentityTracker] = {}
 
     def reset(self) -> None:
@@ -60,24 +70,37 @@ class CameraIdentityTrackers:
                 threshold,
                 self._rules,
                 shelters=self._shelters.get(frame.camera, ()),
+                tag_places=self._tags.places.get(frame.camera, ()),
             )
-        return self._trackers[frame.camera].update(
-            frame.image, pose, frame.time_ns / 1e9
-        )
+        tracker, time_s = self._trackers[frame.camera], frame.time_ns / 1e9
+        reads = self._tags.until(frame.camera, frame.time_ns)
+        named = tracker.update(frame.image, pose, time_s, reads)
+        self.messages = [*self._tags.messages(tracker.tag_results, time_s)]
+        return named
 
 
 def identities_of(
-    settings: Settings, skeleton: Skeleton, thresholds: Thresholds
+    settings: Settings,
+    skeleton: Skeleton,
+    thresholds: Thresholds,
+    take_reads: TakeReads = no_reads,
 ) -> CameraIdentityTrackers | None:
     """Return the identity trackers of a network; None: identities are certain.
 
-    One animal needs none, nor do animals that each have an arena of their own.
+    One animal needs none, nor do animals that each have an arena of their own. `take_reads`
+    returns the tags that were read.
     """
     if len(skeleton.animals) < 2 or settings.arenas:
         return None
     animals = settings.animals
     rules = IdentitySettings(animals.first, animals.believe_after_s)
-    return CameraIdentityTrackers(skeleton, thresholds, rules, shelters_of(settings))
+    return CameraIdentityTrackers(
+        skeleton,
+        thresholds,
+        rules,
+        shelters_of(settings),
+        tag_reading_of(settings, skeleton, take_reads),
+    )
 
 
 def shelters_of(settings: Settings) -> dict[str, tuple[Shelter, ...]]:

@@ -458,6 +458,9 @@ class Loop:
         return pose
 
     def _note_identities(self, camera: str, pose: Pose, time_s: float) -> None:
+        trackers = self._identity_trackers
+        for kind, sentence in trackers.messages if trackers is not None else ():
+            self._note(kind, sentence)
         for sentence in self._identity_reporter.changes(camera, pose, time_s):
             self._note("identity", sentence)
 

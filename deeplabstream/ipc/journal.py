@@ -25,6 +25,7 @@ from deeplabstream.core.journal_entries import (
     Pulsed,
     Sensed,
     Step,
+    TagRead,
 )
 from deeplabstream.core.pose import Pose, Skeleton, pose_from
 from deeplabstream.ipc.ring import SharedBlock, create_block, memory_fence
@@ -302,7 +303,7 @@ class JournalReader:
 
 
 _KINDS: tuple[type[Any], ...] = (
-    *(Step, Intent, Edge, Acknowledged, Sensed, Pulsed, Note, Measured),
+    *(Step, Intent, Edge, Acknowledged, Sensed, Pulsed, TagRead, Note, Measured),
     *(Set, Pulse, Train, Mark),
 )
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.core.command import CameraName
+from deeplabstream.core.command import CameraName, TriggerName
 from deeplabstream.plugins.device_address import DeviceAddress, port_of
 
 
@@ -47,7 +47,25 @@ class InputPulse:
     """Time of the pulse by the device's own clock, us."""
 
 
-InputChange: TypeAlias = InputLevel | InputPulse | InputBroken
+@dataclass(frozen=True, slots=True)
+class InputTag:
+    """A reader has read a tag."""
+
+    number: str
+    """As `core.tag_numbers.tag_number` returns it."""
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputUnreadable:
+    """A reader has sent a line that is not a tag number."""
+
+    line: str
+
+
+InputChange: TypeAlias = (
+    InputLevel | InputPulse | InputTag | InputUnreadable | InputBroken
+)
 InputListener: TypeAlias = Callable[[InputChange], object]
 """Called with each change in order, from any thread. After `InputBroken` the level is unknown."""
 
@@ -100,4 +118,19 @@ class PulseInput(Input):
         gt=0,
         le=2000,
         description="longest possible time from a pulse to the recorded time of its frame",
+    )
+
+
+@settings(frozen=True, kw_only=True)
+class TagInput(Input):
+    """A reader of the animals' tags at one place. Its level is 0; `.count`: tags that it read.
+
+    `listener` is called with an `InputTag` for each, or an `InputUnreadable`.
+    """
+
+    at: TriggerName | None = Field(
+        None,
+        description="trigger whose REGION is where the reader reads tags, in the camera of the "
+        "trigger; the animal that is alone there has the tag's name ([Animals] TAGS); empty: "
+        "tags are recorded only",
     )

@@ -13,6 +13,7 @@ from deeplabstream.core.journal_entries import (
     Pulsed,
     Sensed,
     Step,
+    TagRead,
 )
 from deeplabstream.recording.cell_formats import command_cells, text_cell
 from deeplabstream.recording.csv_tables import CsvTable, time_cell
@@ -52,6 +53,8 @@ class EventRows:
                 self.acknowledged(entry)
             case Sensed():
                 self.sensed(entry)
+            case TagRead():
+                self.tag_read(entry)
             case Note():
                 self.note(entry)
             case Pulsed() | Measured():  # in pulses.csv; in run.json, at the end
@@ -166,6 +169,16 @@ class EventRows:
             acked_ns=seen.received_ns,
             device_us=seen.device_us if seen.device_us >= 0 else "",
             text=f"count {seen.count}",
+        )
+
+    def tag_read(self, read: TagRead) -> None:
+        """Write a tag that a reader has read."""
+        self._write(
+            "tag",
+            read.received_ns,
+            name=text_cell(read.input),
+            acked_ns=read.received_ns,
+            text=text_cell(read.number),
         )
 
     def note(self, note: Note) -> None:

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.tag_numbers import tag_number
 from deeplabstream.settings.validation_messages import guess
 
 MOST = 8
@@ -31,6 +32,21 @@ def parse_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def parse_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `ANIMAL NUMBER` of each tag; ValueError: it is not that, or there twice."""
+    parsed = []
+    for words in tags:
+        animal, _, number = words.partition(" ")
+        if not number:
+            raise ValueError(f"{words!r}: expected an animal's name and a tag number")
+        parsed.append(f"{animal} {tag_number(number)}")
+    numbers = [words.partition(" ")[2] for words in parsed]
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise ValueError(f"tag {number} is there twice; each tag has one animal")
+    return tuple(parsed)
+
+
 @settings(frozen=True, kw_only=True)
 class Animals:
     """Several animals: their names, and how the network's animals are assigned to them."""
@@ -42,13 +58,22 @@ class Animals:
             "many as the network finds"
         ),
     )
-    first: Literal["leftmost", "darkest"] = Field(
+    first: Literal["leftmost", "darkest", "tags"] = Field(
         "leftmost",
         description=(
             "order of the first assignment of names: left to right where the "
-            "animals were first found; or dark to pale, once all were seen apart"
+            "animals were first found; or dark to pale, once all were seen apart; tags: "
+            "each is ambiguous until its tag is read"
         ),
         title="First assignment",
+    )
+    tags: Annotated[tuple[str, ...], AfterValidator(parse_tags)] = Field(
+        (),
+        description=(
+            "name and RFID tag number of each animal that has one: anna 999_000000001234, "
+            "bob 4B00DA8E5C; an [Input NAME] with KIND = RfidReader reads them"
+        ),
+        title="RFID tags",
     )
     shelters: tuple[TriggerName, ...] = Field(
         (),
@@ -68,6 +93,12 @@ class Animals:
         title="Identity time-out (s)",
         json_schema_extra={"advanced": True},
     )
+
+    @property
+    def animal_of_tag(self) -> dict[str, str]:
+        """The animal of each tag number."""
+        pairs = (words.partition(" ") for words in self.tags)
+        return {number: animal for animal, _, number in pairs}
 
     @property
     def too_many(self) -> str:

@@ -5,7 +5,7 @@ from itertools import islice
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
-from deeplabstream.plugins.input import PulseInput
+from deeplabstream.plugins.input import PulseInput, TagInput
 from deeplabstream.plugins.pair_trigger import PairTrigger
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
 from deeplabstream.settings.animals import (
@@ -174,6 +174,40 @@ def shelter_problems(rig: Settings) -> Iterator[str]:
             )
 
 
+def tag_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each reader or tag that can't name an animal."""
+    animals, triggers = rig.animals, rig.new_triggers()
+    placed = {
+        name: device.at
+        for name, device in rig.inputs.items()
+        if isinstance(device, TagInput) and device.at
+    }
+    for name, at in placed.items():
+        if at not in triggers:
+            yield (
+                f"[Input {name}] AT = {at}: no section [Trigger {at}]{guess(at, triggers)}"
+            )
+        elif not hasattr(triggers[at], "region"):
+            yield (
+                f"[Input {name}] AT = {at}: [Trigger {at}] has no REGION; enter a trigger that "
+                "has one"
+            )
+        if not animals.tags:
+            yield f"[Input {name}] AT = {at}: no tag has a name; set [Animals] TAGS"
+
+    if animals.first == "tags":
+        if not placed:
+            yield (
+                "[Animals] FIRST = tags: no [Input NAME] has a place; set AT of an RfidReader"
+            )
+        untagged = {*animals.names} - {*animals.animal_of_tag.values()}
+        if len(untagged) > 1:
+            yield (
+                f"[Animals] FIRST = tags: {', '.join(sorted(untagged))} have no tag, so they "
+                "are never told apart; add them to TAGS"
+            )
+
+
 def arena_animal_problems(animals: Animals) -> Iterator[str]:
     """Yield a sentence for each key of [Animals] that animals in arenas can't have."""
     if animals.names:
@@ -223,6 +257,7 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
         (f"[Classifier {name}] ANIMAL", section.animal)
         for name, section in rig.classifiers.items()
     ]
+    named += [("[Animals] TAGS", name) for name in rig.animals.animal_of_tag.values()]
     return [
         *animal_name_problems(named, rig.animals.names, count),
         *_self_problems(rig, triggers),

@@ -31,6 +31,7 @@ from deeplabstream.settings.cross_checks import (
     pulse_problems,
     shelter_problems,
     synchronisation_problems,
+    tag_problems,
     unit_problems,
 )
 from deeplabstream.settings.fields import Maker, Section, keys_of
@@ -321,6 +322,7 @@ class _Reading:
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += [*unit_problems(rig), *animal_problems(rig)]
         self._problems += [*measure_problems(rig), *shelter_problems(rig)]
+        self._problems += tag_problems(rig)
         self._problems += arena_problems(rig)
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():

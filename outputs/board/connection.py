@@ -99,7 +99,7 @@ class BoardConnection:
             self.port.write(hello)
             again_s = time.perf_counter() + HELLO_EVERY_S
             while time.perf_counter() < again_s:
-                for coded in self._splitter.packets(self._read()):
+                for coded in self._splitter.packets(self.port.receive()):
                     with suppress(ValueError):
                         frame = decode_packet(coded, self.session)
                         if frame.kind == MessageType.IDENTITY:
@@ -169,19 +169,11 @@ class BoardConnection:
         self._expected = (frame.sequence + 1) % 256
         self._clock.learn(int.from_bytes(board_us, "little"), time.perf_counter_ns())
 
-    def _read(self) -> bytes:
-        link = self.port.link
-        try:
-            data: bytes = link.read(1)
-            return data + link.read(link.in_waiting) if data else data
-        except (OSError, TypeError) as error:
-            raise DeviceError(f"{self.port.name} is gone ({error})") from error
-
     def _listen(self) -> None:
         try:
             while not self._closing:
                 requested_ns = time.perf_counter_ns()
-                data = self._read()
+                data = self.port.receive()
                 received_ns = time.perf_counter_ns()
                 for coded in self._splitter.packets(data):
                     self._process_packet(

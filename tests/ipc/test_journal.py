@@ -23,6 +23,7 @@ from deeplabstream.core.journal_entries import (
     Pulsed,
     Sensed,
     Step,
+    TagRead,
 )
 from deeplabstream.core.packing import Packed
 from deeplabstream.core.pose import Pose, Skeleton, part_names
@@ -84,6 +85,7 @@ ENTRIES: tuple[Entry, ...] = (
     Acknowledged("laser", 0.5, 1, 2, 3, "limit"),
     Sensed("lick", True, 2, 3, 4, 5),
     Pulsed("trigger", 1, 2, 3, 4),
+    TagRead("door", "999_000000001234", 5),
     Note("error", "a sentence", 5),
     Measured("top", 1, 2, "stay", "mm", (("anna", "distance", "", 1.5),)),
 )

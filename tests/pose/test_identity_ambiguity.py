@@ -8,6 +8,7 @@ import pytest
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.pose.tracking.identity_tracker import IdentityTracker
+from deeplabstream.pose.tracking.tag_evidence import AnimalTag
 from deeplabstream.simulation.arena import ARENA_SKELETON
 from tests.pose.crowd import THRESHOLD, skeleton
 
@@ -56,6 +57,8 @@ class Scene:
         self.identity = IdentityTracker(skeleton(animals), THRESHOLD)
         self.shades = shades[:animals]
         self.time_s = 0.0
+        self.reads: list[AnimalTag] = []
+        """Tags that are read before the next frame."""
 
     def show(self, *places: tuple[float, float] | None, parts: int = 4) -> Pose:
         """Show animals at these places, None: not found; `parts` of the last one."""
@@ -71,7 +74,8 @@ class Scene:
         points[-1, parts:] = np.nan
         sure = np.isfinite(points[..., 0]).astype(np.float32)
         pose = Pose(ARENA_SKELETON, points, sure)
-        return self.identity.update(image, pose, self.time_s)
+        reads, self.reads = self.reads, []
+        return self.identity.update(image, pose, self.time_s, reads)
 
     def shown(self, *places: tuple[float, float] | None, times: int = 20) -> Pose:
         for _ in range(times):

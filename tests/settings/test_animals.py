@@ -248,3 +248,67 @@ def test_a_shelter_is_a_trigger_with_a_region() -> None:
         "[Animals] SHELTERS = gate: [Trigger gate] has no REGION; "
         "enter a trigger that has one",
     ]
+
+
+READER = """
+[Input reader]
+KIND = RfidReader
+PORT = COM9
+AT = bob left
+"""
+
+
+@pytest.mark.parametrize(
+    ("animals", "problems"),
+    [
+        ("TAGS = anna 999_000000000001, bob 01023C4D5F\nFIRST = tags", []),
+        ("TAGS = anna 999000000000001", []),
+        (
+            "TAGS = ana 01023C4D5F",
+            ["[Animals] TAGS = ana: not in [Animals] NAMES; did you mean anna?"],
+        ),
+        (
+            "TAGS = anna 01023C4D5F, bob 01023c4d5f",
+            [
+                "[Animals] TAGS = anna 01023C4D5F, bob 01023c4d5f: tag 01023C4D5F is "
+                "there twice; each tag has one animal"
+            ],
+        ),
+        (
+            "TAGS = anna",
+            [
+                "[Animals] TAGS = anna: 'anna': expected an animal's name and a tag number"
+            ],
+        ),
+        ("", ["[Input reader] AT = bob left: no tag has a name; set [Animals] TAGS"]),
+    ],
+)
+def test_tags_have_an_animal_each(animals: str, problems: list[str]) -> None:
+    words = RIG.replace("anna, bob", f"anna, bob\n{animals}") + READER
+    if not problems:
+        assert parse(words, Path.cwd()).animals.animal_of_tag.keys() <= {
+            "999_000000000001",
+            "01023C4D5F",
+        }
+        return
+    with pytest.raises(SettingsError) as raised:
+        parse(words, Path.cwd())
+    assert raised.value.problems[0] == problems[0]
+
+
+def test_a_reader_that_names_animals_has_a_region_and_tags_of_all() -> None:
+    words = RIG.replace("anna, bob", "anna, bob, carl\nTAGS = anna 01023C4D5F")
+    words = words.replace("[Camera", "FIRST = tags\n[Camera", 1)
+    with pytest.raises(SettingsError) as raised:
+        parse(words, Path.cwd())
+    assert list(raised.value.problems) == [
+        "[Animals] FIRST = tags: no [Input NAME] has a place; set AT of an RfidReader",
+        "[Animals] FIRST = tags: bob, carl have no tag, so they are never told apart; add "
+        "them to TAGS",
+    ]
+    with pytest.raises(SettingsError) as raised:
+        parse(words + READER.replace("bob left", "bob lift"), Path.cwd())
+    assert (
+        "[Input reader] AT = bob lift: no section [Trigger bob lift]; did you mean "
+        "bob left?" in raised.value.problems
+    )

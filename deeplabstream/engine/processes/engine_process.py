@@ -210,7 +210,9 @@ class _Engine:
             self.is_intact,
             pose_filter_of(self.settings, thresholds, classifiers),
             self.device_manager.levels,
-            identities_of(self.settings, skeleton, thresholds),
+            identities_of(
+                self.settings, skeleton, thresholds, self.device_manager.take_reads
+            ),
             measuring(self.settings, skeleton, thresholds),
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))

@@ -24,6 +24,7 @@ from deeplabstream.core.journal_entries import (
     Pulsed,
     Sensed,
     Step,
+    TagRead,
 )
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.checks.system_monitor import SystemStatus
@@ -446,7 +447,7 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             return replace(_with_failed_outputs(state, text), error=last_line(text))
         case Measured():
             return replace(state, measured=entry)
-        case Intent() | Sensed() | Pulsed() | Note():
+        case Intent() | Sensed() | Pulsed() | TagRead() | Note():
             return state
         case _:
             assert_never(entry)

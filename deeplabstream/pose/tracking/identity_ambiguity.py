@@ -16,12 +16,15 @@ TIMED_OUT = "believed"
 
 
 class IdentityAmbiguities:
-    """Identity ambiguities of one camera. At first any animal may be any other."""
+    """Identity ambiguities of one camera. At first any animal may be any other.
 
-    def __init__(self, animals: int) -> None:
+    `since_s`: time at which that began; infinity: it has no time limit.
+    """
+
+    def __init__(self, animals: int, since_s: float = -np.inf) -> None:
         self._others = [set(range(animals)) - {n} for n in range(animals)]
         """By animal: the animals with which it may have been swapped."""
-        self._since_s = [-np.inf] * animals
+        self._since_s = [since_s] * animals
         """Start time of each animal's ambiguity."""
         self._former = list(range(animals))
         """Name of each animal before the ambiguity."""
@@ -87,6 +90,10 @@ class IdentityAmbiguities:
         """Make animal `order[n]` the n-th one, with its former name: an identity switch."""
         self.reorder(order)
         self._former = [self._former[n] for n in order]
+        # the name of an animal that was never known was not wrong
+        for animal, since_s in enumerate(self._since_s):
+            if since_s == np.inf:
+                self._former[animal] = animal
 
     def resolve(self, time_s: float, timeout_s: float) -> dict[int, str]:
         """Return how ambiguities ended since the last call, as a flag by animal.

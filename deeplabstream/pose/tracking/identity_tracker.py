@@ -39,6 +39,12 @@ from deeplabstream.pose.tracking.name_assignment import (
     swap_costs,
 )
 from deeplabstream.pose.tracking.shelters import Shelter, ShelterOccupancy
+from deeplabstream.pose.tracking.tag_evidence import (
+    AnimalTag,
+    TagPlace,
+    TagReaders,
+    TagResult,
+)
 
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
@@ -79,9 +85,10 @@ RESTING = 3
 class IdentitySettings:
     """Settings of the identity tracker: order of the first names, time limit."""
 
-    first: Literal["leftmost", "darkest"] = "leftmost"
+    first: Literal["leftmost", "darkest", "tags"] = "leftmost"
     """Order of the first names: from left to right where the animals were first found; or from
-    dark to pale, once all were apart for `ENOUGH` frames."""
+    dark to pale, once all were apart for `ENOUGH` frames; tags: each animal is ambiguous until
+    its tag is read, or no other name is left for it."""
     believe_after_s: float = 0.0
     """Seconds after which motion alone resolves an ambiguity; 0: never."""
 
@@ -98,6 +105,10 @@ class IdentityTracker:
     """None: a new `AppearanceModel`."""
     shelters: Sequence[Shelter] = ()
     """Regions of the camera in which animals are not visible."""
+    tag_places: Sequence[TagPlace] = ()
+    """Places of the readers of the animals' tags."""
+    tag_results: list[TagResult] = field(default_factory=list, init=False)
+    """What the reads of the last frame have shown."""
 
     _motion: MotionModel = field(init=False)
     _appearance: IdentityEvidence = field(init=False)
@@ -115,6 +126,7 @@ class IdentityTracker:
     position (px)."""
     _covered: HiddenAnimals = field(init=False)
     _occupancy: ShelterOccupancy = field(init=False)
+    _readers: TagReaders = field(init=False)
     _unseen_since_s: list[float] = field(init=False)
     _apart_since_s: float = field(init=False)
     """Time since which all were visible apart from each other, before they have names."""
@@ -127,13 +139,16 @@ class IdentityTracker:
         animals = len(self.skeleton.animals)
         self._motion = MotionModel(animals, len(self.skeleton.bodyparts))
         self._appearance = self.appearance or AppearanceModel(animals)
-        self._named, self._frames = False, 0
-        self._ambiguities, self._corrections = IdentityAmbiguities(animals), {}
+        self._named, self._frames = self.rules.first == "tags", 0
+        since_s = np.inf if self._named else -np.inf
+        self._ambiguities = IdentityAmbiguities(animals, since_s)
+        self._corrections = {}
         self._views = np.zeros((animals, 0))
         self._counts = [0.0] * animals
         self._margins = np.full((animals, animals), np.inf)
         self._hidden, self._covered = {}, HiddenAnimals()
         self._occupancy = ShelterOccupancy(animals, self.shelters)
+        self._readers = TagReaders(animals, self.tag_places)
         self._unseen_since_s = [np.inf] * animals
         self._apart_since_s = self._begun_s = np.inf
 
@@ -142,11 +157,17 @@ class IdentityTracker:
         """Which animals their appearance does not distinguish."""
         return distinctness_of(self._appearance, DISTINCT)
 
-    def update(self, image: Image, pose: Pose, time_s: float) -> Pose:
+    def update(
+        self,
+        image: Image,
+        pose: Pose,
+        time_s: float,
+        reads: Sequence[AnimalTag] = (),
+    ) -> Pose:
         """Update with one frame; return the pose with the animals in the order of names.
 
         Animals that were not found are NaN, with confidence 0. `time_s` must not go
-        back.
+        back. `reads`: tags that were read since the last frame.
         """
         motion, detected = self._motion, detections(pose, self.threshold)
 
@@ -177,12 +198,16 @@ class IdentityTracker:
         if new:
             of = self._sort_new(of, time_s)
 
+        self._readers.update(of, detected.points, detected.seen, time_s)
+        self.tag_results = []
         views = self._clear_views(image, of, detected, time_s)
         ends: dict[int, str] = {}
         if not self._named:
             of = self._name(image, of, detected, views, time_s)
         else:
             of = self._resolve_by_appearance(of)
+            for read in reads:
+                of = self._name_by_tag(read, of, time_s)
             ends = self._ambiguities.resolve(time_s, self.rules.believe_after_s)
         # A correction by the user overrides the tracker's own result
         ends |= self._corrections
@@ -494,6 +519,55 @@ class IdentityTracker:
             of = self._swap(one, other, of)
         return of
 
+    def _name_by_tag(
+        self, read: AnimalTag, of: dict[int, int], time_s: float
+    ) -> dict[int, int]:
+        """Name the animal that a reader has read, if one alone can be meant."""
+        ambiguities, animal = self._ambiguities, read.animal
+        # Of those in a shelter, only the one that was read may be at the reader: the others
+        # would have been read too
+        unseen = {
+            n: self._motion.middles[n]
+            for n in np.flatnonzero(self._motion.known).tolist()
+            if n not in of and (n == animal or not self._occupancy.is_settled(n))
+        }
+        slot, outcome = self._readers.animal_of(
+            read,
+            unseen,
+            self._motion.length,
+            lambda other: (
+                self._occupancy.is_settled(animal)
+                and ambiguities.is_between(other, animal)
+            ),
+        )
+        if outcome != "known":
+            if slot >= 0:
+                self._begin_ambiguity(slot, animal, time_s)
+            self.tag_results.append(TagResult(read, outcome))
+            return of
+
+        doubted = ambiguities.is_ambiguous(slot)
+        if slot != animal:
+            was_possible = ambiguities.is_between(slot, animal)
+            of = self._swap(slot, animal, of)
+            # Silently switched before: what was learned of both may be the other's, and
+            # the one that has lost its name may be any of those that remain
+            if not was_possible:
+                self._revise_appearance([slot, animal])
+                for other in {*range(len(self._counts))} - {slot, animal}:
+                    self._begin_ambiguity(slot, other, time_s)
+
+        others = [n for n in range(len(self._counts)) if n != animal]
+        for other in others:
+            ambiguities.end(animal, other)
+        self._margins[animal, others] = self._margins[others, animal] = np.inf
+        self._hidden = {
+            pair: last for pair, last in self._hidden.items() if animal not in pair
+        }
+        named = doubted or slot != animal
+        self.tag_results.append(TagResult(read, "named" if named else "known", slot))
+        return of
+
     def apply_user_correction(self, swapped: tuple[int, int] | None = None) -> None:
         """Apply a correction by the user: confirm the names, or swap two animals.
 
@@ -510,6 +584,10 @@ class IdentityTracker:
 
         pair = list(animals)
         self._margins[np.ix_(pair, pair)] = np.inf
+        self._revise_appearance(pair)
+
+    def _revise_appearance(self, pair: list[int]) -> None:
+        """Keep what was learned of these animals as far as their recent views confirm it."""
         if min((self._counts[n] for n in pair), default=0) < VIEWS:
             self._appearance.reset(pair)
         elif len(pair) == 2:
@@ -568,6 +646,7 @@ class IdentityTracker:
         self._hidden.clear()
         self._covered.reorder(order)
         self._occupancy.reorder(order)
+        self._readers.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._margins = self._margins[order][:, order]

@@ -55,6 +55,7 @@ EVENT_TABLES: Mapping[str, str] = {
     "edge": "changes of the outputs' levels, when they were written",
     "ack": "reports of devices that they switched an output, when they did",
     "input": "changes of inputs",
+    "tag": "RFID tags that readers have read",
     "note": "notes and alarms of the program",
 }
 """Tables in `events`, by the kind of event in `events.csv`."""
