@@ -157,6 +157,14 @@ def test_an_animal_that_may_be_hidden_at_the_reader_makes_a_read_no_evidence() -
     assert "carl" in name_at(pose, AT)
 
 
+def test_a_read_is_no_evidence_while_one_animal_may_cover_another() -> None:
+    door = Door()
+    walked(door, (A, (150, 250)), ((B[0], B[1] + 15), (150, 265)), (C, C))
+    walked(door, None, ((150, 265), (150, 200), AT), (C, C))
+    door.read(0, None, AT, C)
+    assert door.outcomes == ["unseen"]
+
+
 @pytest.mark.parametrize("leaves", [0, 1])
 def test_a_reader_at_a_shelter_names_who_leaves_it_and_who_stays(leaves: int) -> None:
     door = Door()

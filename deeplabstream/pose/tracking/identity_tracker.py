@@ -534,6 +534,7 @@ class IdentityTracker:
         slot, outcome = self._readers.animal_of(
             read,
             unseen,
+            self._covered.covering(time_s),
             self._motion.length,
             lambda other: (
                 self._occupancy.is_settled(animal)

@@ -4,7 +4,7 @@ A read names an animal only if that animal alone can have been at the reader: no
 was seen there, and none that is not visible now was last seen near it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,6 +96,7 @@ class TagReaders:
         self,
         read: AnimalTag,
         unseen: Mapping[int, Array],
+        covering: Set[int],
         length: float,
         left: Callable[[int], bool],
     ) -> tuple[int, TagOutcome]:
@@ -107,6 +108,8 @@ class TagReaders:
             A read between the last two frames.
         unseen : mapping of int to numpy.ndarray of float, shape (2,)
             Last position, px, of each animal that is not visible and may be at the reader.
+        covering : set of int
+            Visible animals that may cover another one.
         length : float
             Length of an animal, px.
         left : callable
@@ -134,7 +137,7 @@ class TagReaders:
             return -1, "several"
 
         (animal,) = present
-        if near - {animal, read.animal}:
+        if animal in covering or near - {animal, read.animal}:
             return -1, "unseen"
         # the one that is named by the tag may be hidden at the reader itself
         if animal != read.animal and read.animal in near and not left(animal):
