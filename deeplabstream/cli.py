@@ -33,6 +33,7 @@ TASKS = {
         "camera": Command("DeepLabStream", "camera test, pose test, benchmark"),
         "rack": Command("utils.RunRack", "several rigs, each in processes of its own"),
         "page": Command("utils.ServePage", "a rack on a page in the browser"),
+        "alarm": Command("utils.SendAlarms", "a test of the alarms of a rack"),
         "new": Command("utils.NewRig", "make a rig folder"),
         "design": Command(
             "utils.DesignExperiment", "create an experiment file step by step"

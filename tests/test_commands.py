@@ -84,6 +84,7 @@ PARSED = {
     "utils/Doctor.py": "depends on the computer; tests/utils/test_doctor",
     "utils/RunRack.py": "needs a rack file; tests/rack",
     "utils/ServePage.py": "needs a rack file; tests/web",
+    "utils/SendAlarms.py": "needs a rack file; tests/rack",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
     "utils/MotionEnergy.py": "the same with one more region",
     "utils/RehearseExperiment.py": "the same for longer",

@@ -21,6 +21,8 @@ from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.paths import ROOT
 from deeplabstream.plugins.remote import read_token
 from deeplabstream.programs.program import Program
+from deeplabstream.rack.alarms.address_file import read_addresses
+from deeplabstream.rack.alarms.sender_process import SenderProcess
 from deeplabstream.rack.bounded_output import BoundedOutput
 from deeplabstream.rack.box_load import StoppedError
 from deeplabstream.rack.box_run import run_box
@@ -100,7 +102,11 @@ def run(options: RackOptions) -> int:
     if options.capacity:
         return _measure_capacity(options, rack, {name: rigs[name] for name in names})
     program = _program("RunRack", rack.path)
-    with termination() as requests, _page(options, rack) as commands:
+    with (
+        termination() as requests,
+        _page(options, rack) as commands,
+        _alarms(rack) as alarms,
+    ):
         CommandInput(_STDIN, commands)
         failures = run_rack(
             rack,
@@ -109,6 +115,7 @@ def run(options: RackOptions) -> int:
             _print,
             requests,
             commands,
+            alarms,
         )
     return requests.exit_code(1 if failures else 0, ctrl_c=1 if failures else 0)
 
@@ -174,6 +181,22 @@ def _page(options: RackOptions, rack: RackFile) -> Iterator[CommandQueue]:
         command += ["--token-file", str(options.token_file.resolve())]
     with closing(PageProcess(command, commands, _print)):
         yield commands
+
+
+@contextmanager
+def _alarms(rack: RackFile) -> Iterator[SenderProcess | None]:
+    """Send the alarms of the rack, if it says to whom; None: it does not."""
+    if rack.alarms is None:
+        yield None
+        return
+
+    check_packages("sending alarms", ["apprise"])
+    # its problems are shown before a box starts
+    addresses = read_addresses(rack.alarms.address_file)
+    _print(f"Alarms are sent to {', '.join(addresses.names)}.")
+    command = [*_program("SendAlarms", rack.path), "--by-rack"]
+    with closing(SenderProcess(command, _print, SystemClock())) as sender:
+        yield sender
 
 
 def _print(text: str) -> None:

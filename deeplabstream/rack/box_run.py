@@ -15,14 +15,14 @@ from deeplabstream.engine.session.request_queue import (
 )
 from deeplabstream.files import rig_folder
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.rack.alarms.alarm_log import AlarmLogReader, alarm_log
 from deeplabstream.rack.bounded_output import BoundedOutput
-from deeplabstream.rack.box_restart import Restart, read_restart
+from deeplabstream.rack.box_restart import read_restart
 from deeplabstream.rack.box_session import BoxSession
 from deeplabstream.rack.box_status import restart_file, status_file
 from deeplabstream.rack.simulated_box import simulated
 from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.rack_file import RackBox
-from deeplabstream.settings.sections import Settings
 
 _PATIENCE_S = 30.0
 """Time in which a box that a killed rack has left behind ends."""
@@ -47,11 +47,16 @@ def run_box(
             exclusive(file, _PATIENCE_S),
             rig_folder.used(box.file.resolve().parent),
         ):
-            restart = read_restart(restart_file(rack, box.name))
             settings = box.settings()
             if without_devices:
                 settings = simulated(settings)
-            return _run(settings, file, restart, stop, report, output)
+            session = BoxSession(
+                settings,
+                file,
+                read_restart(restart_file(rack, box.name)),
+                AlarmLogReader(alarm_log(rack)),
+            )
+            return _run(session, stop, report, output)
     except BeingWrittenError as error:
         raise DeviceError(
             f"[Box {box.name}] already runs: stop it, or wait until it has ended"
@@ -59,15 +64,14 @@ def run_box(
 
 
 def _run(
-    settings: Settings,
-    file: Path,
-    restart: Restart | None,
+    session: BoxSession,
     stop: StopLine,
     report: Callable[[str], object],
     output: BoundedOutput,
 ) -> int:
-    agenda = RequestQueue(armed_instead(AGENDAS["experiment"], settings))
-    with termination() as requests, BoxSession(settings, file, restart) as session:
+    experiment = armed_instead(AGENDAS["experiment"], session.settings)
+    agenda = RequestQueue(experiment)
+    with termination() as requests, session:
         told = False
 
         def stopped() -> bool:

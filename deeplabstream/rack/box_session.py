@@ -13,15 +13,19 @@ from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session.headless import activity_of
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Alarm, Counts, Failed, News
+from deeplabstream.rack.alarms.alarm_log import AlarmLogReader
 from deeplabstream.rack.analysis_rates import AnalysisRates
 from deeplabstream.rack.box_restart import Restart
-from deeplabstream.rack.box_status import BoxStatus
+from deeplabstream.rack.box_status import BoxAlarm, BoxStatus
 from deeplabstream.settings.sections import Settings
 
 INTERVAL_NS = 1_000_000_000
 """Time between two reports."""
 LATENCIES = 2000
 """Number of the last analysed frames whose latency is reported."""
+_MOST_ALARMS = 50
+_SAME_NS = 5_000_000_000
+"""Time in which an alarm with the same text is one: it may be reported in two ways."""
 _TRIAL = "trial "
 """Beginning of the mark with which an experiment starts a trial."""
 _OVER = " over"
@@ -33,11 +37,19 @@ class BoxSession(RigSession):
     """A session that writes a `BoxStatus` to a file while it is polled."""
 
     def __init__(
-        self, settings: Settings, file: Path, restart: Restart | None = None
+        self,
+        settings: Settings,
+        file: Path,
+        restart: Restart | None = None,
+        alarm_events: AlarmLogReader | None = None,
     ) -> None:
-        """Store the file of the status, and the restart that the record has to name."""
+        """Store the file of the status, and the restart that the record has to name.
+
+        `alarm_events`: what becomes of alarms, also for the record.
+        """
         super().__init__(settings)
         self._file = file
+        self._alarm_events = alarm_events
         self._restart = restart
         self._finished = False
         self._number = self._trials = 0
@@ -46,6 +58,9 @@ class BoxSession(RigSession):
         self._latencies_ns: deque[int] = deque(maxlen=LATENCIES)
         self._counts: Mapping[str, Counts] = {}
         self._alarm = ""
+        self._alarms: deque[BoxAlarm] = deque(maxlen=_MOST_ALARMS)
+        self._warned_ns = 0
+        self._warned: set[str] = set()
         self._written_ns = self._clock.now_ns()
 
     def poll(self) -> Sequence[News]:
@@ -59,6 +74,8 @@ class BoxSession(RigSession):
         now_ns = self._clock.now_ns()
         if now_ns - self._written_ns >= INTERVAL_NS:
             self._check_rates(now_ns)
+            self._add_warnings()
+            self._record_alarm_events()
             self.report(now_ns)
         return news
 
@@ -82,8 +99,39 @@ class BoxSession(RigSession):
             if self.state.analysing and name in rings and not rings[name].awaits_trigger
         }
         for text in self._analysis_rates.check(nominal, now_ns):
+            self._add_alarm(text, urgent=True)
             self.note("analysis", text)
             self._set_state(self.state.with_alarm(Alarm(text, now_ns)))
+
+    def _add_alarm(self, text: str, urgent: bool) -> None:
+        """Add an alarm to those of the report."""
+        now_ns = self._clock.now_ns()
+        recent = [old for old in self._alarms if now_ns - old.time_ns < _SAME_NS]
+        if any(old.text == text and (old.urgent or not urgent) for old in recent):
+            return
+        if self._alarms:
+            now_ns = max(now_ns, self._alarms[-1].time_ns + 1)
+        self._alarms.append(BoxAlarm(text, urgent, now_ns))
+
+    def _add_warnings(self) -> None:
+        """Add new warnings on the analysis and the computer."""
+        for alarm in self.state.alarms:
+            if alarm.time_ns > self._warned_ns:
+                self._warned_ns = alarm.time_ns
+                self._add_alarm(alarm.text, urgent=False)
+        warnings = self.state.system.warnings if self.state.system else {}
+        for keyword in warnings.keys() - self._warned:
+            self._add_alarm(warnings[keyword], urgent=False)
+        self._warned = {*warnings}
+
+    def _record_alarm_events(self) -> None:
+        """Write into the record what has become of alarms of this box."""
+        if self._alarm_events is None:
+            return
+        box = self._file.parent.name
+        for event in self._alarm_events.read():
+            if event.box == box and event.event != "raised":
+                self.note("alarm", event.sentence)
 
     def _write_restart(self) -> None:
         """Write the restart into the record, as soon as there is one."""
@@ -131,6 +179,7 @@ class BoxSession(RigSession):
             skipped=sum(count.skipped for count in counts),
             disk_free_gb=system.disk_free_gb if system else None,
             alarm=alarms[-1].text if alarms else self._alarm,
+            alarms=tuple(self._alarms),
             run_folder=str(self.state.run_folder or ""),
             finished=self._finished,
             processes={
@@ -154,6 +203,7 @@ class BoxSession(RigSession):
             )
         elif isinstance(entry, Failed):
             self._alarm = entry.text
+            self._add_alarm(entry.text, urgent=entry.grave)
         elif isinstance(entry, Note) and entry.kind == "experiment":
             self._finished = entry.text.startswith(_FINISHED)
 

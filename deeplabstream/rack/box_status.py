@@ -44,6 +44,17 @@ def waiting_file(rack: Path, box: str) -> Path:
     return box_folder(rack, box) / "waiting.txt"
 
 
+@dataclass(frozen=True)
+class BoxAlarm:
+    """An alarm of a box."""
+
+    text: str
+    urgent: bool
+    """Whether something has failed; False: a warning, and all goes on."""
+    time_ns: int
+    """Time by `SystemClock`; no two alarms have the same."""
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
 class BoxStatus:
     """State of a box at one moment; written once a second while its session is polled."""
@@ -68,6 +79,8 @@ class BoxStatus:
     """Free space of the run's disk; None: not measured."""
     alarm: str
     """Last alarm or error; empty: none."""
+    alarms: tuple[BoxAlarm, ...] = ()
+    """The last alarms, oldest first; one that occurs again is there again."""
     run_folder: str
     """Folder of the run; empty: there is none yet."""
     nominal_rates: Mapping[str, float] = field(default_factory=dict)

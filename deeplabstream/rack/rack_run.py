@@ -1,6 +1,6 @@
 """Rack run: starts the boxes of a rack, prints their states, and stops them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 
 from deeplabstream.core.clock import Clock, SystemClock
@@ -8,6 +8,7 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.rack.box_status import BoxStatus
+from deeplabstream.rack.rack_alarms import AlarmOutlet, RackAlarms
 from deeplabstream.rack.rack_commands import CommandQueue, RackCommand, parse_command
 from deeplabstream.rack.supervised_box import SupervisedBox
 from deeplabstream.settings.rack_file import RackFile
@@ -38,12 +39,13 @@ def run_rack(
     report: Callable[[str], object],
     requests: Termination,
     commands: CommandQueue | None = None,
+    alarms: AlarmOutlet | None = None,
 ) -> int:
     """Run boxes until none runs or will be restarted, or `requests` ends them.
 
     `command` returns the command that runs a box; `commands`: what users request meanwhile, see
-    `RackCommand`. A box that fails does not end the others. Return
-    how often a box has failed.
+    `RackCommand`; `alarms`: where alarms are sent. A box that fails does not end the others.
+    Return how often a box has failed.
     """
     clock, queue = SystemClock(), commands or CommandQueue()
     boxes = {
@@ -53,7 +55,7 @@ def run_rack(
     try:
         with (
             exclusive(rack.path, 0.0),
-            closing(_RackRun(boxes, report, clock)) as run,
+            closing(_RackRun(boxes, report, clock, alarms)) as run,
         ):
             for name in names:
                 run.start(name)
@@ -76,8 +78,12 @@ class _RackRun:
         boxes: Mapping[str, SupervisedBox],
         report: Callable[[str], object],
         clock: Clock,
+        alarms: AlarmOutlet | None,
     ) -> None:
         self._boxes, self._report, self._clock = boxes, report, clock
+        self._alarms = RackAlarms(boxes.values(), alarms) if alarms else None
+        self._said: dict[str, list[str]] = {}
+        """What each box has reported since it was last watched."""
         self._shown: tuple[str, ...] = ()
         self._shown_ns: int | None = None
         self._stopped = False
@@ -94,8 +100,13 @@ class _RackRun:
 
     def start(self, name: str) -> None:
         """Start a box; one that can't be started does not end the others."""
-        for text in self._boxes[name].start():
+        self._say(name, self._boxes[name].start())
+
+    def _say(self, name: str, texts: Iterable[str]) -> None:
+        """Report what a box has to say."""
+        for text in texts:
             self._report(text)
+            self._said.setdefault(name, []).append(text)
 
     def carry_out(self, line: str) -> str:
         """Carry out a command; report and return the answer: `ok: …` or `error: …`."""
@@ -141,8 +152,10 @@ class _RackRun:
     def watch(self) -> None:
         """Read all boxes; report what has changed, and the table if it is time."""
         for box in self._boxes.values():
-            for text in box.watch():
-                self._report(text)
+            self._say(box.name, box.watch())
+        if self._alarms is not None:
+            self._alarms.watch(self._said)
+        self._said.clear()
         now_ns = self._clock.now_ns()
         due = self._shown_ns is None or now_ns - self._shown_ns >= TABLE_NS
         states = tuple(box.state for box in self._boxes.values())

@@ -86,6 +86,11 @@ class SupervisedBox:
         return self._phase is _Phase.RUNNING
 
     @property
+    def scheduled(self) -> bool:
+        """Whether it waits for the time of its next start."""
+        return self._phase is _Phase.SCHEDULED
+
+    @property
     def status(self) -> BoxStatus | None:
         """The last report of its process; None: there is none."""
         return self._process.status if self._process else None

@@ -13,12 +13,15 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.daily_span import DailySpan, read_daily_span
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
+from deeplabstream.settings.alarm_section import AlarmSection
 from deeplabstream.settings.fields import Maker, Section, keys_of
 from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
 from deeplabstream.settings.loading import BOX, NAME, parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import Subject
+
+ALARMS = "Alarms"
 
 
 @settings(frozen=True, kw_only=True)
@@ -121,6 +124,8 @@ class RackFile:
 
     path: Path
     boxes: Mapping[str, RackBox]
+    alarms: AlarmSection | None = None
+    """Where alarms are sent; None: nowhere."""
 
 
 def threads_of_box(boxes: int, cores: int | None = None) -> int:
@@ -155,11 +160,14 @@ def load_rack(path: Path) -> RackFile:
     problems = [f"{path.name}: {problem}" for problem in found.problems]
     folder = path.resolve().parent
     boxes: dict[str, RackBox] = {}
+    alarms: AlarmSection | None = None
     for title, texts in found.texts.items():
         family, _, name = title.partition(" ")
-        if family != BOX or not name:
+        if title == ALARMS:
+            alarms = _made(title, AlarmSection, texts, folder, problems)
+        elif family != BOX or not name:
             problems.append(
-                f"[{title}]: unknown section; a rack file has [Box NAME] only"
+                f"[{title}]: unknown section; a rack file has [Box NAME] and [{ALARMS}]"
             )
         elif not NAME.fullmatch(name):
             problems.append(
@@ -176,7 +184,7 @@ def load_rack(path: Path) -> RackFile:
         raise SettingsError(list(dict.fromkeys(problems)))
     threads = threads_of_box(len(boxes))
     shared = {name: replace(box, threads=threads) for name, box in boxes.items()}
-    return RackFile(path.resolve(), shared)
+    return RackFile(path.resolve(), shared, alarms)
 
 
 def _made(

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.trigger import DebounceSettings
+from deeplabstream.settings.alarm_section import AlarmSection
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
 from deeplabstream.settings.rack_file import BoxSection
@@ -64,6 +65,7 @@ def describe() -> str:
             parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind, shared)]
     parts += ["## Rack file\n", _RACK_FILE, "### [Box NAME]\n", _first_line(BoxSection)]
     parts += [_table(BoxSection, without=keys_of(Subject))]
+    parts += ["### [Alarms]\n", _first_line(AlarmSection), _table(AlarmSection)]
     return "\n".join(parts)
 
 

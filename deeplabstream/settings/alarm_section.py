@@ -1,0 +1,45 @@
+"""Alarm section: the addresses that get alarms, and the hours in which few are sent."""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.daily_span import DailySpan, read_daily_span
+
+
+@settings(frozen=True, kw_only=True)
+class AlarmSection:
+    """Alarms that are sent by e-mail, messenger or other services, by apprise."""
+
+    address_file: Path = Field(
+        description="file with one apprise address per line, such as "
+        "mailto://NAME:PASSWORD@gmail.com, and if wanted one line heartbeat=URL, an "
+        "address that is called once a minute while all is well; only you may be able to "
+        "read it",
+        title="File of addresses",
+    )
+    quiet_hours: DailySpan | None = Field(
+        None,
+        description="times of day between which only urgent alarms are sent, the others in "
+        "one message at the end; empty: none",
+    )
+    repeat_min: float = Field(
+        30.0,
+        ge=0,
+        le=10_080,
+        description="minutes in which the same alarm of the same box is not sent again",
+        title="Same alarm again after (min)",
+    )
+
+    @field_validator("quiet_hours", mode="before")
+    @classmethod
+    def _read_hours(cls, word: object) -> object:
+        return read_daily_span(word) if isinstance(word, str) else word
+
+    def is_quiet(self, moment: datetime) -> bool:
+        """Return whether a moment, with its time zone, is in the quiet hours."""
+        if self.quiet_hours is None:
+            return False
+        return next(self.quiet_hours.spans(moment, moment.tzinfo)).contains(moment)

@@ -1,0 +1,13 @@
+"""Send the alarms of a rack, or a test message: `deeplabstream alarm`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.send_alarms")
+
+if __name__ == "__main__":
+    sys.exit(main())
