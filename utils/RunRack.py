@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deeplabstream.cli import main_of
 
-main = main_of("deeplabstream.programs.run_rack")
+main = main_of("deeplabstream.gui.rack_program")
 
 if __name__ == "__main__":
     sys.exit(main())

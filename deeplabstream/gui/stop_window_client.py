@@ -26,25 +26,22 @@ QUIET_S = 3.0
 _PATIENCE_S = 2.0
 
 
-class StopWindowClient(QObject):
-    """Runs the stop window with a stream that has outputs, or a program that switches one.
+class ProgramStopWindow(QObject):
+    """Runs the stop window while there are programs that switch outputs.
 
-    Both never run at the same time: see `Bridge.blocked`. The heartbeats come from the thread
-    of this object, so they are missing while it is blocked. `complain` gets a sentence when
-    the process has ended unexpectedly.
+    The heartbeats come from the thread of this object, so they are missing while it is
+    blocked. `complain` gets a sentence when the process has ended unexpectedly.
     """
 
     def __init__(
         self,
-        session: RigSession,
         stop_button: QWidget,
         must_stop: Callable[[], bool],
         complain: Callable[[str], object],
-        programs: Callable[[], tuple[int, ...]] = tuple,
+        programs: Callable[[], tuple[int, ...]],
         body: Callable[..., None] = stop_window_main,
     ) -> None:
         super().__init__(stop_button)
-        self._session = session
         self._stop_button = stop_button
         self._must_stop = must_stop
         self._complain = complain
@@ -63,16 +60,16 @@ class StopWindowClient(QObject):
         """The process of the stop window; None: there is none."""
         return self._process
 
-    def follow(self, state: SessionState) -> None:
-        """Start or end the process. It starts when the cameras are open, not to delay them."""
-        if state.phase is Phase.IDLE and not self._programs():
+    def follow_programs(self) -> None:
+        """Start the process if there are programs; end it if there are none."""
+        self._follow(needed=bool(self._programs()))
+
+    def _follow(self, *, needed: bool, link: StopLink | None = None) -> None:
+        if not needed:
             self.finish()
             self._failed = False
         elif not (self._process or self._failed):
-            outputs = bool(self._session.settings.outputs)
-            link = self._session.stop_link if outputs else None
-            if self._programs() or (state.phase is Phase.STREAMING and link):
-                self._start(link)
+            self._start(link)
 
     def pause(self) -> None:
         """Expect no heartbeat until the next one: Ctrl-Z suspends this process."""
@@ -127,3 +124,32 @@ class StopWindowClient(QObject):
         if self._pipe is not None:
             with suppress(OSError):  # it has ended: the next heartbeat reports it
                 self._pipe.send(WindowHeartbeat(place, silent_s, self._programs()))
+
+
+class StopWindowClient(ProgramStopWindow):
+    """Runs the stop window also with a stream that has outputs.
+
+    A stream and such a program never run at the same time: see `Bridge.blocked`.
+    """
+
+    def __init__(
+        self,
+        session: RigSession,
+        stop_button: QWidget,
+        must_stop: Callable[[], bool],
+        complain: Callable[[str], object],
+        programs: Callable[[], tuple[int, ...]] = tuple,
+        body: Callable[..., None] = stop_window_main,
+    ) -> None:
+        super().__init__(stop_button, must_stop, complain, programs, body)
+        self._session = session
+
+    def follow(self, state: SessionState) -> None:
+        """Start or end the process. It starts when the cameras are open, not to delay them."""
+        if state.phase is Phase.IDLE or self._programs():
+            self.follow_programs()
+            return
+        outputs = bool(self._session.settings.outputs)
+        link = self._session.stop_link if outputs else None
+        if state.phase is Phase.STREAMING and link is not None:
+            self._follow(needed=True, link=link)

@@ -202,8 +202,12 @@ QPushButton#stop {{
     background: #c2261d; color: white; border: none; border-radius: 8px;
     font-size: 15px; font-weight: 700; min-height: 56px;
 }}
-QPushButton#stop:hover {{ background: #dd372d; }}
-QPushButton#stop:pressed {{ background: #96190f; }}
+QPushButton#stopOne {{
+    background: #c2261d; color: white; border: none; border-radius: 6px;
+    font-size: 14px; font-weight: 700; min-height: 20px;
+}}
+QPushButton#stop:hover, QPushButton#stopOne:hover:enabled {{ background: #dd372d; }}
+QPushButton#stop:pressed, QPushButton#stopOne:pressed {{ background: #96190f; }}
 QLabel#plate {{
     background: {of.raised}; color: {of.faint}; border: 1px solid {of.line};
     border-radius: 6px; padding: 7px 4px; font-weight: 600;

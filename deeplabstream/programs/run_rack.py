@@ -1,10 +1,12 @@
-"""Run the boxes of a rack file, each in processes of its own, until their experiments end.
+"""Run the boxes of a rack file, each in processes of its own: in a window, or headless.
 
+    python utils/RunRack.py rack.ini
     python utils/RunRack.py rack.ini --headless
     python utils/RunRack.py rack.ini --capacity
 
-Ctrl-C stops all boxes: outputs off, records closed. While it runs, it reads the commands
-`start NAME`, `stop NAME`, `stop` (all boxes) and `status`, one a line.
+Headless, it starts all boxes and ends when their experiments have ended. Ctrl-C stops all
+boxes: outputs off, records closed. While it runs, it reads the commands `start NAME`,
+`stop NAME`, `stop` (all boxes) and `status`, one a line.
 """
 
 import os
@@ -20,7 +22,6 @@ from deeplabstream.engine.processes.termination import termination
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.paths import ROOT
 from deeplabstream.plugins.remote import read_token
-from deeplabstream.programs.program import Program
 from deeplabstream.rack.alarms.address_file import read_addresses
 from deeplabstream.rack.alarms.sender_process import SenderProcess
 from deeplabstream.rack.bounded_output import BoundedOutput
@@ -48,9 +49,9 @@ class RackOptions:
     file: Path = option(positional=True, metavar="FILE")
     """Rack file."""
     headless: bool = option(default=False)
-    """No window; required, as a rack has none yet."""
+    """No window: start the boxes and print their states."""
     only: tuple[str, ...] = option(default=(), metavar="NAME")
-    """Run only these boxes; all are checked."""
+    """Start only these boxes; all are checked."""
     page: int | None = option(
         default=None, without_value="8080", ge=0, le=65535, metavar="PORT"
     )
@@ -62,6 +63,9 @@ class RackOptions:
     box: str = option(default="", metavar="NAME")
     """Run this box alone, in this process, until its standard input ends; the rack starts
     its boxes by this."""
+    by_window: bool = option(default=False)
+    """With --headless: start boxes on command only, and wait until standard input ends. The
+    window starts the rack by this."""
     simulated: bool = option(default=False)
     """With --box: no device is opened; cameras and outputs are simulated."""
     capacity: bool = option(default=False)
@@ -75,8 +79,10 @@ class RackOptions:
     """With --capacity: write all figures there."""
 
     def __post_init__(self) -> None:
-        if not (self.headless or self.box or self.capacity):
-            raise DeepLabStreamError("a rack has no window yet: add --headless")
+        if self.by_window and not self.headless:
+            raise DeepLabStreamError(
+                "by_window is for a rack without one: add headless"
+            )
         if self.simulated and not self.box:
             raise DeepLabStreamError("simulated is for a single box: add box")
         if self.json is not None and not self.capacity:
@@ -87,8 +93,8 @@ class RackOptions:
             raise DeepLabStreamError("token_file is for the page: add page")
 
 
-def run(options: RackOptions) -> int:
-    """Run the rack, or one of its boxes; return the exit code."""
+def run_headless_rack(options: RackOptions) -> int:
+    """Run the rack without a window, or one of its boxes; return the exit code."""
     rack = load_rack(options.file)
     if options.box:
         (name,) = chosen_boxes(rack, [options.box])
@@ -101,21 +107,22 @@ def run(options: RackOptions) -> int:
     rigs = checked_rigs(rack)
     if options.capacity:
         return _measure_capacity(options, rack, {name: rigs[name] for name in names})
-    program = _program("RunRack", rack.path)
+    program = program_of("RunRack", rack.path)
     with (
         termination() as requests,
         _page(options, rack) as commands,
         _alarms(rack) as alarms,
     ):
-        CommandInput(_STDIN, commands)
+        lines = CommandInput(_STDIN, commands)
         failures = run_rack(
             rack,
-            names,
+            () if options.by_window else names,
             lambda name: [*program, "--box", name],
             _print,
             requests,
             commands,
             alarms,
+            lines if options.by_window else None,
         )
     return requests.exit_code(1 if failures else 0, ctrl_c=1 if failures else 0)
 
@@ -131,7 +138,7 @@ def _measure_capacity(
             rack,
             rigs,
             lambda file, name: [
-                *_program("RunRack", file),
+                *program_of("RunRack", file),
                 "--box",
                 name,
                 "--simulated",
@@ -157,7 +164,18 @@ def _measure_capacity(
     return requests.exit_code(too_few, ctrl_c=1)
 
 
-def _program(name: str, rack: Path) -> list[str]:
+def window_command(options: RackOptions, rack: RackFile) -> list[str]:
+    """Return the command by which a window runs the rack."""
+    command = [*program_of("RunRack", rack.path), "--headless", "--by-window"]
+    if options.page is not None:
+        command += ["--page", str(options.page)]
+    if options.token_file is not None:
+        command += ["--token-file", str(options.token_file.resolve())]
+    return command
+
+
+def program_of(name: str, rack: Path) -> list[str]:
+    """Return the command that runs a program of `utils/` on a rack."""
     return [sys.executable, str(ROOT / "utils" / f"{name}.py"), str(rack)]
 
 
@@ -172,7 +190,7 @@ def _page(options: RackOptions, rack: RackFile) -> Iterator[CommandQueue]:
     check_packages("the page", ["starlette", "uvicorn"])
     read_token(options.token_file)  # its problems are shown before a box starts
     command = [
-        *_program("ServePage", rack.path),
+        *program_of("ServePage", rack.path),
         "--by-rack",
         "--port",
         str(options.page),
@@ -194,13 +212,10 @@ def _alarms(rack: RackFile) -> Iterator[SenderProcess | None]:
     # its problems are shown before a box starts
     addresses = read_addresses(rack.alarms.address_file)
     _print(f"Alarms are sent to {', '.join(addresses.names)}.")
-    command = [*_program("SendAlarms", rack.path), "--by-rack"]
+    command = [*program_of("SendAlarms", rack.path), "--by-rack"]
     with closing(SenderProcess(command, _print, SystemClock())) as sender:
         yield sender
 
 
 def _print(text: str) -> None:
     print(visible(text, keep="\n"), flush=True)
-
-
-PROGRAM = Program(RackOptions, run, __doc__, "RunRack", uses_rig=False)

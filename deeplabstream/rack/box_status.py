@@ -24,9 +24,14 @@ ENDED = "ended"
 """States of a box besides those that it reports."""
 
 
+def rack_folder(rack: Path) -> Path:
+    """Return the folder of what a rack and its boxes report, beside the rack file."""
+    return rack.with_suffix(".boxes")
+
+
 def box_folder(rack: Path, box: str) -> Path:
-    """Return the folder of a box's status and printed text, beside the rack file."""
-    return rack.with_suffix(".boxes") / box
+    """Return the folder of a box's status and printed text."""
+    return rack_folder(rack) / box
 
 
 def status_file(rack: Path, box: str) -> Path:
@@ -93,6 +98,31 @@ class BoxStatus:
     """Rings in which the newest frames are, by camera; none when there is no stream."""
     ended: bool = False
     """Whether this is the last report of a box that was not killed."""
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Texts of the figures, by their names; empty: not known."""
+        latency = self.latency_ms and "{:.1f}/{:.1f}".format(*self.latency_ms)
+        disk = "" if self.disk_free_gb is None else f"{self.disk_free_gb:.0f}"
+        return {
+            "frames/s": self._rates,
+            "trials": str(self.trials),
+            "p50/p99 ms": latency or "",
+            "lost": "?" if self.lost is None else str(self.lost + self.lost_to_video),
+            "disk GB": disk,
+        }
+
+    @property
+    def _rates(self) -> str:
+        """Analysed frames/s of each camera, and its nominal rate: `29.9 of 30`.
+
+        With more cameras: `top 29.9 of 30, side 30.0 of 30`.
+        """
+        nominal = {name: f" of {rate:g}" for name, rate in self.nominal_rates.items()}
+        return ", ".join(
+            f"{name if len(self.rates) > 1 else ''} {rate:.1f}{nominal.get(name, '')}".strip()
+            for name, rate in self.rates.items()
+        )
 
     def write(self, file: Path) -> None:
         """Write it in one step; DeviceError: it can't be written."""

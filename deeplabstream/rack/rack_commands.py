@@ -76,6 +76,8 @@ class CommandInput:
 
     def __init__(self, descriptor: int, queue: CommandQueue) -> None:
         self._queue = queue
+        self.ended = False
+        """Whether no more lines will come."""
         # a rack in the background of a shell would be suspended when it reads: it goes on,
         # without commands
         if (number := getattr(signal, "SIGTTIN", None)) is not None:
@@ -92,3 +94,4 @@ class CommandInput:
                         self._queue.put(RackRequest(line.decode("utf-8", "replace")))
         except OSError:
             pass  # there is no input: no commands
+        self.ended = True

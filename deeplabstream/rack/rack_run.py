@@ -7,9 +7,13 @@ from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
-from deeplabstream.rack.box_status import BoxStatus
 from deeplabstream.rack.rack_alarms import AlarmOutlet, RackAlarms
-from deeplabstream.rack.rack_commands import CommandQueue, RackCommand, parse_command
+from deeplabstream.rack.rack_commands import (
+    CommandInput,
+    CommandQueue,
+    RackCommand,
+    parse_command,
+)
 from deeplabstream.rack.supervised_box import SupervisedBox
 from deeplabstream.settings.rack_file import RackFile
 
@@ -40,12 +44,14 @@ def run_rack(
     requests: Termination,
     commands: CommandQueue | None = None,
     alarms: AlarmOutlet | None = None,
+    window: CommandInput | None = None,
 ) -> int:
     """Run boxes until none runs or will be restarted, or `requests` ends them.
 
     `command` returns the command that runs a box; `commands`: what users request meanwhile, see
-    `RackCommand`; `alarms`: where alarms are sent. A box that fails does not end the others.
-    Return how often a box has failed.
+    `RackCommand`; `alarms`: where alarms are sent. `window`: the input from a window, which
+    shows the states; while it is open, the rack waits for commands although no box runs. A
+    box that fails does not end the others. Return how often a box has failed.
     """
     clock, queue = SystemClock(), commands or CommandQueue()
     boxes = {
@@ -55,13 +61,15 @@ def run_rack(
     try:
         with (
             exclusive(rack.path, 0.0),
-            closing(_RackRun(boxes, report, clock, alarms)) as run,
+            closing(_RackRun(boxes, report, clock, alarms, window is None)) as run,
         ):
             for name in names:
                 run.start(name)
-            while run.active:
+            while run.active or (window and not (window.ended or requests.requested)):
                 if requests.requested:
                     run.stop_all(requests.reason)
+                if window and window.ended and rack.rack.if_window_lost == "stop":
+                    run.stop_all("the window has ended")
                 run.watch()
                 for request in queue.take(_TICK_S):
                     request.answer(run.carry_out(request.line))
@@ -79,7 +87,10 @@ class _RackRun:
         report: Callable[[str], object],
         clock: Clock,
         alarms: AlarmOutlet | None,
+        tables: bool,
     ) -> None:
+        """`tables`: whether states are reported that no command has asked for."""
+        self._tables = tables
         self._boxes, self._report, self._clock = boxes, report, clock
         self._alarms = RackAlarms(boxes.values(), alarms) if alarms else None
         self._said: dict[str, list[str]] = {}
@@ -128,8 +139,9 @@ class _RackRun:
         if command.action == "start":
             if box.running:
                 raise DeepLabStreamError(f"[Box {box.name}] runs already: {box.state}")
-            if self._stopped:
+            if self._stopped and self.active:
                 raise DeepLabStreamError("the rack is being stopped")
+            self._stopped = False
             self.start(box.name)
         elif box.active:
             box.stop()
@@ -156,6 +168,8 @@ class _RackRun:
         if self._alarms is not None:
             self._alarms.watch(self._said)
         self._said.clear()
+        if not self._tables:
+            return
         now_ns = self._clock.now_ns()
         due = self._shown_ns is None or now_ns - self._shown_ns >= TABLE_NS
         states = tuple(box.state for box in self._boxes.values())
@@ -184,25 +198,6 @@ def _row(box: SupervisedBox) -> tuple[str, ...]:
     if box.status is None:
         return (box.name, box.state, *[""] * (len(_COLUMNS) - 2))
     # the rate of a box that has ended is that of the time before
-    rates = _rates(box.status) if box.running else ""
-    return (box.name, box.state, rates, *_totals(box.status))
-
-
-def _rates(status: BoxStatus) -> str:
-    """Return the analysed frames/s of each camera, and its nominal rate: `top 29.9 of 30`."""
-    nominal = {name: f" of {rate:g}" for name, rate in status.nominal_rates.items()}
-    return ", ".join(
-        f"{name} {rate:.1f}{nominal.get(name, '')}"
-        for name, rate in status.rates.items()
-    )
-
-
-def _totals(status: BoxStatus) -> tuple[str, ...]:
-    """Return the cells after the frame rates."""
-    latency = (
-        "" if status.latency_ms is None else "{:.1f}/{:.1f}".format(*status.latency_ms)
-    )
-    lost = "?" if status.lost is None else str(status.lost + status.lost_to_video)
-    disk = "" if status.disk_free_gb is None else f"{status.disk_free_gb:.0f}"
-    alarm = " ".join(status.alarm.split())
-    return str(status.trials), latency, lost, disk, alarm
+    rates, *others = box.status.figures.values()
+    alarm = " ".join(box.status.alarm.split())
+    return (box.name, box.state, rates if box.running else "", *others, alarm)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
@@ -22,6 +22,20 @@ from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import Subject
 
 ALARMS = "Alarms"
+RACK = "Rack"
+
+
+@settings(frozen=True, kw_only=True)
+class RackSection:
+    """What holds for all boxes."""
+
+    if_window_lost: Literal["stop", "go on"] = Field(
+        "stop",
+        description="what the boxes do when the window of the rack ends without being "
+        "closed, as when it is killed; stop: all are stopped; go on: their experiments "
+        "continue, and a new window shows them",
+        title="If the window is lost",
+    )
 
 
 @settings(frozen=True, kw_only=True)
@@ -124,6 +138,7 @@ class RackFile:
 
     path: Path
     boxes: Mapping[str, RackBox]
+    rack: RackSection
     alarms: AlarmSection | None = None
     """Where alarms are sent; None: nowhere."""
 
@@ -160,14 +175,18 @@ def load_rack(path: Path) -> RackFile:
     problems = [f"{path.name}: {problem}" for problem in found.problems]
     folder = path.resolve().parent
     boxes: dict[str, RackBox] = {}
+    rack = _made(RACK, RackSection, found.texts.get(RACK, {}), folder, problems)
     alarms: AlarmSection | None = None
     for title, texts in found.texts.items():
         family, _, name = title.partition(" ")
         if title == ALARMS:
             alarms = _made(title, AlarmSection, texts, folder, problems)
+        elif title == RACK:
+            continue
         elif family != BOX or not name:
             problems.append(
-                f"[{title}]: unknown section; a rack file has [Box NAME] and [{ALARMS}]"
+                f"[{title}]: unknown section; a rack file has [{RACK}], [{ALARMS}] and "
+                "[Box NAME]"
             )
         elif not NAME.fullmatch(name):
             problems.append(
@@ -184,7 +203,7 @@ def load_rack(path: Path) -> RackFile:
         raise SettingsError(list(dict.fromkeys(problems)))
     threads = threads_of_box(len(boxes))
     shared = {name: replace(box, threads=threads) for name, box in boxes.items()}
-    return RackFile(path.resolve(), shared, alarms)
+    return RackFile(path.resolve(), shared, rack, alarms)
 
 
 def _made(

@@ -12,7 +12,7 @@ from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings.alarm_section import AlarmSection
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
-from deeplabstream.settings.rack_file import BoxSection
+from deeplabstream.settings.rack_file import BoxSection, RackSection
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.validation_messages import wording
 
@@ -63,7 +63,9 @@ def describe() -> str:
             parts += ["### All kinds\n", _table(Output)]
         for name, kind in sorted(discover(folder, contract).classes.items()):
             parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind, shared)]
-    parts += ["## Rack file\n", _RACK_FILE, "### [Box NAME]\n", _first_line(BoxSection)]
+    parts += ["## Rack file\n", _RACK_FILE]
+    parts += ["### [Rack]\n", _first_line(RackSection), _table(RackSection)]
+    parts += ["### [Box NAME]\n", _first_line(BoxSection)]
     parts += [_table(BoxSection, without=keys_of(Subject))]
     parts += ["### [Alarms]\n", _first_line(AlarmSection), _table(AlarmSection)]
     return "\n".join(parts)

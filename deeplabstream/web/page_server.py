@@ -15,9 +15,9 @@ import uvicorn
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.plugins.remote import is_loopback
+from deeplabstream.rack.box_views import RackReader
 from deeplabstream.settings.rack_file import RackFile
 from deeplabstream.web.access import Tokens
-from deeplabstream.web.box_views import RackReader
 from deeplabstream.web.camera_images import CameraImages
 from deeplabstream.web.rack_link import RackLink
 from deeplabstream.web.rack_page import RackPage

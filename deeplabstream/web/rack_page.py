@@ -27,8 +27,8 @@ from starlette.routing import Route
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.paths import PACKAGE
+from deeplabstream.rack.box_views import BoxView, RackReader
 from deeplabstream.web.access import COOKIE, LOGIN, Access, Tokens
-from deeplabstream.web.box_views import BoxView, RackReader
 from deeplabstream.web.camera_images import CameraImages
 from deeplabstream.web.rack_link import RackLink
 

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.application import application
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.rack_window import RackWindow
 from deeplabstream.startup.qt_environment import why_no_window
 from tests.gui.fake_session import FakeSession
 
@@ -116,6 +117,6 @@ def file(tmp_path: Path) -> Path:
 def pytest_runtest_teardown() -> Generator[None, None, None]:
     """End windows as a signal does, before pytest-qt closes them: closing would ask."""
     for window in _windows():
-        if isinstance(window, MainWindow):
+        if isinstance(window, MainWindow | RackWindow):
             window.end()
     return (yield)

@@ -28,8 +28,8 @@ from deeplabstream.rack.box_status import (
     status_file,
     waiting_file,
 )
+from deeplabstream.rack.box_views import RackReader
 from deeplabstream.settings.rack_file import RackFile, load_rack
-from deeplabstream.web.box_views import RackReader
 from deeplabstream.web.camera_images import WIDTH, as_jpeg
 from deeplabstream.web.rack_page import LONGEST_BODY, description
 

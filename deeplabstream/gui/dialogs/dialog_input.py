@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from PyQt5.QtCore import QEvent, QEventLoop, QObject, QPoint, Qt, QTimer
 from PyQt5.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QShortcutEvent, QWindow
-from PyQt5.QtWidgets import QApplication, QDialog, QWidget
+from PyQt5.QtWidgets import QAbstractButton, QApplication, QDialog, QWidget
 
 _KEYS = {
     QEvent.Type.KeyPress,
@@ -53,7 +53,7 @@ def run_dialog(dialog: QDialog) -> int:
     return int(QDialog.DialogCode.Rejected) if destroyed else dialog.result()
 
 
-def keep_usable(button: QWidget) -> None:
+def keep_usable(button: QAbstractButton) -> None:
     """Let a button be clicked while a dialog or a menu is open."""
     button.setProperty(_USABLE, True)
 
@@ -175,18 +175,19 @@ class StopInput(QObject):
         return True
 
     def _take_click(self, event: QMouseEvent) -> bool:
-        if event.type() != QEvent.Type.MouseButtonPress or not _stop_at(
-            event.globalPos()
-        ):
+        button = _stop_at(event.globalPos())
+        if event.type() != QEvent.Type.MouseButtonPress or button is None:
             return False
-        self._stop()
+        button.click()
         _close_popups()
         return True
 
 
-def _stop_at(place: QPoint) -> bool:
+def _stop_at(place: QPoint) -> QAbstractButton | None:
+    """Return the STOP button at a place of the screen; None: there is none."""
     widget = QApplication.widgetAt(place)
-    return widget is not None and bool(widget.property(_USABLE))
+    usable = isinstance(widget, QAbstractButton) and widget.property(_USABLE)
+    return widget if usable else None
 
 
 def _close_popups() -> None:

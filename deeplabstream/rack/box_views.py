@@ -1,4 +1,4 @@
-"""Box views: what the page shows of each box of a rack."""
+"""Box views: what is shown of each box of a rack: state, last report."""
 
 from collections.abc import Iterator
 
@@ -28,6 +28,8 @@ class BoxView:
     name: str
     runs: bool
     """Whether its program runs."""
+    waits: bool
+    """Whether its rack will start it at a time of the clock."""
     state: str
     """What it does, such as `streaming, analysing`, or why it does nothing."""
     fails: bool
@@ -59,10 +61,12 @@ class RackReader:
         for name, report in self._reports.items():
             report.read()
             runs, status = is_locked(self._files[name]), report.status
-            state = self._waiting(name, runs) or _state(runs, report)
+            waiting = self._waiting(name, runs)
+            state = waiting or _state(runs, report)
             yield BoxView(
                 name=name,
                 runs=runs,
+                waits=bool(waiting),
                 state=state,
                 fails=state in {SILENT, KILLED} or bool(status and status.alarm),
                 animal=self.rack.boxes[name].subject.get("ANIMAL", ""),

@@ -1,0 +1,313 @@
+"""Rack window: a tile for each box of a rack, one of them in full, STOP for one and for all.
+
+The boxes run in processes of their own, which a rack process supervises. The window reads
+their states and images, and sends commands.
+"""
+
+from collections.abc import Sequence
+
+from PyQt5.QtCore import QByteArray, QSettings, Qt, QTimer
+from PyQt5.QtGui import QCloseEvent, QKeySequence
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+    QShortcut,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.core.errors import DeviceError, SettingsError
+from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
+from deeplabstream.files import rig_folder
+from deeplabstream.files.exclusive_writing import is_locked
+from deeplabstream.gui.application import use_palette
+from deeplabstream.gui.dialogs.dialog_input import StopInput, keep_usable
+from deeplabstream.gui.dialogs.questions import show_question
+from deeplabstream.gui.stop_window_client import ProgramStopWindow
+from deeplabstream.gui.widgets.box_in_full import BoxInFull
+from deeplabstream.gui.widgets.box_tile import BoxTile
+from deeplabstream.gui.widgets.log_drawer import LogDrawer
+from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.widgets.tile_grid import TileGrid
+from deeplabstream.rack.box_views import BoxView, RackReader
+from deeplabstream.rack.newest_frames import NewestFrames
+from deeplabstream.rack.rack_process import RackProcess
+from deeplabstream.settings.rack_file import RackFile
+
+TICK_MS = 100
+_STATES_NS = 500_000_000
+"""Interval in which the states are read."""
+_FULL_NS = 60_000_000
+"""Shortest time between two images of the box in full."""
+_END, _LEAVE, _STAY = "Stop them and close", "Close, they go on", "Stay"
+_OTHER = "Another program runs this rack: start its boxes there, or end it and start them here."
+
+
+class RackWindow(QMainWindow):
+    """The window of a rack; `chosen` are the boxes that *Start all* starts.
+
+    `command` starts the rack process. `memory` stores style and size; None: nothing is
+    stored.
+    """
+
+    def __init__(
+        self,
+        rack: RackFile,
+        chosen: Sequence[str],
+        command: Sequence[str],
+        memory: QSettings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__()
+        clock = clock or SystemClock()
+        self.rack, self._chosen, self._memory, self._clock = rack, chosen, memory, clock
+        self.process = RackProcess(rack.path, command)
+        self._reader, self._frames = RackReader(rack, clock), NewestFrames(clock)
+        self._boxes: dict[str, BoxView] = {}
+        self._read_ns: int | None = None
+        self._closing = False
+        self.setWindowTitle(f"{rack.path.stem} – rack – DeepLabStream")
+
+        self.tiles = {name: BoxTile(name) for name in rack.boxes}
+        self.full: BoxInFull | None = None
+        self.log = LogDrawer()
+        self.title, self.summary = QLabel(rack.path.stem), QLabel()
+        self.start_all = QPushButton("Start all")
+        self.stop_all = StopButton("STOP ALL")
+        self._stack, self.grid = QStackedWidget(), TileGrid([*self.tiles.values()])
+        self._build()
+        self.stop_window = ProgramStopWindow(
+            self.stop_all,
+            lambda: self.running,
+            self.log.complain,
+            lambda: (self.process.number,) if self.running else (),
+        )
+        self._stop_input = StopInput(self, lambda: self.running, self._escape)
+        self._connect()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.tick)
+        self._timer.start(TICK_MS)
+        self.resize(1280, 740)
+        self._recall()
+        self.tick()
+
+    def _build(self) -> None:
+        self.title.setObjectName("heading")
+        self.summary.setObjectName("caption")
+        self.start_all.setProperty("starts", True)
+        self.stop_all.setObjectName("stop")
+        self.stop_all.setMinimumWidth(180)
+        self.stop_all.setToolTip(
+            "switches all outputs of all boxes off and ends their experiments (Esc)"
+        )
+        keep_usable(self.stop_all)
+        head = QHBoxLayout()
+        head.setSpacing(14)
+        head.addWidget(self.title)
+        head.addWidget(self.summary, 1)
+        head.addWidget(self.start_all)
+        head.addWidget(self.stop_all)
+
+        self._stack.addWidget(self.grid)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(12, 10, 12, 10)
+        column.setSpacing(10)
+        column.addLayout(head)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.log)
+        self.setCentralWidget(middle)
+
+    def _connect(self) -> None:
+        for tile in self.tiles.values():
+            tile.opened.connect(self.show_in_full)
+            tile.start_requested.connect(self.start)
+            tile.stop_requested.connect(self.stop)
+        self.start_all.clicked.connect(self._start_chosen)
+        self.stop_all.clicked.connect(self.stop_everything)
+        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        escape.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        escape.activated.connect(self._escape)
+
+    @property
+    def running(self) -> bool:
+        """Whether a box runs."""
+        return any(box.runs for box in self._boxes.values())
+
+    @property
+    def _active(self) -> list[BoxView]:
+        """The boxes that run or wait for their time."""
+        return [box for box in self._boxes.values() if box.runs or box.waits]
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another program runs the rack."""
+        return not self.process.number and is_locked(self.rack.path)
+
+    def start(self, name: str) -> None:
+        """Start a box."""
+        self._send(f"start {name}")
+
+    def stop(self, name: str) -> None:
+        """Switch the outputs of a box off, and end it."""
+        self._send(f"stop {name}")
+
+    def stop_everything(self) -> None:
+        """Switch the outputs of all boxes off, and end them."""
+        self.log.add_line("STOP: all boxes are being stopped", tone="red")
+        if self.process.number or self.foreign:
+            self._send("stop")
+
+    def _start_chosen(self) -> None:
+        for name in self._chosen:
+            if not self._boxes[name].runs:
+                self.start(name)
+
+    def _send(self, line: str) -> None:
+        if self.foreign:
+            self.log.complain(_OTHER)
+            return
+        try:
+            self.process.send(line)
+        except DeviceError as error:
+            self.log.complain(str(error))
+
+    def _escape(self) -> None:
+        """Stop what is shown while it runs; else leave the box in full."""
+        box = None if self.full is None else self._boxes[self.full.box]
+        if box is None:
+            if self.running:
+                self.stop_everything()
+        elif box.runs:
+            self.stop(box.name)
+        else:
+            self.show_tiles()
+
+    def show_in_full(self, name: str) -> None:
+        """Show one box in full."""
+        self.show_tiles()
+        cameras, zones = self._cameras_and_zones(name)
+        self.full = BoxInFull(name, cameras, zones)
+        self.full.closed.connect(self.show_tiles)
+        self.full.start_requested.connect(self.start)
+        self.full.stop_requested.connect(self.stop)
+        self._stack.addWidget(self.full)
+        self._stack.setCurrentWidget(self.full)
+        self._show_states()
+
+    def show_tiles(self) -> None:
+        """Show all boxes."""
+        full, self.full = self.full, None
+        self._stack.setCurrentWidget(self.grid)
+        if full is not None:
+            self._stack.removeWidget(full)
+            full.deleteLater()
+
+    def _cameras_and_zones(self, name: str) -> tuple[list[str], list[TriggerShape]]:
+        """Return the cameras of a box, and the outlines of its triggers."""
+        box = self.rack.boxes[name]
+        try:
+            with rig_folder.used(box.file.resolve().parent):
+                settings = box.settings()
+                return [*settings.cameras], [*trigger_shapes_of(settings)]
+        except SettingsError as error:
+            self.log.complain(f"[Box {name}] {error.problems[0]}")
+            status = self._boxes[name].status
+            return [*(status.rings if status else {})], []
+
+    def tick(self) -> None:
+        """Show what is new."""
+        for line in self.process.lines():
+            self.log.add_line(line, tone=_tone(line))
+        now_ns = self._clock.now_ns()
+        if self._read_ns is None or now_ns - self._read_ns >= _STATES_NS:
+            self._read_ns = now_ns
+            self._boxes = {box.name: box for box in self._reader.boxes()}
+            self._frames.follow(self._boxes.values())
+            self._show_states()
+        self._show_images()
+        if self._closing and not self.process.number:
+            self.end()
+
+    def _show_states(self) -> None:
+        can_start = not self.foreign
+        for name, box in self._boxes.items():
+            self.tiles[name].show_box(box, can_start)
+            if self.full is not None and self.full.box == name:
+                self.full.show_box(box, can_start)
+        count = sum(box.runs for box in self._boxes.values())
+        alarms = sum(box.fails for box in self._boxes.values())
+        text = f"{count} of {len(self._boxes)} boxes run"
+        if alarms:
+            text += f", {alarms} need{'s' * (alarms == 1)} attention"
+        self.summary.setText(text if can_start else f"{text}; {_OTHER}")
+        left = any(not self._boxes[name].runs for name in self._chosen)
+        self.start_all.setEnabled(can_start and left)
+        self.stop_window.follow_programs()
+
+    def _show_images(self) -> None:
+        if self.isMinimized():
+            return
+        for name, box in self._boxes.items():
+            cameras = [*(box.status.rings if box.status else ())]
+            if self.full is None:
+                if cameras and (frame := self._frames.newest(name, cameras[0])):
+                    self.tiles[name].show_frame(frame)
+            elif self.full.box == name:
+                for camera in cameras:
+                    if frame := self._frames.newest(name, camera, _FULL_NS):
+                        self.full.show_frame(frame)
+
+    def _recall(self) -> None:
+        if self._memory is None:
+            return
+        use_palette(str(self._memory.value("style", "dark")))
+        geometry = self._memory.value("rack geometry")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+
+    def end(self) -> None:
+        """Close without a question, as for a signal; boxes end as the rack file says."""
+        self._closing = True
+        self.hide()
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """Ask what becomes of running boxes; a second request closes at once."""
+        by_user = self.isVisible() and not self._closing
+        if event is not None and by_user and self.process.number and self._active:
+            answer = self._ask()
+            if answer != _LEAVE:
+                event.ignore()
+                if answer == _END:
+                    self._closing = True
+                    self._send("stop")
+                    self.process.close()
+                return
+        if self._memory is not None:
+            self._memory.setValue("rack geometry", self.saveGeometry())
+        self._timer.stop()
+        self.stop_window.finish()
+        self.process.close()
+        self._frames.close()
+        super().closeEvent(event)
+
+    def _ask(self) -> str:
+        """Return what becomes of the running boxes."""
+        names = ", ".join(box.name for box in self._active)
+        answers = [_END, _STAY]
+        if self.rack.rack.if_window_lost == "go on":
+            answers.insert(1, _LEAVE)
+        return show_question(
+            self, f"Boxes run or wait for their time: {names}.", *answers
+        )
+
+
+def _tone(line: str) -> str:
+    """Return the colour of a line of the rack."""
+    bad = ("error:", "failed", "killed", "can't", "not restarted", "Traceback")
+    return "red" if any(word in line for word in bad) else "text"

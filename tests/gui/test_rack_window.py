@@ -1,0 +1,205 @@
+"""The window of a rack: what it shows of the boxes, and what it has the rack do."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.gui import rack_window
+from deeplabstream.gui.rack_window import RackWindow
+from deeplabstream.rack.box_status import BoxStatus, status_file
+from deeplabstream.settings.rack_file import RackFile, load_rack
+from tests.web.test_rack_page import STATUS, camera_ring, running, write_frame
+
+SETTINGS = """
+[Pose Estimation]
+MODEL = stand-in:0
+[Camera top]
+KIND = SimulatedCamera
+[Trigger corner]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 0 0 20 20
+"""
+ECHO = "import sys\nfor line in sys.stdin: print('ok:', line.strip(), flush=True)"
+"""Stand in for the program of a rack: says that each command was carried out."""
+
+
+def rack_of(folder: Path, more: str = "") -> RackFile:
+    """Return a rack of two boxes."""
+    for name in ("left", "right"):
+        (folder / f"{name}.ini").write_text(SETTINGS, "utf-8")
+    file = folder / "rack.ini"
+    boxes = "[Box left]\nRIG = left.ini\nANIMAL = m1\n[Box right]\nRIG = right.ini\n"
+    file.write_text(more + boxes, "utf-8")
+    return load_rack(file)
+
+
+Make = Callable[[RackFile], RackWindow]
+
+
+@pytest.fixture
+def make(qtbot: QtBot) -> Iterator[Make]:
+    """Return a function that shows the window of a rack."""
+    made: list[RackWindow] = []
+
+    def show(rack: RackFile) -> RackWindow:
+        command = [sys.executable, "-u", "-c", ECHO]
+        window = RackWindow(rack, [*rack.boxes], command, clock=ManualClock())
+        qtbot.addWidget(window)
+        made.append(window)
+        window.stop_window.follow_programs = lambda: None  # type: ignore[method-assign]
+        window.show()
+        QApplication.setActiveWindow(window)
+        return window
+
+    yield show
+    for window in made:
+        window.end()
+        if window.process._process is not None:
+            window.process._process.wait(60)
+
+
+@pytest.fixture
+def rack(tmp_path: Path) -> RackFile:
+    return rack_of(tmp_path)
+
+
+def told(window: RackWindow) -> str:
+    return window.log.page.toPlainText()
+
+
+def read_again(window: RackWindow) -> None:
+    """Show the states that are reported now."""
+    window._read_ns = None
+    window.tick()
+
+
+def test_a_tile_shows_state_figures_alarm_and_image(rack: RackFile, make: Make) -> None:
+    window = make(rack)
+    left, right = window.tiles.values()
+    assert left.head.state.text() == right.head.state.text() == "not started"
+    assert left.figures.values["subject"].text() == "m1"
+    with camera_ring((48, 64, 3)) as ring:
+        seen: BoxStatus = replace(STATUS, rings={"top": ring.spec}, alarm="disk full")
+        with running(rack, "left", seen):
+            read_again(window)
+            write_frame(ring, 200)
+            window.tick()
+            assert left.view.place is not None
+            assert left.head.state.text() == "streaming, analysing"
+            assert left.head.alarm.text() == "disk full"
+            assert left.figures.values["trials"].text() == "2"
+            assert left.figures.values["frames/s"].text() == "30.0"
+            assert window.summary.text() == "1 of 2 boxes run, 1 needs attention"
+            assert not left.start.isEnabled() and right.start.isEnabled()
+        read_again(window)
+    assert left.view.place is None
+    assert left.view.empty_text == "ended unexpectedly"
+
+
+def test_start_and_stop_are_sent_for_one_box_and_for_all(
+    rack: RackFile, make: Make, qtbot: QtBot
+) -> None:
+    window = make(rack)
+    window.tiles["left"].start.click()
+    qtbot.waitUntil(lambda: "ok: start left" in told(window), timeout=60_000)
+    window.start_all.click()
+    window.tiles["right"].stop.click()
+    window.stop_all.click()
+    qtbot.waitUntil(lambda: told(window).endswith("ok: stop"), timeout=60_000)
+    assert "ok: start right\nok: stop right" in told(window)
+
+
+def test_escape_stops_what_is_shown(rack: RackFile, make: Make, qtbot: QtBot) -> None:
+    window = make(rack)
+    window.tiles["right"].full.click()
+    with running(rack, "right"), running(rack, "left"):
+        read_again(window)
+        qtbot.keyClick(window, Qt.Key.Key_Escape)
+        qtbot.waitUntil(lambda: "ok: stop right" in told(window), timeout=60_000)
+        window.show_tiles()
+        qtbot.keyClick(window, Qt.Key.Key_Escape)
+        qtbot.waitUntil(lambda: told(window).endswith("ok: stop"), timeout=60_000)
+
+
+def test_a_clicked_tile_is_shown_in_full_until_back(
+    rack: RackFile, make: Make, qtbot: QtBot
+) -> None:
+    window = make(rack)
+    qtbot.mouseClick(window.tiles["left"].view, Qt.MouseButton.LeftButton)
+    assert window.full is not None and window.full.isVisible()
+    view = window.full.grid.views["top"]
+    assert [zone.trigger for zone in view.zones] == ["corner"]
+    with camera_ring((48, 64, 3)) as ring:
+        seen = replace(STATUS, rings={"top": ring.spec})
+        with running(rack, "left", seen):
+            read_again(window)
+            write_frame(ring, 90)
+            window.tick()
+            assert view.place is not None
+        read_again(window)
+    assert view.place is None
+    window.full.back.click()
+    assert window.full is None and window.tiles["left"].isVisible()
+
+
+def test_a_rack_that_another_program_runs_is_shown_and_not_started(
+    rack: RackFile, make: Make
+) -> None:
+    window = make(rack)
+    with exclusive(rack.path):
+        read_again(window)
+        assert not window.start_all.isEnabled()
+        assert not window.tiles["left"].start.isEnabled()
+        assert "Another program runs this rack" in window.summary.text()
+        window.stop("left")
+    assert "Another program runs this rack" in told(window)
+    assert not window.process.number
+
+
+@pytest.mark.parametrize(
+    ("policy", "choices"),
+    [
+        ("stop", ["Stop them and close", "Stay"]),
+        ("go on", ["Stop them and close", "Close, they go on", "Stay"]),
+    ],
+)
+def test_closing_asks_while_boxes_run(
+    tmp_path: Path,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+    policy: str,
+    choices: list[str],
+) -> None:
+    rack = rack_of(tmp_path, f"[Rack]\nIF_WINDOW_LOST = {policy}\n")
+    window = make(rack)
+    window.start("left")
+    asked: list[str] = []
+    answers = ["Stay", "Stop them and close"]
+
+    def ask(_window: object, question: str, *offered: str) -> str:
+        asked.append(question)
+        assert [*offered] == choices
+        return answers.pop(0)
+
+    monkeypatch.setattr(rack_window, "show_question", ask)
+    with running(rack, "left"):
+        read_again(window)
+        window.close()
+        assert window.isVisible() and asked == [
+            "Boxes run or wait for their time: left."
+        ]
+        window.close()
+        qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
+    assert not answers
+    printed = status_file(rack.path, "left").parents[1] / "printed.txt"
+    assert printed.read_text("utf-8").split("\n")[:2] == ["ok: start left", "ok: stop"]
