@@ -34,6 +34,10 @@ TASKS = {
         "rack": Command("utils.RunRack", "several rigs, each in processes of its own"),
         "page": Command("utils.ServePage", "a rack on a page in the browser"),
         "alarm": Command("utils.SendAlarms", "a test of the alarms of a rack"),
+        "service": Command(
+            "utils.WriteService",
+            "starts a rack or rig with the computer",
+        ),
         "new": Command("utils.NewRig", "make a rig folder"),
         "design": Command(
             "utils.DesignExperiment", "create an experiment file step by step"

@@ -85,6 +85,7 @@ PARSED = {
     "utils/RunRack.py": "needs a rack file; tests/rack",
     "utils/ServePage.py": "needs a rack file; tests/web",
     "utils/SendAlarms.py": "needs a rack file; tests/rack",
+    "utils/WriteService.py": "needs a rack file; tests/rack/test_service_definition.py",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
     "utils/MotionEnergy.py": "the same with one more region",
     "utils/RehearseExperiment.py": "the same for longer",

@@ -1,0 +1,13 @@
+"""Write a service that starts a rack or a rig: `deeplabstream service`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.write_service")
+
+if __name__ == "__main__":
+    sys.exit(main())
