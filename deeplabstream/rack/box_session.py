@@ -59,7 +59,7 @@ class BoxSession(RigSession):
         self._counts: Mapping[str, Counts] = {}
         self._alarm = ""
         self._alarms: deque[BoxAlarm] = deque(maxlen=_MOST_ALARMS)
-        self._warned_ns = 0
+        self._warned_ns = self._alarm_count = 0
         self._warned: set[str] = set()
         self._written_ns = self._clock.now_ns()
 
@@ -111,6 +111,7 @@ class BoxSession(RigSession):
             return
         if self._alarms:
             now_ns = max(now_ns, self._alarms[-1].time_ns + 1)
+        self._alarm_count += 1
         self._alarms.append(BoxAlarm(text, urgent, now_ns))
 
     def _add_warnings(self) -> None:
@@ -180,6 +181,7 @@ class BoxSession(RigSession):
             disk_free_gb=system.disk_free_gb if system else None,
             alarm=alarms[-1].text if alarms else self._alarm,
             alarms=tuple(self._alarms),
+            alarm_count=self._alarm_count,
             run_folder=str(self.state.run_folder or ""),
             finished=self._finished,
             processes={

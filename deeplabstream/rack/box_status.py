@@ -86,6 +86,8 @@ class BoxStatus:
     """Last alarm or error; empty: none."""
     alarms: tuple[BoxAlarm, ...] = ()
     """The last alarms, oldest first; one that occurs again is there again."""
+    alarm_count: int = 0
+    """Alarms since the start of the box."""
     run_folder: str
     """Folder of the run; empty: there is none yet."""
     nominal_rates: Mapping[str, float] = field(default_factory=dict)

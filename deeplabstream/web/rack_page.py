@@ -29,6 +29,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.paths import PACKAGE
 from deeplabstream.rack.box_views import BoxView, RackReader
 from deeplabstream.web.access import COOKIE, LOGIN, Access, Tokens
+from deeplabstream.web.box_metrics import MEDIA_TYPE, metrics
 from deeplabstream.web.camera_images import CameraImages
 from deeplabstream.web.rack_link import RackLink
 
@@ -68,7 +69,7 @@ class RackPage:
         self._reader, self._images = reader, images
         self._tokens, self._secure = tokens, secure
         self._link = link
-        self._state = ""
+        self._state = self._metrics_text = ""
         self._ending = False
 
     def end(self) -> None:
@@ -88,6 +89,7 @@ class RackPage:
                 Route(LOGIN, self._login_form),
                 Route(LOGIN, self._log_in, methods=["POST"]),
                 Route("/api/boxes", self._boxes),
+                Route("/metrics", self._metrics),
                 Route("/api/events", self._events),
                 Route("/api/commands", self._command, methods=["POST"]),
                 Route("/api/image/{box}/{camera}", self._image),
@@ -125,6 +127,7 @@ class RackPage:
         self._images.follow(boxes)
         commands = self._link is not None and self._link.takes_commands
         self._state = as_json(self._reader.rack.path.stem, boxes, commands)
+        self._metrics_text = metrics(boxes)
 
     async def _page(self, request: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
@@ -152,6 +155,9 @@ class RackPage:
 
     async def _boxes(self, request: Request) -> Response:
         return Response(self._state, media_type="application/json")
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self._metrics_text, media_type=MEDIA_TYPE)
 
     async def _events(self, request: Request) -> Response:
         async def states() -> AsyncIterator[str]:
@@ -265,6 +271,7 @@ def description() -> dict[str, Any]:
                 "text/event-stream",
                 answer,
             ),
+            "/metrics": _get("The same for Prometheus", "text/plain", None),
             "/api/commands": {
                 "post": {
                     "summary": "`start NAME`, `stop NAME` or `stop` (all boxes)",

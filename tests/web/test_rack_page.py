@@ -252,11 +252,15 @@ def test_a_token_is_needed_where_one_is_set(rack: RackFile, tmp_path: Path) -> N
     with serving(rack, "--token-file", str(file)) as server:
         assert server.get("/api/boxes")[0] == 401
         assert server.get("/openapi.json")[0] == 401
+        assert server.get("/metrics")[0] == 401
         status, headers, _ = server.get("/")
         assert (status, headers["location"]) == (303, "/login")
         assert b"token" in server.get("/login")[2]
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         assert server.states(bearer)["left"] == "not started"
+        _, headers, text = server.get("/metrics", headers=bearer)
+        assert headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert b'deeplabstream_box_runs{box="left"} 0.0' in text
 
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         _, headers, _ = server.get("/login", "POST", "token=wrong", form)
