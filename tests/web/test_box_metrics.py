@@ -15,6 +15,7 @@ def view(**changes: object) -> BoxView:
     box = BoxView(
         name="left",
         runs=True,
+        waits=False,
         state="streaming",
         fails=False,
         animal="m1",
