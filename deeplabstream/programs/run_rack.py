@@ -6,7 +6,7 @@
 
 Headless, it starts all boxes and ends when their experiments have ended. Ctrl-C stops all
 boxes: outputs off, records closed. While it runs, it reads the commands `start NAME`,
-`stop NAME`, `stop` (all boxes) and `status`, one a line.
+`stop NAME`, `stop` (all boxes), `mark NAME TEXT` and `status`, one a line.
 """
 
 import os
@@ -25,6 +25,7 @@ from deeplabstream.plugins.remote import read_token
 from deeplabstream.rack.alarms.address_file import read_addresses
 from deeplabstream.rack.alarms.sender_process import SenderProcess
 from deeplabstream.rack.bounded_output import BoundedOutput
+from deeplabstream.rack.box_input import BoxInput
 from deeplabstream.rack.box_load import StoppedError
 from deeplabstream.rack.box_run import run_box
 from deeplabstream.rack.box_status import EARLIER, box_folder
@@ -34,7 +35,6 @@ from deeplabstream.rack.page_process import PageProcess
 from deeplabstream.rack.rack_check import checked_rigs
 from deeplabstream.rack.rack_commands import CommandInput, CommandQueue
 from deeplabstream.rack.rack_run import chosen_boxes, run_rack
-from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from deeplabstream.settings.sections import Settings
@@ -100,8 +100,8 @@ def run_headless_rack(options: RackOptions) -> int:
         (name,) = chosen_boxes(rack, [options.box])
         output = BoundedOutput(_STDOUT, box_folder(rack.path, name) / EARLIER)
         box = rack.boxes[name]
-        stop, simulated = StopLine(_STDIN), options.simulated
-        return run_box(rack.path, box, stop, _print, output, simulated)
+        given, simulated = BoxInput(_STDIN), options.simulated
+        return run_box(rack.path, box, given, _print, output, simulated)
 
     names = chosen_boxes(rack, options.only)
     rigs = checked_rigs(rack)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from deeplabstream.core.clock import Clock
+from deeplabstream.rack.box_input import STOP, mark_line
 from deeplabstream.rack.box_status import (
     EARLIER,
     ENDED,
@@ -22,7 +23,6 @@ from deeplabstream.rack.box_status import (
     status_file,
 )
 from deeplabstream.rack.program_start import start_program
-from deeplabstream.rack.stop_line import STOP
 
 HANG_NS = 30_000_000_000
 """A box whose report is older hangs and is killed; its guards switch its outputs off."""
@@ -82,6 +82,13 @@ class BoxProcess:
             with suppress(OSError):  # it has already ended
                 line.write(STOP + b"\n")
             self._close_input()
+
+    def mark(self, text: str) -> None:
+        """Let the box add a text to its record; OSError: it does not read its input."""
+        line = self._process.stdin
+        if line is None or line.closed:
+            raise BrokenPipeError("its input is closed")
+        line.write(mark_line(text) + b"\n")
 
     @property
     def unexpected(self) -> bool:

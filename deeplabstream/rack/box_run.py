@@ -17,11 +17,11 @@ from deeplabstream.files import rig_folder
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.rack.alarms.alarm_log import AlarmLogReader, alarm_log
 from deeplabstream.rack.bounded_output import BoundedOutput
+from deeplabstream.rack.box_input import BoxInput
 from deeplabstream.rack.box_restart import read_restart
 from deeplabstream.rack.box_session import BoxSession
 from deeplabstream.rack.box_status import restart_file, status_file
 from deeplabstream.rack.simulated_box import simulated
-from deeplabstream.rack.stop_line import StopLine
 from deeplabstream.settings.rack_file import RackBox
 
 _PATIENCE_S = 30.0
@@ -31,7 +31,7 @@ _PATIENCE_S = 30.0
 def run_box(
     rack: Path,
     box: RackBox,
-    stop: StopLine,
+    given: BoxInput,
     report: Callable[[str], object],
     output: BoundedOutput,
     without_devices: bool = False,
@@ -56,7 +56,7 @@ def run_box(
                 read_restart(restart_file(rack, box.name)),
                 AlarmLogReader(alarm_log(rack)),
             )
-            return _run(session, stop, report, output)
+            return _run(session, given, report, output)
     except BeingWrittenError as error:
         raise DeviceError(
             f"[Box {box.name}] already runs: stop it, or wait until it has ended"
@@ -65,7 +65,7 @@ def run_box(
 
 def _run(
     session: BoxSession,
-    stop: StopLine,
+    given: BoxInput,
     report: Callable[[str], object],
     output: BoundedOutput,
 ) -> int:
@@ -77,9 +77,11 @@ def _run(
         def stopped() -> bool:
             nonlocal told
             output.limit()
-            if stop.requested and not told:
+            for text in given.take_marks():
+                session.note("user", text)
+            if given.stop_requested and not told:
                 told = True
-                session.note("rack", f"{stop.reason}: everything is being stopped")
+                session.note("rack", f"{given.reason}: everything is being stopped")
             return told
 
         summary = run_headless(

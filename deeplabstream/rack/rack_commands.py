@@ -6,39 +6,55 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Literal, get_args
+from typing import Literal
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.visible_text import visible
+from deeplabstream.rack.box_input import LONGEST_MARK
 from deeplabstream.rack.line_splitter import LineSplitter
 
-_Action = Literal["start", "stop", "status"]
+_Action = Literal["start", "stop", "mark", "status"]
 _MOST = 1000
 """Letters of a line; a longer one is cut and so refused."""
 
 
 @dataclass(frozen=True)
 class RackCommand:
-    """`start NAME`, `stop NAME`, `stop` (all boxes) or `status`."""
+    """`start NAME`, `stop NAME`, `stop` (all boxes), `mark NAME TEXT` or `status`."""
 
     action: _Action
     box: str = ""
+    text: str = ""
+    """Of a mark: what becomes a note in the record of the box."""
 
 
 def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
     """Return the command of a line; DeepLabStreamError says what is possible.
 
     >>> parse_command("start left", ["left"])
-    RackCommand(action='start', box='left')
+    RackCommand(action='start', box='left', text='')
+    >>> parse_command("mark left a ate", ["left", "left a"])
+    RackCommand(action='mark', box='left a', text='ate')
     """
     word, _, box = line.strip().partition(" ")
     box = box.strip()
-    for action in get_args(_Action):
-        known = box in boxes if box else action != "start"
-        if word == action and known and not (action == "status" and box):
-            return RackCommand(action, box)
+    match word:
+        case "start" if box in boxes:
+            return RackCommand("start", box)
+        case "stop" if not box or box in boxes:
+            return RackCommand("stop", box)
+        case "status" if not box:
+            return RackCommand("status")
+        case "mark":
+            # names may have spaces: the longest one that fits is meant
+            for name in sorted(boxes, key=len, reverse=True):
+                text = visible(box.removeprefix(f"{name} ").strip())
+                if box.startswith(f"{name} ") and 0 < len(text) <= LONGEST_MARK:
+                    return RackCommand("mark", name, text)
     raise DeepLabStreamError(
-        f"{line.strip()[:80]!r} is not a command: type start NAME, stop NAME, stop (all boxes) "
-        f"or status; NAME is one of {', '.join(boxes)}"
+        f"{line.strip()[:80]!r} is not a command: type start NAME, stop NAME, stop (all boxes), "
+        f"mark NAME TEXT (at most {LONGEST_MARK} letters) or status; NAME is one of "
+        f"{', '.join(boxes)}"
     )
 
 

@@ -132,6 +132,9 @@ class _RackRun:
         if command.action == "status":
             self._show()
             return "status"
+        if command.action == "mark":
+            self._boxes[command.box].mark(command.text)
+            return f"mark {command.box} {command.text}"
         if not command.box:
             self.stop_all("the command stop")
             return "stop"

@@ -15,6 +15,7 @@ from deeplabstream.rack.box_restart import Restart, pause_s
 from deeplabstream.rack.box_schedule import BoxSchedule
 from deeplabstream.rack.box_status import (
     NOT_STARTED,
+    SILENT,
     BoxStatus,
     restart_file,
     waiting_file,
@@ -136,6 +137,18 @@ class SupervisedBox:
             self._process.stop()
         else:
             self._phase = _Phase.IDLE
+
+    def mark(self, text: str) -> None:
+        """Add a text to its record; DeviceError: there is none, or it does not answer."""
+        status = self.status if self.running else None
+        if self._process is None or status is None or not status.run_folder:
+            raise DeviceError(f"[Box {self.name}] has no record now: {self.state}")
+        if self.state == SILENT:
+            raise DeviceError(f"[Box {self.name}] {SILENT}")
+        try:
+            self._process.mark(text)
+        except OSError as error:
+            raise DeviceError(f"[Box {self.name}] is not reached: {error}") from error
 
     def watch(self) -> Iterator[str]:
         """Read its state, start and stop it when it is time; yield what a user has to know."""

@@ -274,7 +274,7 @@ def description() -> dict[str, Any]:
             "/metrics": _get("The same for Prometheus", "text/plain", None),
             "/api/commands": {
                 "post": {
-                    "summary": "`start NAME`, `stop NAME` or `stop` (all boxes)",
+                    "summary": "`start NAME`, `stop NAME`, `stop` (all boxes) or `mark NAME TEXT`",
                     "requestBody": {
                         "content": {
                             "application/json": {"schema": _COMMAND.json_schema()}

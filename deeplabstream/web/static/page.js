@@ -46,6 +46,7 @@ function tileOf(name) {
     for (const word of ["start", "stop"]) {
       tile.querySelector(`.${word}`).addEventListener("click", () => command(`${word} ${name}`));
     }
+    tile.querySelector(".mark").addEventListener("click", () => mark(name));
     document.getElementById("boxes").append(tile);
     tiles.set(name, tile);
   }
@@ -61,14 +62,24 @@ function enlarge(chosen) {
   if (chosen.classList.contains("full")) chosen.scrollIntoView();
 }
 
+/* The time of a mark is that of the click, not that of the end of its text. */
+function mark(name) {
+  const clickedAt = Date.now();
+  const text = (prompt(`Text for the record of ${name}:`) || "").trim();
+  const before = ((Date.now() - clickedAt) / 1000).toFixed(1);
+  if (text) command(`mark ${name} ${text} (marked ${before} s before)`);
+}
+
+const TITLES = { start: "Start", stop: "Stop", mark: "Mark" };
 const CONSEQUENCES = {
+  mark: "The text becomes a note in its record.",
   start: "Its experiment starts: outputs can switch on.",
   stop: "The experiment ends, outputs go off, the record is closed.",
 };
 
 async function command(line) {
   const [word, name] = [line.split(" ")[0], line.split(" ").slice(1).join(" ")];
-  const question = `${word === "start" ? "Start" : "Stop"} ${name || "all boxes"}?`;
+  const question = `${TITLES[word]} ${name || "all boxes"}?`;
   if (!confirm(`${question} ${CONSEQUENCES[word]}`)) return;
   const shown = document.getElementById("answer");
   shown.textContent = `${line} …`;
@@ -128,6 +139,7 @@ function show({ rack, commands, boxes }) {
     FIGURES.forEach(([, text], n) => { values[n].textContent = text(box); });
     tile.querySelector(".start").hidden = !commands || box.runs;
     tile.querySelector(".stop").hidden = !commands || !box.runs;
+    tile.querySelector(".mark").hidden = !commands || !box.status?.run_folder || !box.runs;
     showImages(tile, box);
   }
   document.getElementById("stop").hidden = !commands;
