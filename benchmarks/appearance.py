@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.offline.pose_file_reading import read_poses
@@ -34,10 +35,11 @@ from deeplabstream.video.video_reader import open_video
 from tests.pose.crowd import skeleton
 
 ANIMALS, SHAPE, RATE, NOISE_PX = 4, (480, 640, 3), 30, 1.5
-EVERY_S = 0.3
+EVERY_S = 0.5
+"""Time between two bursts of five frames."""
 CLIP = Path(__file__).resolve().parents[2] / "shared/data/three-mice"
 CLIP_RATE = 30
-CLIP_EVERY_S = 0.03
+CLIP_EVERY_S = 0.01
 """The clip is short: every frame is used."""
 KINDS: dict[str, dict[str, bool]] = {
     "four coats": {"alike": False},
@@ -46,15 +48,15 @@ KINDS: dict[str, dict[str, bool]] = {
 }
 
 
-def crops_of(
-    table: PoseTable, images: Iterable[tuple[int, Image]], every_s: float
-) -> CropSet:
+Images = Callable[[NDArray[np.int64]], Iterable[tuple[int, Image]]]
+"""Yields rows and their images."""
+
+
+def crops_of(table: PoseTable, images: Images, every_s: float) -> CropSet:
     """Return the crops of a table of poses."""
     collector = CropCollector(table, 0.5, body_axis(table.skeleton))
-    rows = set(collector.rows(every_s, len(table)).tolist())
-    for row, image in images:
-        if row in rows:
-            collector.add(row, image)
+    for row, image in images(collector.rows(every_s, len(table))):
+        collector.add(row, image)
     return collector.crop_set()
 
 
@@ -67,21 +69,26 @@ def simulated(kind: dict[str, bool], seconds: float, seed: int) -> CropSet:
     sure = np.isfinite(points[..., 0]).astype(np.float64)
     table = pose_table(Path("simulated"), skeleton(ANIMALS), points, sure)
 
-    def images() -> Iterator[tuple[int, Image]]:
+    def images(rows: NDArray[np.int64]) -> Iterator[tuple[int, Image]]:
         image: Image = np.empty(SHAPE, np.uint8)
-        for row in range(0, len(times_s), round(EVERY_S * RATE)):
+        for row in rows.tolist():
             arena.draw(image, float(times_s[row]), row)
             yield row, image
 
-    return crops_of(replace(table, times_s=times_s), images(), EVERY_S)
+    return crops_of(replace(table, times_s=times_s), images, EVERY_S)
 
 
 def clip() -> CropSet:
     """Return the crops of the labelled clip."""
     table = read_poses(CLIP / "poses.csv")
     table = replace(table, times_s=np.arange(len(table)) / CLIP_RATE)
-    shown = open_video(CLIP / "video.mp4").images()
-    images = ((one.row, one.image) for one in shown if one.image is not None)
+    reader = open_video(CLIP / "video.mp4")
+
+    def images(rows: NDArray[np.int64]) -> Iterator[tuple[int, Image]]:
+        for shown in reader.images_at(rows):
+            if shown.image is not None:
+                yield shown.row, shown.image
+
     return crops_of(table, images, CLIP_EVERY_S)
 
 

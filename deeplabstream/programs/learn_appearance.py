@@ -55,9 +55,9 @@ class LearnAppearance:
     """Camera, if a run has several."""
     axis: CommaList = option(default=(), separator=",", metavar="FRONT,REAR")
     """Front and rear body part of the body axis; default: snout or nose, and tail base."""
-    every_s: float = option(default=0.1, gt=0)
-    """Shortest time between two frames that are used, s."""
-    frames: int = option(default=2000, ge=50)
+    every_s: float = option(default=0.5, gt=0)
+    """Shortest time between two groups of five frames that are used, s."""
+    frames: int = option(default=3000, ge=50)
     """Most frames of a recording that are used."""
     threshold: float = option(default=0.5, ge=0, le=1)
     """Confidence threshold of a video's table of poses; runs have their own."""

@@ -13,6 +13,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import AMBIGUOUS
 from deeplabstream.pose.tracking.aligned_crops import SIZE, BodyAxis, clear_crops
 from deeplabstream.pose.tracking.identity_ambiguity import RENAMED, TIMED_OUT
+from deeplabstream.pose.tracking.identity_tracker import VIEWS
 from deeplabstream.recording.pose_table import PoseTable
 
 NO_TRACK = -1
@@ -60,6 +61,8 @@ class CropSet:
     """(crop,): the track that each shows, from 0 on."""
     times_s: NDArray[np.float64]
     """(crop,): growing."""
+    bursts: NDArray[np.int64]
+    """(crop,): the burst of successive frames that it is in."""
     different: NDArray[np.bool_]
     """(track, track): whether they coexist, so that they are different animals."""
     names: tuple[str, ...]
@@ -81,38 +84,51 @@ class CropCollector:
         self._points = table.seen(threshold).astype(np.float64)
         self._tracks = certain_tracks(table)
         self._table, self._axis = table, axis
-        self._found: list[tuple[NDArray[np.uint8], int, float]] = []
+        self._bursts = np.full(len(table), -1)
+        """(row,): the burst that it is in; -1: none."""
+        self._found: list[tuple[NDArray[np.uint8], int, int]] = []
+        """Crop, track and row."""
 
     def rows(self, every_s: float, most: int) -> NDArray[np.int64]:
-        """Return the rows to add: those `every_s` apart, or at most `most`, with two animals.
+        """Return the rows to add: bursts of `VIEWS` rows in which two animals are certain.
 
-        Frames that follow each other at once are nearly the same.
+        The identity tracker decides from as many successive views, so it has to be tried on
+        these: views that are farther apart differ more, and their mean says more. Bursts
+        begin `every_s` apart, or farther, so that there are at most `most` rows.
         """
         times_s = self._table.times_s
         there = np.isfinite(self._points[..., 0]).any(axis=2) & (self._tracks >= 0)
-        rows = np.flatnonzero((there.sum(axis=1) > 1) & np.isfinite(times_s))
+        usable = (there.sum(axis=1) > 1) & np.isfinite(times_s)
+        rows = np.flatnonzero(usable)
         if not len(rows):
             return rows
-        spacing_s = max(every_s, float(np.ptp(times_s[rows])) / most)
+        frame_s = float(np.median(np.diff(times_s[rows]))) if len(rows) > 1 else 0.0
+        fewest_s = float(np.ptp(times_s[rows])) * VIEWS / most
+        spacing_s = max(every_s, VIEWS * frame_s, fewest_s)
+
         # Times of frames are rounded: those that are just `spacing_s` apart count
         slots = (times_s[rows] - times_s[rows[0]]) / spacing_s + _ROUNDING
-        slots = slots.astype(np.int64)
-        return rows[np.unique(slots, return_index=True)[1]]
+        begins = rows[np.unique(slots.astype(np.int64), return_index=True)[1]]
+        for burst, begin in enumerate(begins.tolist()):
+            self._bursts[begin : begin + VIEWS] = burst
+        return np.flatnonzero((self._bursts >= 0) & usable)
 
     def add(self, row: int, image: Image) -> None:
         """Add the crops of one frame."""
         crops = clear_crops(image, self._points[row], self._table.skeleton, self._axis)
         for animal, pixels in crops.items():
             if (track := int(self._tracks[row, animal])) != NO_TRACK:
-                self._found.append((pixels, track, float(self._table.times_s[row])))
+                self._found.append((pixels, track, row))
 
     def crop_set(self) -> CropSet:
         """Return all crops; tracks without one are left out."""
         if not self._found:
             nothing = np.zeros(0, np.int64)
             pixels = np.zeros((0, *SIZE, 3), np.uint8)
-            return CropSet(pixels, nothing, np.zeros(0), np.zeros((0, 0), bool), ())
+            none = np.zeros((0, 0), bool)
+            return CropSet(pixels, nothing, np.zeros(0), nothing, none, ())
         shown = np.array([track for _, track, _ in self._found], np.int64)
+        rows = np.array([row for _, _, row in self._found], np.int64)
         used, tracks = np.unique(shown, return_inverse=True)
         there = np.stack(
             [(self._tracks == track).any(axis=1) for track in used], axis=1
@@ -125,7 +141,8 @@ class CropCollector:
         return CropSet(
             np.stack([pixels for pixels, _, _ in self._found]),
             tracks,
-            np.array([time_s for _, _, time_s in self._found]),
+            self._table.times_s[rows],
+            self._bursts[rows],
             together & ~np.eye(len(used), dtype=bool),
             tuple(names),
         )

@@ -7,9 +7,10 @@ itself and there for all others, and animals that look alike would be taken for 
 more often than by chance. Crops within `GAP` of the left-out block are not used, as light and
 posture there are nearly those in it. Looks that last longer still count as appearance.
 
-Views (one crop each) give the rank-1 accuracy. Links join `VIEWS` successive views of a track
-to an animal of the other blocks, as the identity tracker does; one is made when the evidence
-is at least `DISTINCT`.
+Views (one crop each) give the rank-1 accuracy. Links join the views of a track in `VIEWS`
+successive frames, a burst, to an animal of the other blocks; one is made when the evidence is at
+least `DISTINCT`. Views that are farther apart differ more, and their mean would say more than
+that of the successive frames from which the identity tracker decides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,10 +86,11 @@ def held_out(source: CropSet, embedded: Array, fold: int) -> HeldOut:
     known = np.isfinite(means[:, 0])
     ranked = (source.different & known) & known[:, None]
     usable = ranked.any(axis=1)
-    rows = np.flatnonzero(testing & usable[source.tracks])
+    left_out = testing & usable[source.tracks]
+    rows = np.flatnonzero(left_out)
     views = _distances(embedded[rows], source.tracks[rows], means, ranked)
 
-    gathered = list(_pieces(source.tracks[rows], embedded[rows]))
+    gathered = list(_pieces(source, embedded, left_out))
     tracks = np.array([track for track, _ in gathered], np.int64)
     mean_views = np.array([mean for _, mean in gathered]).reshape(-1, embedded.shape[1])
     pieces = _distances(mean_views, tracks, means, ranked)
@@ -105,12 +107,18 @@ def _distances(
     return np.where(ranked[tracks] | own, distances, np.nan)
 
 
-def _pieces(tracks: NDArray[np.int64], embedded: Array) -> Iterator[tuple[int, Array]]:
-    """Yield the track and the mean of each `VIEWS` successive views of a track."""
-    for track in np.unique(tracks):
-        own = embedded[tracks == track]
-        for begin in range(0, len(own) - VIEWS + 1, VIEWS):
-            yield int(track), own[begin : begin + VIEWS].mean(axis=0)
+def _pieces(
+    source: CropSet, embedded: Array, mask: Mask
+) -> Iterator[tuple[int, Array]]:
+    """Yield the track and the mean of the views of each track in each burst."""
+    chosen = np.flatnonzero(mask)
+    keys = np.stack([source.tracks[chosen], source.bursts[chosen]], axis=1)
+    found, members, counts = np.unique(
+        keys, axis=0, return_inverse=True, return_counts=True
+    )
+    for piece in np.flatnonzero(counts == VIEWS).tolist():
+        own = chosen[members.ravel() == piece]
+        yield int(found[piece, 0]), embedded[own].mean(axis=0)
 
 
 def evidence_scale(folds: Sequence[HeldOut]) -> float:
