@@ -19,7 +19,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -106,9 +106,16 @@ def changed(settings: Any, change: str) -> Any:
 
 
 def measure(
-    case: LabelledSet, settings: Any, train: Sequence[int], kept: Sequence[int]
+    case: LabelledSet,
+    settings: Any,
+    train: Sequence[int],
+    kept: Sequence[int],
+    folder: Path | None,
 ) -> dict[str, Any]:
-    """Train a network; return its points in the images that were kept back."""
+    """Train a network; return its points in the images that were kept back.
+
+    With a `folder` the network is written there as a model folder.
+    """
     from deeplabstream.training.data.animal_targets import training_decoder
     from deeplabstream.training.evaluation.evaluate import held_out_error
     from deeplabstream.training.fit import fit
@@ -118,6 +125,8 @@ def measure(
     spent = time.perf_counter() - began[0], time.process_time() - began[1]
     decoder = training_decoder(case.data, settings.network)
     found = held_out_error(network, case.data.pick(kept), decoder)
+    if folder is not None:
+        write_network(network, case, decoder, settings, folder)
     return {
         "images": list(kept),
         "points": np.round(found.points, 3).tolist(),
@@ -125,6 +134,18 @@ def measure(
         "seconds": round(spent[0], 1),
         "cpu_seconds": round(spent[1], 1),
     }
+
+
+def write_network(
+    network: Any, case: LabelledSet, decoder: Any, settings: Any, folder: Path
+) -> None:
+    """Write a network as a model folder."""
+    from deeplabstream.training.model_export import ModelMetadata, export
+
+    about = {"settings": {"augmentation": asdict(settings.augmentation)}}
+    metadata = ModelMetadata(case.data.skeleton, case.data.fitting, decoder, 0.5, about)
+    folder.mkdir(parents=True, exist_ok=True)
+    export(network, metadata, case.data.images[:8], folder)
 
 
 def all_trainings(
@@ -148,7 +169,8 @@ def all_trainings(
                     if options.labels:
                         rng = np.random.default_rng((seed, fold))
                         train = rng.permutation(train)[: options.labels].tolist()
-                    done[name] = measure(case, settings, train, kept)
+                    folder = options.networks and options.networks / name
+                    done[name] = measure(case, settings, train, kept, folder)
                     if options.json:
                         write_json(options.json, done)
     return done
@@ -267,6 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--steps", type=int, default=0, help="0: as TrainNetwork")
     add("--threads", type=int, default=0)
     add("--json", type=Path, help="file of the predictions; it is continued")
+    add("--networks", type=Path, help="folder in which the networks are kept")
     options = parser.parse_args(argv)
     if options.quick:
         options.sets, options.folds, options.seeds, options.steps = (

@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.body_sides import mirrored
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.tracking.pose_matching import animal_length
 from deeplabstream.simulation.arena import Arena
-from deeplabstream.training.data.augmentation import mirrored
 from deeplabstream.training.data.label_checks import unusual_points
 from deeplabstream.training.data.projects import open_project
 

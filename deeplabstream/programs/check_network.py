@@ -6,7 +6,7 @@
 image name is the frame of the video, from 0. The images themselves are not needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,11 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.checked_points import frame_numbers
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.image_copies import open_with_copies
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.programs.program import Program
-from deeplabstream.programs.shared_options import overwrite, runtime, threads
+from deeplabstream.programs.shared_options import best, overwrite, runtime, threads
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.video.image_sheet import write_sheet
@@ -40,6 +42,7 @@ class CheckNetwork:
     """Video."""
     labels: Path = option()
     """.csv file with the points."""
+    best: bool = best()
     device: str = runtime()
     threads: int = threads()
     sheet: Path | None = option(default=None, metavar="FILE")
@@ -50,7 +53,10 @@ class CheckNetwork:
 def check_network(options: CheckNetwork) -> int:
     """Print the errors in the labelled frames, and jumps in all frames."""
     check_free([options.sheet], options.overwrite)
-    estimator = open_estimator(options.model, options.device, options.threads)
+    open_network: Callable[[str, str, int], PoseEstimator] = (
+        open_with_copies if options.best else open_estimator
+    )
+    estimator = open_network(options.model, options.device, options.threads)
     labels = read_labels(options.labels, with_images=False)
     names = labels.skeleton.bodyparts
     unknown = set(names) - set(estimator.skeleton.bodyparts)

@@ -31,6 +31,7 @@ from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
     LABELS_FILTER,
     TABLE_FILTER,
+    best,
     model,
     overwrite,
     runtime,
@@ -75,6 +76,7 @@ class EvaluateNetwork:
     PredictVideos."""
     ensemble: tuple[str, ...] = option(default=(), metavar="MODEL")
     """More networks in the report."""
+    best: bool = best()
     against: str = option(default="", metavar="MODEL")
     """Say only which of the two networks is better, on images that neither learned from."""
     second: tuple[Path, ...] = second_tables()
@@ -145,6 +147,7 @@ def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:
         options.device,
         options.threads,
         options.second,
+        best=options.best,
         unpacked=unpacked,
     )
     table = list(_table(evaluation, options.within))

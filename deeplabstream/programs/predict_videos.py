@@ -28,6 +28,7 @@ from deeplabstream.offline.video_files import (
 )
 from deeplabstream.offline.video_inference import VideoPoses, is_begun, predict
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.image_copies import open_with_copies
 from deeplabstream.pose.model.model_opening import (
     open_for_videos,
     open_for_views,
@@ -38,6 +39,7 @@ from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
+    best,
     decoder,
     mirrored,
     model,
@@ -61,6 +63,7 @@ class PredictVideos:
     )
     """Videos, or folders of videos."""
     model: str = model("ensemble")
+    best: bool = best()
     to: tuple[str, ...] = option(
         default=("csv",), title="Formats", choices=list(WRITERS)
     )
@@ -173,7 +176,11 @@ def _groups(options: PredictVideos) -> tuple[list[_Group], PoseEstimator]:
         labels = known_poses(options.labels, options.mirrored, options.columns)
 
     views = views_of(options.model)
-    if views:
+    if options.best:
+        estimator = open_parallel(
+            partial(open_with_copies, options.model, options.runtime), options.threads
+        )
+    elif views:
         estimator = open_for_views(options.model, options.runtime, options.threads)
     else:
         open_one = partial(open_for_videos, options.model, options.runtime)

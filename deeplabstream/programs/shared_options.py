@@ -75,6 +75,17 @@ def runtime(
     )
 
 
+def best() -> Any:
+    """Return the field that also predicts mirrored and rotated copies of the images."""
+    return option(
+        default=False,
+        title="Also mirrored and rotated",
+        description="also predict mirrored and rotated copies of each image, as far as the "
+        "network was trained with such, and combine the points; two to six times slower",
+        advanced=True,
+    )
+
+
 def decoder() -> Any:
     """Return the field of a `Decoder` of videos."""
     return option(default="auto", description="decoder of the videos")

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeplabstream.core.body_sides import mirrored
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.training.data.augmentation import Augmentation, augment, mirrored
+from deeplabstream.training.data.augmentation import Augmentation, augment
 
 SKELETON = Skeleton(("leftear", "rightear"))
 POINTS = np.array([[40, 30], [70, 60]], np.float32)

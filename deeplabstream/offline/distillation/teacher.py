@@ -1,14 +1,10 @@
-"""Teacher: networks that predict a frame, its augmented copies and its neighbours.
-
-Source of the copies: Radosavovic et al., Data distillation, CVPR 2018.
-"""
+"""Teacher: networks that predict a frame, its augmented copies and its neighbours."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +13,19 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.image_copies import SMALL_TURN_DEG, ImageCopy
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
-from deeplabstream.training.data.augmentation import apply, mirrored
 
 VIEWS = ("frame", "mirrored", "rotated left", "rotated right", "before", "after")
 """Images that a teacher predicts: the frame, three copies of it, and its neighbours."""
-COPIES = 4
+IMAGE_COPIES = (
+    ImageCopy(mirror=True),
+    ImageCopy(turn_deg=SMALL_TURN_DEG),
+    ImageCopy(turn_deg=-SMALL_TURN_DEG),
+)
+COPIES = 1 + len(IMAGE_COPIES)
 """Number of leading views that show the same moment."""
-ROTATION_DEG = 8.0
 
 Points = NDArray[np.float32]
 Opinions = NDArray[np.float32]
@@ -83,15 +83,7 @@ class Teacher:
             x and y in px, confidence from 0 to 1. NaN: there is no such image, or no point.
         """
         height, width = image.shape[:2]
-        around = [
-            _rotation(width, height, deg) for deg in (ROTATION_DEG, -ROTATION_DEG)
-        ]
-        flipped = np.ascontiguousarray(image[:, ::-1], np.uint8)
-        images: list[Image] = [
-            image,
-            flipped,
-            *(_warped(image, neighbour) for neighbour in around),
-        ]
+        images: list[Image] = [image, *(copy.image(image) for copy in IMAGE_COPIES)]
         images += [neighbour for neighbour in (before, after) if neighbour is not None]
         opinions = np.full(self.shape, np.nan, np.float32)
         views = [*range(COPIES)]
@@ -104,11 +96,10 @@ class Teacher:
             for view, pose in zip(views, own.estimate(images), strict=True):
                 network[view, :, :2] = pose.points[0]
                 network[view, :, 2] = pose.confidence[0]
-        swapped = mirrored(self.skeleton)
-        opinions[:, 1] = opinions[:, 1, swapped] * [-1, 1, 1] + [width - 1, 0, 0]
-        for view, matrix in enumerate(around, start=2):
-            back = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
-            opinions[:, view, :, :2] = apply(back, opinions[:, view, :, :2])
+        for view, copy in enumerate(IMAGE_COPIES, start=1):
+            found = opinions[:, view, copy.part_order(self.skeleton)]
+            found[..., :2] = copy.original_points(found[..., :2], height, width)
+            opinions[:, view] = found
         return opinions
 
 
@@ -220,20 +211,3 @@ def _check(first: Skeleton, other: Skeleton, name: str) -> None:
             f"the first network {', '.join(first.bodyparts)}; all need the same in the same "
             "order"
         )
-
-
-def _rotation(width: int, height: int, degrees: float) -> NDArray[np.float64]:
-    """Return the matrix (2, 3) of a rotation that keeps the whole image visible."""
-    turn = np.radians(abs(degrees))
-    cos, sin = float(np.cos(turn)), float(np.sin(turn))
-    scale = min(
-        width / (width * cos + height * sin), height / (height * cos + width * sin)
-    )
-    middle = ((width - 1) / 2, (height - 1) / 2)
-    return np.asarray(cv2.getRotationMatrix2D(middle, degrees, scale), np.float64)
-
-
-def _warped(image: Image, matrix: NDArray[np.float64]) -> Image:
-    size = image.shape[1], image.shape[0]
-    out = cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(out, np.uint8)

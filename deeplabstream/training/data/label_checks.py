@@ -14,9 +14,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.body_sides import mirrored
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.tracking.pose_matching import animal_length
-from deeplabstream.training.data.augmentation import mirrored
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.data.rotation_range import (
     ALL_ROUND_DEG,

@@ -8,8 +8,8 @@ confuses left and right.
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.body_sides import mirrored
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.training.data.augmentation import mirrored
 
 FEWEST = 20
 """Fewest poses of three points or more; with fewer, all rotations and mirroring are allowed."""

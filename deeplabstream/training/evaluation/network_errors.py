@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.image_copies import open_with_copies
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.pose.network_estimator import ConfidenceScale
@@ -63,21 +64,29 @@ def evaluate_network(
     threads: int = 0,
     second: Sequence[Path] = (),
     *,
+    best: bool = False,
     unpacked: Path,
 ) -> Evaluation:
     """Run a network over labelled images and compare.
 
     Without `data`, those that the network was trained with. `ensemble` names other
     networks, for the spread; `second` tables of other persons' labels (default: those beside
-    the labels). Images of SLEAP's files are written into the folder `unpacked`, which has to
-    last as long as the result is used. LabelsError, ModelError: something can't be used.
+    the labels). `best` also predicts copies of the images: see `open_with_copies`. Images
+    of SLEAP's files are written into the folder `unpacked`, which has to last as long as the
+    result is used. LabelsError, ModelError: something can't be used.
     """
     folder = find_model(model)
     labels, sets = labels_of(folder, data, unpacked)
     own = members(folder) or (folder,)
-    found, opened = _predicted(own, labels, runtime, threads)
-    named = [find_model(name) for name in ensemble]
-    others, _ = _predicted(named, labels, runtime, threads)
+    opened: Sequence[PoseEstimator]
+    if best:
+        opened = open_with_copies(model, runtime, threads).estimators
+    else:
+        opened = [open_estimator(network, runtime, threads) for network in own]
+    named = [open_estimator(find_model(name), runtime, threads) for name in ensemble]
+    found, others = (_predicted(networks, labels) for networks in (opened, named))
+    if best and len(own) == 1:
+        found = [together(found)]  # copies are not networks: they share their errors
     networks = [*found, *others]
     views, single = _pose_columns(own[0], opened[0].skeleton.bodyparts)
     scale = load_model_folder(folder).confidence if len(found) == 1 else None
@@ -110,16 +119,15 @@ def labels_of(
 
 
 def _predicted(
-    folders: Sequence[Path], labels: Labels, runtime: str, threads: int
-) -> tuple[list[ImagePredictions], list[PoseEstimator]]:
-    """Return the predictions of networks in the labelled images, and the networks."""
-    networks = [open_estimator(folder, runtime, threads) for folder in folders]
+    networks: Sequence[PoseEstimator], labels: Labels
+) -> list[ImagePredictions]:
+    """Return the predictions of each network in the labelled images."""
     found = [
         predict_images(network, labels.images, labels.names) for network in networks
     ]
     for predictions in found:
         check_animals(predictions, labels)
-    return found, networks
+    return found
 
 
 def _own_labels(folder: Path) -> Labels:
