@@ -39,7 +39,9 @@ class CapacityRun:
         try:
             with (
                 exclusive(self.rack.path, 0.0),
-                TemporaryDirectory(prefix="capacity-") as folder,
+                TemporaryDirectory(
+                    ignore_cleanup_errors=True, prefix="capacity-"
+                ) as folder,
             ):
                 place = Path(folder)
                 yield from find_capacity(most, lambda number: self._rate(place, number))
@@ -74,7 +76,7 @@ class CapacityRun:
     def _load(self, folder: Path, named: Sequence[tuple[str, str]]) -> BoxLoad:
         """Measure the boxes; their records are removed afterwards."""
         folder.mkdir()
-        with TemporaryDirectory(dir=folder) as inner:
+        with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inner:
             rack = Path(inner) / "rack.ini"
             rack.write_text(self._rack_text(named), "utf-8")
             measurement = LoadMeasurement(

@@ -104,8 +104,8 @@ def _percent(text: str) -> str:
 def _unit_word(word: str) -> str:
     r"""Return a word of a command line as systemd reads it.
 
-    >>> print(_unit_word('/home/a b/100%/"$1"'))
-    "/home/a b/100%%/\"$$1\""
+    >>> print(_unit_word('/data/a b/100%/"$1"'))
+    "/data/a b/100%%/\"$$1\""
     """
     plain = _percent(word).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{plain}"'
