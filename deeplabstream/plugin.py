@@ -83,6 +83,7 @@ from deeplabstream.plugins.output import SelfTestResult as SelfTestResult
 from deeplabstream.plugins.output import Write as Write
 from deeplabstream.plugins.output import section_using as section_using
 from deeplabstream.plugins.output import takes_over as takes_over
+from deeplabstream.plugins.pair_trigger import DirectedPairs as DirectedPairs
 from deeplabstream.plugins.pair_trigger import MovingPairTrigger as MovingPairTrigger
 from deeplabstream.plugins.pair_trigger import PairAnimal as PairAnimal
 from deeplabstream.plugins.pair_trigger import PairTrigger as PairTrigger
@@ -112,6 +113,7 @@ from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
 from deeplabstream.plugins.trigger import Trigger as Trigger
 from deeplabstream.plugins.trigger import TriggerCombination as TriggerCombination
 from deeplabstream.plugins.trigger import TriggerContext as TriggerContext
+from deeplabstream.plugins.trigger import pair_name as pair_name
 from deeplabstream.video.decoding import Converter as Converter
 from deeplabstream.video.decoding import JpegDecoder as JpegDecoder
 from deeplabstream.video.decoding import video_format as video_format

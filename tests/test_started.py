@@ -91,6 +91,7 @@ SMALLEST = {
     "many_runs.py --quick": "table of all",
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
+    "pair_behaviours.py --quick": "pursues: F1 0",
     "pairs.py --quick": "100 fps, SPEED = .* approaches",
     "prediction.py --quick": "",
     "rack_page.py --quick": "100 requests, 0 failures",
@@ -133,8 +134,8 @@ COSTLY = (
         "first_pose",
         "identity",
     ),
-    *("latency_test", "loop_latency", "most_poses", "offline", "pairs", "record_load"),
-    *("start_from", "two_cameras", "window_cost"),
+    *("latency_test", "loop_latency", "most_poses", "offline", "pair_behaviours"),
+    *("pairs", "record_load", "start_from", "two_cameras", "window_cost"),
 )
 """Compute for more than 5 s of processor time: `make test-long` runs them."""
 NEEDS = {

@@ -6,8 +6,14 @@ from pathlib import Path
 from deeplabstream.core.errors import ModelError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.paths import is_folder
-from deeplabstream.plugins.trigger import BehaviourName
-from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
+from deeplabstream.plugins.pair_trigger import DirectedPairs
+from deeplabstream.plugins.trigger import BehaviourName, pair_name
+from deeplabstream.pose.behaviour.classifier import (
+    Classifier,
+    PairClassifier,
+    directed_pairs,
+    open_model,
+)
 from deeplabstream.pose.behaviour.classifier_folder import (
     ClassifierFolder,
     load_classifier_folder,
@@ -16,8 +22,13 @@ from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
 
+_PAIR = ">"
+"""Stands for all pairs where classifiers of one animal have its name."""
 
-def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classifier]]:
+
+def open_classifiers(
+    rig: Settings, skeleton: Skeleton
+) -> dict[str, list[Classifier | PairClassifier]]:
     """Return the classifiers of each camera.
 
     SettingsError: a classifier can't be read, or does not fit network or triggers.
@@ -26,18 +37,32 @@ def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classi
     problems += classifier_problems(rig, folders, skeleton)
     if problems:
         raise SettingsError(problems)
-    opened: dict[str, list[Classifier]] = {}
+    opened: dict[str, list[Classifier | PairClassifier]] = {}
     for name, folder in folders.items():
-        camera = rig.camera_of(rig.classifiers[name])
+        of_camera = opened.setdefault(rig.camera_of(rig.classifiers[name]), [])
+        if folder.features.of_pair:
+            of_camera.append(_pair_classifier(folder, skeleton))
+            continue
         animal = rig.classifiers[name].animal
         shared = {
             behaviour: BehaviourName(behaviour, animal).key
             for behaviour, animals in _animals_of_behaviours(rig, folders).items()
             if len(animals) > 1
         }
-        classifier = open_classifier(folder, animal, shared)
-        opened.setdefault(camera, []).append(classifier)
+        of_camera.append(Classifier(open_model(folder), animal, shared))
     return opened
+
+
+def _pair_classifier(folder: ClassifierFolder, skeleton: Skeleton) -> PairClassifier:
+    """Return the classifier of all directed pairs of the network's animals."""
+    names = {
+        (actor, target): {
+            behaviour: BehaviourName(behaviour, pair_name(actor, target)).key
+            for behaviour in folder.behaviours
+        }
+        for actor, target in directed_pairs(skeleton.named(skeleton.count))
+    }
+    return PairClassifier(open_model(folder), names)
 
 
 def read_classifiers(
@@ -66,6 +91,7 @@ def classifier_problems(
     """Return the problems of classifiers with rig and network; `skeleton` is the network's."""
     known: dict[tuple[str, str], str] = {}
     problems = []
+    pairs = {n: folder for n, folder in folders.items() if folder.features.of_pair}
     for name, folder in folders.items():
         title, features = f"[Classifier {name}]", folder.features
         camera = rig.camera_of(rig.classifiers[name])
@@ -73,21 +99,31 @@ def classifier_problems(
             problems.append(
                 f"{title} needs millimetres: set MM_PER_PIXEL or MARKS in [Camera {camera}]"
             )
-        for part in features.bodyparts if skeleton else ():
+        if features.of_pair and skeleton and skeleton.count < 2:
+            problems.append(
+                f"{title} evaluates pairs, but the network has one animal: use a network of "
+                "several animals"
+            )
+        for part in features.network_bodyparts if skeleton else ():
             if skeleton and part not in skeleton.bodyparts:
                 problems.append(
                     f"{title}: the network has no body part {part!r}"
                     f"{guess(part, skeleton.bodyparts)}"
                 )
-        animal = rig.classifiers[name].animal
+        animal = _PAIR if features.of_pair else rig.classifiers[name].animal
         for behaviour in folder.behaviours:
             if other := known.get((animal, behaviour)):
                 problems.append(
                     f"{title} and [Classifier {other}] both detect {behaviour!r} of the "
-                    "same animal: rename it in one classifier.json, or set another ANIMAL"
+                    f"same {'pairs' if features.of_pair else 'animal'}: rename it in one "
+                    f"classifier.json{'' if features.of_pair else ', or set another ANIMAL'}"
                 )
             known[animal, behaviour] = name
-    return [*problems, *_unknown(rig, _animals_of_behaviours(rig, folders))]
+    return [
+        *problems,
+        *_unknown(rig, _animals_of_behaviours(rig, folders)),
+        *_unknown_of_pairs(rig, pairs),
+    ]
 
 
 def _animals_of_behaviours(
@@ -96,15 +132,15 @@ def _animals_of_behaviours(
     """Return for each behaviour the animals for which a classifier detects it."""
     animals: dict[str, list[str]] = {}
     for name, folder in folders.items():
-        for behaviour in folder.behaviours:
+        for behaviour in () if folder.features.of_pair else folder.behaviours:
             animals.setdefault(behaviour, []).append(rig.classifiers[name].animal)
     return animals
 
 
 def _unknown(rig: Settings, animals_of: Mapping[str, list[str]]) -> Iterator[str]:
-    """Yield a message for each trigger whose behaviour no classifier detects."""
+    """Yield a message for each trigger whose behaviour of one animal no classifier detects."""
     for name, trigger in rig.new_triggers().items():
-        if trigger.named_behaviour is None:
+        if trigger.named_behaviour is None or isinstance(trigger, DirectedPairs):
             continue
         behaviour, animal = trigger.named_behaviour
         animals = animals_of.get(behaviour)
@@ -122,4 +158,30 @@ def _unknown(rig: Settings, animals_of: Mapping[str, list[str]]) -> Iterator[str
             yield (
                 f"[Trigger {name}] ANIMAL = {animal}: the classifier of "
                 f"{behaviour!r} evaluates {', '.join(animals)}"
+            )
+
+
+def _unknown_of_pairs(
+    rig: Settings, folders: Mapping[str, ClassifierFolder]
+) -> Iterator[str]:
+    """Yield a message for each trigger on pairs whose behaviour no classifier detects."""
+    cameras = {
+        behaviour: rig.camera_of(rig.classifiers[name])
+        for name, folder in folders.items()
+        for behaviour in folder.behaviours
+    }
+    for name, trigger in rig.new_triggers().items():
+        if trigger.named_behaviour is None or not isinstance(trigger, DirectedPairs):
+            continue
+        behaviour = trigger.named_behaviour.behaviour
+        title = f"[Trigger {name}] BEHAVIOUR = {behaviour}"
+        if behaviour not in cameras:
+            yield (
+                f"{title}: no [Classifier NAME] of pairs detects it"
+                f"{guess(behaviour, list(cameras))}"
+            )
+        elif rig.camera_of(trigger) != cameras[behaviour]:
+            yield (
+                f"{title}: its classifier evaluates the camera {cameras[behaviour]}; set "
+                f"CAMERA = {cameras[behaviour]} in [Trigger {name}]"
             )

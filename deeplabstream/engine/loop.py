@@ -141,7 +141,7 @@ class TriggerEvaluator:
         if isinstance(trigger, ContextTrigger):
             named = self.recent_answers(time_s, named_by(trigger))
             context = TriggerContext(
-                named, self.behaviours(time_s), inputs, self.measures
+                named, self.behaviours(time_s), inputs, self.measures, filtered.pose
             )
             return trigger.answer(context, time_s)
         if isinstance(trigger, BodyPartTrigger):

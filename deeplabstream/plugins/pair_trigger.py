@@ -1,11 +1,12 @@
 """Trigger contract for pairs: conditions on an actor and a target, each named, any or all.
 
-A subclass of `PairTrigger` evaluates one pair of poses: `pair_holds`. The base class determines
-which poses may be those of ACTOR and TARGET, and combines the answers.
+A subclass of `PairTrigger` evaluates one pair of poses: `pair_holds`. Its base class
+`DirectedPairs` determines which poses may be those of ACTOR and TARGET, and combines the answers;
+it also serves conditions on pairs that need no body parts.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import ClassVar, Literal
@@ -17,7 +18,13 @@ from deeplabstream.core.displacement import Displacement
 from deeplabstream.core.geometry import middle
 from deeplabstream.core.motion_slope import MotionSlope
 from deeplabstream.core.pose import Pose
-from deeplabstream.plugins.trigger import AnimalName, Answer, BodyPartTrigger
+from deeplabstream.plugins.trigger import (
+    AnimalName,
+    Answer,
+    BodyPartTrigger,
+    Trigger,
+    pair_name,
+)
 
 ANY, ALL = "any", "all"
 
@@ -52,17 +59,12 @@ class PairAnimal:
 
 
 @settings(kw_only=True)
-class PairTrigger(BodyPartTrigger):
-    """A condition on two animals: what an actor does to a target.
+class DirectedPairs(Trigger):
+    """Settings of a condition on what an actor does to a target, and the answer for them.
 
     True as soon as one pair is certain to fulfil it, unknown while an animal that is lost or
     ambiguous could change the answer.
     """
-
-    partly_seen: ClassVar[bool] = False
-    """Whether `pair_holds` is also called while body parts are not seen (NaN)."""
-    has_target_bodyparts: ClassVar[bool] = True
-    """Whether the body parts of the target may differ from those of the actor."""
 
     actor: AnimalName = Field(
         ANY,
@@ -73,11 +75,6 @@ class PairTrigger(BodyPartTrigger):
         description="animal at which the behaviour is directed: its name or number; any: "
         "one or more of the others, all: each of them",
     )
-    target_bodyparts: tuple[str, ...] = Field(
-        (),
-        description="body parts of the target; empty: BODYPARTS",
-        title="Body parts of the target",
-    )
     _pairs: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +82,92 @@ class PairTrigger(BodyPartTrigger):
             raise ValueError(
                 f"TARGET = {self.target}: is the ACTOR; enter another animal, any or all"
             )
+
+    @property
+    def named_animals(self) -> Mapping[str, tuple[str, ...]]:
+        """The animals that its settings name."""
+        named = {"ACTOR": self.actor, "TARGET": self.target}
+        return {key: (word,) for key, word in named.items() if word not in (ANY, ALL)}
+
+    @property
+    def fulfilled_by(self) -> tuple[str, ...]:
+        """The pairs that fulfil it on the last frame, as `anna>bob`: actor, target.
+
+        An ambiguous animal is `?`.
+        """
+        return self._pairs
+
+    def reset(self) -> None:
+        """Discard the pairs of the last frame."""
+        self._pairs = ()
+        super().reset()
+
+    def combine_pairs(
+        self, pose: Pose, evaluate: Callable[[int, int], Answer]
+    ) -> Answer:
+        """Return the answer for ACTOR and TARGET.
+
+        `evaluate` gets the indices of an actor and a target in `pose`, for each pair that
+        counts.
+        """
+        rows = range(len(pose.points))
+        possible_actors = _possible(pose, self.actor)
+        possible_targets = _possible(pose, self.target)
+        named = {
+            (actor, target)
+            for actor in possible_actors
+            for target in possible_targets
+            if actor is None or actor != target
+        }
+        known: dict[tuple[int, int], Answer] = {}
+        for actor, target in permutations(rows, 2):
+            if any(a in (None, actor) and t in (None, target) for a, t in named):
+                known[actor, target] = evaluate(actor, target)
+
+        # an ambiguous animal has several possible poses: the answer is known if it is the
+        # same for all of them
+        answers = {self._answer_if(known, rows, *each) for each in named}
+        answer = answers.pop() if len(answers) == 1 else None
+        self._pairs = ()
+        if answer:
+            fulfilled = [pair for pair, holds in known.items() if holds]
+            self._pairs = tuple(dict.fromkeys(_names(pose, fulfilled)))
+        return answer
+
+    def _answer_if(
+        self,
+        known: Mapping[tuple[int, int], Answer],
+        rows: Sequence[int],
+        actor: int | None,
+        target: int | None,
+    ) -> Answer:
+        """Return the answer if ACTOR and TARGET are these poses; None: any or all of them."""
+        answers = []
+        for one in rows if actor is None else (actor,):
+            if one != target:
+                others = rows if target is None else (target,)
+                pairs = [known[one, other] for other in others if other != one]
+                answers.append(_combined(pairs, self.target))
+        return _combined(answers, self.actor)
+
+
+@settings(kw_only=True)
+class PairTrigger(DirectedPairs, BodyPartTrigger):
+    """A condition on the body parts of two animals."""
+
+    partly_seen: ClassVar[bool] = False
+    """Whether `pair_holds` is also called while body parts are not seen (NaN)."""
+    has_target_bodyparts: ClassVar[bool] = True
+    """Whether the body parts of the target may differ from those of the actor."""
+
+    target_bodyparts: tuple[str, ...] = Field(
+        (),
+        description="body parts of the target; empty: BODYPARTS",
+        title="Body parts of the target",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.target_bodyparts and not self.has_target_bodyparts:
             raise ValueError(
                 f"TARGET_BODYPARTS: {type(self).__name__} uses BODYPARTS for both animals; "
@@ -105,27 +188,9 @@ class PairTrigger(BodyPartTrigger):
         """Discard what was kept of an animal: it was lost, or may be another one now."""
 
     @property
-    def named_animals(self) -> Mapping[str, tuple[str, ...]]:
-        """The animals that its settings name."""
-        named = {"ACTOR": self.actor, "TARGET": self.target}
-        return {key: (word,) for key, word in named.items() if word not in (ANY, ALL)}
-
-    @property
     def named_bodyparts(self) -> Mapping[str, tuple[str, ...]]:
         """The body parts that its settings name."""
         return {"BODYPARTS": self.bodyparts, "TARGET_BODYPARTS": self.target_bodyparts}
-
-    @property
-    def fulfilled_by(self) -> tuple[str, ...]:
-        """The pairs that fulfil it on the last frame, as `anna>bob`: actor, target.
-
-        An ambiguous animal is `?`.
-        """
-        return self._pairs
-
-    def reset(self) -> None:
-        """Discard what was kept of all animals."""
-        self._pairs = ()
 
     def bodyparts_visible(self, pose: Pose) -> bool:
         """Return whether there are two animals; each of them may be lost."""
@@ -140,30 +205,10 @@ class PairTrigger(BodyPartTrigger):
             parts = self.target_bodyparts
             targets = [self.animal(pose, row, parts, time_s) for row in rows]
 
-        possible_actors = _possible(pose, self.actor)
-        possible_targets = _possible(pose, self.target)
-        named = {
-            (actor, target)
-            for actor in possible_actors
-            for target in possible_targets
-            if actor is None or actor != target
-        }
-        known: dict[tuple[int, int], Answer] = {}
-        for actor, target in permutations(rows, 2):
-            if any(a in (None, actor) and t in (None, target) for a, t in named):
-                known[actor, target] = self._pair(
-                    pose, actors[actor], targets[target], time_s
-                )
+        def evaluate(actor: int, target: int) -> Answer:
+            return self._pair(pose, actors[actor], targets[target], time_s)
 
-        # an ambiguous animal has several possible poses: the answer is known if it is the
-        # same for all of them
-        answers = {self._answer_if(known, rows, *each) for each in named}
-        answer = answers.pop() if len(answers) == 1 else None
-        self._pairs = ()
-        if answer:
-            fulfilled = [pair for pair, holds in known.items() if holds]
-            self._pairs = tuple(dict.fromkeys(_names(pose, fulfilled)))
-        return answer
+        return self.combine_pairs(pose, evaluate)
 
     def animal(
         self, pose: Pose, row: int, bodyparts: tuple[str, ...], time_s: float
@@ -186,22 +231,6 @@ class PairTrigger(BodyPartTrigger):
                 return None
         answer = self.pair_holds(actor, target, time_s)
         return None if answer is None else bool(answer)
-
-    def _answer_if(
-        self,
-        known: Mapping[tuple[int, int], Answer],
-        rows: Sequence[int],
-        actor: int | None,
-        target: int | None,
-    ) -> Answer:
-        """Return the answer if ACTOR and TARGET are these poses; None: any or all of them."""
-        answers = []
-        for one in rows if actor is None else (actor,):
-            if one != target:
-                others = rows if target is None else (target,)
-                pairs = [known[one, other] for other in others if other != one]
-                answers.append(_combined(pairs, self.target))
-        return _combined(answers, self.actor)
 
 
 @settings(kw_only=True)
@@ -292,4 +321,4 @@ def _names(pose: Pose, pairs: Iterable[tuple[int, int]]) -> Iterator[str]:
         for row, name in enumerate(pose.skeleton.named(len(pose.points)))
     ]
     for actor, target in pairs:
-        yield f"{names[actor]}>{names[target]}"
+        yield pair_name(names[actor], names[target])

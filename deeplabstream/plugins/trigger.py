@@ -33,12 +33,21 @@ Answer: TypeAlias = bool | None
 MINUTE_S = 60.0
 
 
+def pair_name(actor: str, target: str) -> str:
+    """Return the name of a directed pair, as in tables.
+
+    >>> pair_name("anna", "bob")
+    'anna>bob'
+    """
+    return f"{actor}>{target}"
+
+
 class BehaviourName(NamedTuple):
     """Behaviour of a classifier that a trigger names, and its animal."""
 
     behaviour: str
     animal: str = ""
-    """Empty: the only animal for which a classifier detects it."""
+    """Name of an animal, or of a pair; empty: the only one for which a classifier detects it."""
 
     @property
     def key(self) -> str:
@@ -339,7 +348,7 @@ class PoseTrigger(BodyPartTrigger):
 
 @dataclass(frozen=True, slots=True)
 class TriggerContext:
-    """Context of a frame besides the pose; values that are too old are unknown."""
+    """Context of a frame; values that are too old are unknown."""
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of the triggers that the trigger names."""
@@ -349,6 +358,8 @@ class TriggerContext:
     """Levels of the inputs; NaN: unknown."""
     measures: MeasuresSoFar = NO_MEASURES
     """Measures of the animals before the deciding camera, up to the present frame."""
+    pose: Pose | None = None
+    """Pose of the frame, px; None: none."""
 
 
 @settings(kw_only=True)

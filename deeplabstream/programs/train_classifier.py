@@ -1,11 +1,14 @@
 """Train a behaviour classifier from runs and a table of observed behaviours.
 
 LABELS is a table with the columns start_s, end_s and behaviour, or BORIS' aggregated events
-(times of the video); all other times are ignored. SOURCE is a run folder (with the poses that
-the triggers got), or poses of a video: DeepLabCut's .csv or .h5, or .parquet, with --rate.
+(times of the video); all other times are ignored. With --pair it also has the columns actor and
+target; a row without both is of every pair that has no other row at that time. SOURCE is a run
+folder (with the poses that the triggers got), or poses of a video: DeepLabCut's .csv or .h5, or
+.parquet, with --rate.
 """
 
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +25,11 @@ from deeplabstream.files.overwriting import check_new
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.run_import import settings_of
 from deeplabstream.pose.behaviour.classifier_folder import save_features
+from deeplabstream.pose.behaviour.pair_features import (
+    pose_of_pair,
+    scale_of_pair,
+    usual_of_pair,
+)
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, usual
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import CommaList
@@ -33,6 +41,7 @@ from deeplabstream.training.behaviour_classifier import (
     Examples,
     examples,
     fit,
+    intervals_of_pair,
     joined,
     read_intervals,
     split,
@@ -57,10 +66,13 @@ class TrainClassifier:
     """Camera, if the run has several."""
     animal: str = option(default="1")
     """Name or number of the animal, if there are several."""
+    pair: bool = option(default=False)
+    """Classify what one animal does to another, from features of both; needs --chain."""
     bodyparts: CommaList = option(default=(), separator=",")
     """Body parts to use, separated by commas; default: all."""
     chain: CommaList = option(default=(), separator=",")
-    """Body parts in order along the body, for angles."""
+    """Body parts in order along the body, for angles. With --pair the foremost is the first,
+    and the distance of the first and the last is the unit of lengths."""
     window_s: float = option(default=0.5, gt=0)
     """Window of the features in s."""
     moments: float = option(default=20.0, gt=0)
@@ -89,11 +101,19 @@ def train_classifier(options: TrainClassifier) -> int:
     needed = ("pandas",) if options.features_only else ("sklearn", "skl2onnx")
     check_packages("training", needed)
     check_new(options.into)
-    sources = [list(_of_animal(source, options)) for source, _ in options.of]
+    if options.pair and len(options.chain) < 2:
+        raise DeepLabStreamError(
+            "--pair needs --chain: two or more body parts in order along the body, the "
+            "foremost first, for directions and the length of the body"
+        )
+    sources = [list(_poses(source, options)) for source, _ in options.of]
     features = _features(sources, options)
     labelled = [
-        examples(poses, _intervals(source, labels, options.camera), features)
+        examples(subject, intervals, features)
         for poses, (source, labels) in zip(sources, options.of, strict=True)
+        for subject, intervals in _subjects(
+            poses, _intervals(source, labels, options), source, options
+        )
     ]
     everything = joined(labelled)
     names, counts = np.unique(everything.behaviours, return_counts=True)
@@ -118,23 +138,66 @@ def train_classifier(options: TrainClassifier) -> int:
 
     print(f"written: {options.into}\n")
     print(f"[Classifier {options.into.name}]\nFOLDER = {options.into.as_posix()}\n")
-    print(f"[Trigger {classes[0]}]\nKIND = Behaviour\nBEHAVIOUR = {classes[0]}")
+    kind = "PairBehaviour" if options.pair else "Behaviour"
+    print(f"[Trigger {classes[0]}]\nKIND = {kind}\nBEHAVIOUR = {classes[0]}")
     print("THRESHOLD = 0.7")
     return 0
 
 
-def _of_animal(source: Path, options: TrainClassifier) -> Iterator[tuple[float, Pose]]:
-    """Yield times and poses of one animal; NaN while its identity is ambiguous."""
-    read = _run_poses if source.is_dir() else _table_poses
-    for time_s, pose in read(source, options):
-        place = pose.animal(options.animal)
-        if place is None:
-            available = ", ".join(pose.skeleton.named(len(pose.points)))
-            raise DeepLabStreamError(
-                f"{source} has no animal {options.animal!r}; available: {available}"
-            )
-        one = pose.of(place)
-        yield time_s, one.unknown() if pose.is_ambiguous(place) else one
+_Poses = list[tuple[float, Pose]]
+_Subject = list[tuple[float, Pose | None]]
+"""Times and poses of one animal or pair; None: the identity is unknown."""
+
+
+def _subjects(
+    poses: _Poses,
+    intervals: list[BehaviourInterval],
+    source: Path,
+    options: TrainClassifier,
+) -> Iterator[tuple[_Subject, list[BehaviourInterval]]]:
+    """Yield the poses and intervals of the animal, or of each directed pair."""
+    if not poses:
+        return
+    first = poses[0][1]
+    animals = first.skeleton.named(len(first.points))
+    if not options.pair:
+        yield _of_animal(poses, animals, source, options.animal), intervals
+        return
+    unknown = {it.actor for it in intervals} | {it.target for it in intervals}
+    unknown -= {"", *animals}
+    if unknown or len(animals) < 2:
+        raise DeepLabStreamError(
+            f"{source} has no animal {min(unknown, default='2')!r}; available: "
+            f"{', '.join(animals)}"
+        )
+    for actor, target in permutations(range(len(animals)), 2):
+        yield (
+            [(time_s, pose_of_pair(pose, actor, target)) for time_s, pose in poses],
+            intervals_of_pair(intervals, animals[actor], animals[target]),
+        )
+
+
+def _of_animal(
+    poses: _Poses, animals: tuple[str, ...], source: Path, animal: str
+) -> _Subject:
+    """Return times and poses of one animal; NaN while its identity is ambiguous."""
+    place = poses[0][1].animal(animal)
+    if place is None:
+        raise DeepLabStreamError(
+            f"{source} has no animal {animal!r}; available: {', '.join(animals)}"
+        )
+    return [
+        (
+            time_s,
+            pose.of(place).unknown() if pose.is_ambiguous(place) else pose.of(place),
+        )
+        for time_s, pose in poses
+    ]
+
+
+def _poses(source: Path, options: TrainClassifier) -> Iterator[tuple[float, Pose]]:
+    """Yield times and poses of all animals, NaN where nothing was seen."""
+    return (_run_poses if source.is_dir() else _table_poses)(source, options)
 
 
 def _run_poses(source: Path, options: TrainClassifier) -> Iterator[tuple[float, Pose]]:
@@ -168,46 +231,65 @@ def _table_poses(
         yield row / options.rate, table.pose(row).seen(options.threshold)
 
 
-def _intervals(source: Path, labels: Path, camera: str) -> list[BehaviourInterval]:
-    if not source.is_dir():
-        return read_intervals(labels)
-    run = RunFolder(source)
-    return read_intervals(labels, run, camera or settings_of(run).deciding_camera)
+def _intervals(
+    source: Path, labels: Path, options: TrainClassifier
+) -> list[BehaviourInterval]:
+    """Return the labelled intervals; those of pairs need --pair."""
+    if source.is_dir():
+        run = RunFolder(source)
+        camera = options.camera or settings_of(run).deciding_camera
+        found = read_intervals(labels, run, camera)
+    else:
+        found = read_intervals(labels)
+    if not options.pair and any(it.actor for it in found):
+        raise DeepLabStreamError(
+            f"{labels} names actors and targets: use --pair, or give a table without them"
+        )
+    if options.pair and found and not any(it.actor for it in found):
+        raise DeepLabStreamError(
+            f"{labels} names no actor and target, which --pair needs in the columns "
+            "actor and target"
+        )
+    return found
 
 
 def _features(
     sources: list[list[tuple[float, Pose]]], options: TrainClassifier
 ) -> FeatureSet:
     """Return the features of body parts that all sources have."""
-    named = [poses[0][1].names for poses in sources if poses]
+    named = [poses[0][1].skeleton.bodyparts for poses in sources if poses]
     if not named:
         raise DeepLabStreamError("no poses")
     known = [part for part in named[0] if all(part in names for names in named)]
-    chosen = options.bodyparts or known
+    chosen = options.bodyparts or tuple(known)
     for part in (*chosen, *options.chain):
         if part not in known:
             raise DeepLabStreamError(
                 f"not every pose has {part!r}; available: {', '.join(known)}"
             )
+    chain = options.chain
     return FeatureSet(
-        usual(chosen, options.chain),
+        usual_of_pair(chosen, chain) if options.pair else usual(chosen, chain),
         options.window_s,
         options.moments,
         options.max_gap_s,
         options.unit,
+        options.pair,
+        scale_of_pair(chain) if options.pair else (),
     )
 
 
 def _test(model: Any, test: Examples) -> dict[str, object]:
-    """Print and return recall and precision of each behaviour."""
+    """Print and return recall, precision and F1 of each behaviour."""
     predicted = model.predict(test.numbers) if len(test) else test.behaviours
     shares: dict[str, object] = {}
     for name in sorted(set(test.behaviours.tolist())):
         was, is_predicted = test.behaviours == name, predicted == name
         hits = float((was & is_predicted).sum())
         recall, precision = hits / was.sum(), hits / max(is_predicted.sum(), 1)
+        f1 = 2 * hits / (was.sum() + is_predicted.sum())
         shares |= {f"found {name}": float(recall), f"right {name}": float(precision)}
-        print(f"{name}: recall {recall:.1%}, precision {precision:.1%}")
+        print(f"{name}: recall {recall:.1%}, precision {precision:.1%}, F1 {f1:.2f}")
     if not shares:
         print("not enough data for a test: accuracy unknown")
     return shares

@@ -6,7 +6,7 @@ Each has a state, debouncing and a column of its own, so an output can follow on
 from typing import Any
 from zlib import crc32
 
-from deeplabstream.plugins.pair_trigger import ANY, PairTrigger
+from deeplabstream.plugins.pair_trigger import ANY, DirectedPairs
 from deeplabstream.plugins.trigger import Trigger
 from deeplabstream.settings.fields import Maker
 
@@ -14,7 +14,7 @@ from deeplabstream.settings.fields import Maker
 def actor_trigger_problem(name: str, maker: Maker[Trigger], animal: str) -> str:
     """Return why [Trigger NAME] has no trigger for one actor; empty: it has."""
     trigger = maker()
-    if not isinstance(trigger, PairTrigger):
+    if not isinstance(trigger, DirectedPairs):
         return f"[Trigger {name}] has no ACTOR, so it has no trigger for one animal"
     if trigger.actor != ANY:
         return f"[Trigger {name}] has ACTOR = {trigger.actor}; set ACTOR = {ANY}"

@@ -6,7 +6,7 @@ from itertools import islice
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
 from deeplabstream.plugins.input import PulseInput, TagInput
-from deeplabstream.plugins.pair_trigger import PairTrigger
+from deeplabstream.plugins.pair_trigger import DirectedPairs
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
 from deeplabstream.settings.animals import (
     MOST,
@@ -267,7 +267,7 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
 def _self_problems(rig: Settings, triggers: Mapping[str, Trigger]) -> Iterator[str]:
     """Yield a sentence for each pair of an animal and itself, such as its name and number."""
     for name, trigger in triggers.items():
-        if not isinstance(trigger, PairTrigger):
+        if not isinstance(trigger, DirectedPairs):
             continue
         actor, target = trigger.actor, trigger.target
         number = animal_number(actor, rig.animals.names)

@@ -40,7 +40,7 @@ from deeplabstream.video.recording_options import MB, Codec, RecordingOptions
 
 @settings(frozen=True, kw_only=True)
 class Classification:
-    """Behaviour classifier, used by `[Trigger NAME]` with KIND = Behaviour."""
+    """Behaviour classifier, used by `[Trigger NAME]` with KIND = Behaviour or PairBehaviour."""
 
     folder: Path = Field(
         description=(
@@ -53,7 +53,9 @@ class Classification:
         "", description="camera whose poses are classified; empty: the deciding camera"
     )
     animal: AnimalName = Field(
-        "1", description="with several animals: the one whose behaviour is classified"
+        "1",
+        description="with several animals: the one whose behaviour is classified; a classifier "
+        "of pairs evaluates all",
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.pose import Pose
 from deeplabstream.files.delimited_text import read_delimited
-from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
+from deeplabstream.pose.behaviour.classifier import open_model
 from deeplabstream.pose.behaviour.classifier_folder import (
     MODEL,
     ClassifierFolder,
@@ -36,17 +36,23 @@ _COLUMNS = (
 """Columns for start, end and behaviour in the program's own tables, and in those of BORIS."""
 _POINT = "POINT"
 """BORIS' events without duration."""
+_PAIR_COLUMNS = ("actor", "target")
+"""Optional columns of the program's own tables."""
 LARGEST_ERROR = 1e-4
 """Largest difference of the written classifier's probabilities to scikit-learn's."""
 
 
 @dataclass(frozen=True, slots=True)
 class BehaviourInterval:
-    """A behaviour of an animal from one time to another, in seconds."""
+    """A behaviour of an animal, or of a pair, from one time to another, in seconds."""
 
     start_s: float
     end_s: float
     behaviour: str
+    actor: str = ""
+    """Name of the animal that acts; empty: not given."""
+    target: str = ""
+    """Name of the animal at which the behaviour is directed; empty: not given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +74,11 @@ def read_intervals(
 ) -> list[BehaviourInterval]:
     """Read a table with the columns start_s, end_s and behaviour, or aggregated events of BORIS.
 
-    Of BORIS, state events are read; point events have no duration and are left out. Its
-    times count from the start of the video; with `run` they become times of the run, by
-    the frames of the camera's video. DeepLabStreamError: it is another table, holds
-    several observations or subjects, or the run has not one video of the camera.
+    The table may also have the columns actor and target. Of BORIS, state events are read; point
+    events have no duration and are left out. Its times count from the start of the video; with
+    `run` they become times of the run, by the frames of the camera's video.
+    DeepLabStreamError: it is another table, holds several observations or subjects, or the run
+    has not one video of the camera.
     """
     try:
         rows = read_delimited(file).rows()
@@ -106,8 +113,9 @@ def read_intervals(
             raise DeepLabStreamError(
                 f"{file} has several values of {name} ({', '.join(values)}): export one"
             )
+    with_pair = (*columns, *_PAIR_COLUMNS) if columns == _COLUMNS[0] else columns
     found = [
-        _interval(file, number, [row.get(name, "").strip() for name in columns])
+        _interval(file, number, [row.get(name, "").strip() for name in with_pair])
         for number, row in named
     ]
 
@@ -157,15 +165,35 @@ def _interval(file: Path, line: int, cells: Sequence[str]) -> BehaviourInterval:
         raise DeepLabStreamError(
             f"{file}, line {line}: expected the start below the end, and a behaviour"
         )
-    return BehaviourInterval(start_s, end_s, cells[2])
+    actor, target = cells[3:] or ("", "")
+    if bool(actor) != bool(target):
+        raise DeepLabStreamError(
+            f"{file}, line {line}: expected an actor and a target, or neither"
+        )
+    return BehaviourInterval(start_s, end_s, cells[2], actor, target)
+
+
+def intervals_of_pair(
+    intervals: Sequence[BehaviourInterval], actor: str, target: str
+) -> list[BehaviourInterval]:
+    """Return the intervals of one directed pair.
+
+    Those without actor and target are of all pairs, and come last: they describe the moments
+    at which the pair has no interval of its own.
+    """
+    own = [it for it in intervals if (it.actor, it.target) == (actor, target)]
+    return own + [it for it in intervals if not it.actor]
 
 
 def examples(
-    poses: Iterable[tuple[float, Pose]],
+    poses: Iterable[tuple[float, Pose | None]],
     intervals: Sequence[BehaviourInterval],
     features: FeatureSet,
 ) -> Examples:
     """Return the moments inside the intervals, with features as in a running session.
+
+    `poses` are those of an animal or of a pair; None: the identity is unknown. Of intervals
+    that overlap, the first counts.
 
     A frame is part of an interval when most of its window is in it: for half a
     window after a behaviour began, the window shows mostly the one before.
@@ -173,6 +201,9 @@ def examples(
     window = FeatureWindow(features)
     numbers, names, times = [], [], []
     for time_s, pose in poses:
+        if pose is None:
+            window.reset()
+            continue
         found = window.update(pose, time_s)
         middle_s = time_s - features.window_s / 2
         name = next(
@@ -276,7 +307,7 @@ def write_classifier(
         path, tuple(classes), features, network_hash(path / MODEL), about
     )
     save_classifier(folder)
-    written: Classifier = open_classifier(load_classifier_folder(path))
+    written = open_model(load_classifier_folder(path))
     away = float(np.abs(written.predict(trial) - expected).max())
     if away > LARGEST_ERROR:
         (path / MODEL).unlink()

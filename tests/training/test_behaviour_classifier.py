@@ -17,7 +17,7 @@ from deeplabstream.core.errors import DeepLabStreamError, ModelError, SettingsEr
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.offline.run_import import ImportOptions, import_run
-from deeplabstream.pose.behaviour.classifier import open_classifier
+from deeplabstream.pose.behaviour.classifier import Classifier, open_model
 from deeplabstream.pose.behaviour.classifier_folder import (
     load_classifier_folder,
     read_features,
@@ -295,9 +295,9 @@ def test_a_model_of_one_s_own_is_converted(features: Path, tmp_path: Path) -> No
     folder = load_classifier_folder(tmp_path / "mine")
     assert folder.behaviours == ("walk",)
     assert folder.features == read_features(features / "features.json")
-    assert open_classifier(folder).classify(Animal(1).estimate([])[0], 0.0).keys() == {
-        "walk"
-    }
+    assert Classifier(open_model(folder)).classify(
+        Animal(1).estimate([])[0], 0.0
+    ).keys() == {"walk"}
 
 
 class Poison:

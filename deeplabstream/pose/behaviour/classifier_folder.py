@@ -15,6 +15,7 @@ import pydantic
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.paths import is_folder
+from deeplabstream.pose.behaviour.pair_features import ACTOR, TARGET
 from deeplabstream.pose.behaviour.pose_features import (
     PARTS,
     Feature,
@@ -27,6 +28,8 @@ from deeplabstream.pose.model.model_folder import network_hash
 Document = TypeVar("Document", bound=pydantic.BaseModel)
 DESCRIPTION = "classifier.json"
 MODEL = "model.onnx"
+PAIR = 2
+"""Number of animals of features of a pair; format 2 of `classifier.json`."""
 
 
 class _Section(pydantic.BaseModel):
@@ -36,7 +39,7 @@ class _Section(pydantic.BaseModel):
 class _Feature(_Section):
     statistic: Statistic
     what: Quantity
-    of: list[str] = pydantic.Field(min_length=1, max_length=3)
+    of: list[str] = pydantic.Field(min_length=1, max_length=4)
 
 
 class _Features(pydantic.BaseModel):
@@ -46,6 +49,8 @@ class _Features(pydantic.BaseModel):
     rate: float = pydantic.Field(gt=0, le=1000)
     max_gap_s: float = pydantic.Field(gt=0)
     unit: Literal["px", "mm"]
+    animals: Literal[1, 2] = 1
+    scale: list[list[str]] = []
 
     @pydantic.field_validator("features")
     @classmethod
@@ -58,16 +63,36 @@ class _Features(pydantic.BaseModel):
                 )
         return features
 
+    @pydantic.model_validator(mode="after")
+    def _of_pair(self) -> "_Features":
+        parts = [part for feature in self.features for part in feature.of]
+        parts += [part for ends in self.scale for part in ends]
+        for part in parts if self.animals == PAIR else ():
+            if not part.startswith((f"{ACTOR}_", f"{TARGET}_")):
+                raise ValueError(
+                    f"{part}: features of two animals need {ACTOR}_ or {TARGET}_ before "
+                    "the name of each body part"
+                )
+        if any(len(ends) != 2 for ends in self.scale):
+            raise ValueError("scale: each length is between two body parts")
+        return self
+
     def made(self) -> FeatureSet:
         features = [Feature(f.statistic, f.what, tuple(f.of)) for f in self.features]
         return FeatureSet(
-            tuple(features), self.window_s, self.rate, self.max_gap_s, self.unit
+            tuple(features),
+            self.window_s,
+            self.rate,
+            self.max_gap_s,
+            self.unit,
+            of_pair=self.animals == PAIR,
+            scale=tuple((one, other) for one, other in self.scale),
         )
 
 
 class _Description(_Features):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
-    format: int = pydantic.Field(ge=1, le=1)
+    format: int = pydantic.Field(ge=1, le=2)
     classes: list[str] = pydantic.Field(min_length=2)
     sha256: str
     about: dict[str, pydantic.JsonValue] = {}
@@ -126,7 +151,7 @@ def load_classifier_folder(path: Path) -> ClassifierFolder:
 def save_classifier(folder: ClassifierFolder) -> None:
     """Write `classifier.json` beside the model's file."""
     description = {
-        "format": 1,
+        "format": 2 if folder.features.of_pair else 1,
         "classes": list(folder.classes),
         **_sections(folder.features),
         "sha256": folder.sha256,
@@ -148,6 +173,9 @@ def save_features(features: FeatureSet, file: Path) -> None:
 
 
 def _sections(features: FeatureSet) -> dict[str, object]:
+    # earlier versions refuse these keys: they only read classifiers of one animal
+    scale = [list(ends) for ends in features.scale]
+    pair = {"animals": PAIR, "scale": scale} if features.of_pair else {}
     return {
         "features": [
             {
@@ -161,6 +189,7 @@ def _sections(features: FeatureSet) -> dict[str, object]:
         "rate": float(features.rate),
         "max_gap_s": float(features.max_gap_s),
         "unit": features.unit,
+        **pair,
     }
 
 

@@ -7,18 +7,34 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.pair_geometry import speed_towards
 from deeplabstream.core.pose import Pose
 
-Quantity = Literal["distance", "angle", "speed"]
+Quantity = Literal["distance", "angle", "speed", "direction", "approach"]
 Statistic = Literal["mean", "std", "min", "max"]
-PARTS: dict[Quantity, int] = {"distance": 2, "angle": 3, "speed": 1}
-"""Number of body parts of each quantity; an angle is at the second of three."""
+PARTS: dict[Quantity, int] = {
+    "distance": 2,
+    "angle": 3,
+    "speed": 1,
+    "direction": 4,
+    "approach": 2,
+}
+"""Number of body parts of each quantity.
+
+An angle is at the second of three. A direction is the angle from the vector between the first
+two to the vector between the last two, 0 to 180 degrees. An approach is the part of the first
+one's velocity towards the second one; negative: away from it.
+"""
+_OF_SPEED: tuple[Quantity, ...] = ("speed", "approach")
+_OF_LENGTH: tuple[Quantity, ...] = ("distance", *_OF_SPEED)
 _STATISTICS: dict[Statistic, Callable[..., Any]] = {
     "mean": np.mean,
     "std": np.std,
     "min": np.min,
     "max": np.max,
 }
+_SHORTEST = 1e-6
+"""Length below which two points are at one place, in px or mm."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,10 @@ class FeatureSet:
     max_gap_s: float
     """Features are unknown when the animal was lost for longer than this in the window."""
     unit: Literal["px", "mm"] = "px"
+    of_pair: bool = False
+    """Whether the body parts are those of an actor and a target: `actor_snout`."""
+    scale: tuple[tuple[str, str], ...] = ()
+    """Body parts whose mean distance in the window is the unit of lengths; empty: `unit` is."""
 
     @property
     def moments(self) -> int:
@@ -54,9 +74,16 @@ class FeatureSet:
     @property
     def bodyparts(self) -> tuple[str, ...]:
         """The body parts that must be visible."""
-        return tuple(
-            dict.fromkeys(part for feature in self.features for part in feature.of)
-        )
+        parts = [part for feature in self.features for part in feature.of]
+        parts += [part for ends in self.scale for part in ends]
+        return tuple(dict.fromkeys(parts))
+
+    @property
+    def network_bodyparts(self) -> tuple[str, ...]:
+        """The same, as the network names them: of a pair, those of both animals."""
+        if not self.of_pair:
+            return self.bodyparts
+        return tuple(dict.fromkeys(part.partition("_")[2] for part in self.bodyparts))
 
 
 class FeatureWindow:
@@ -70,7 +97,7 @@ class FeatureWindow:
     def __init__(self, features: FeatureSet) -> None:
         self._set = features
         self._ago_s = np.arange(features.moments)[::-1] / features.rate
-        self._columns = _Columns(features)
+        self._columns = FeatureColumns(features)
         self._places: dict[tuple[str, ...], list[int]] = {}
         self.reset()
 
@@ -85,6 +112,11 @@ class FeatureWindow:
 
         `pose` is in the set's unit; `time_s` must be later than in the call before.
         """
+        points = self.sample(pose, time_s)
+        return None if points is None else self._columns.compute(points)
+
+    def sample(self, pose: Pose, time_s: float) -> NDArray[np.float64] | None:
+        """Return the points (moment, body part, 2) of `update`, as input of `FeatureColumns`."""
         points = pose.points.reshape(-1, 2)[self._indices(pose.names)]
         if not np.isfinite(points).all():
             return None
@@ -98,7 +130,7 @@ class FeatureWindow:
         times = times[since:]
         if np.diff(times).max(initial=0.0) > self._set.max_gap_s:
             return None
-        return self._columns.of(self._at(times, moments))
+        return self._at(times, moments)
 
     def _indices(self, names: tuple[str, ...]) -> list[int]:
         if names not in self._places:
@@ -127,23 +159,34 @@ class FeatureWindow:
         return np.asarray((1 - share) * points[after - 1] + share * points[after])
 
 
-class _Columns:
+class FeatureColumns:
     """Columns of the features by kind, so that all features of a kind are computed together."""
 
     def __init__(self, features: FeatureSet) -> None:
         self._rate = features.rate
         self._count = len(features.features)
+        part = {name: n for n, name in enumerate(features.bodyparts)}
+        scale = [[part[name] for name in ends] for ends in features.scale]
+        self._scale = np.array(scale, np.intp).reshape(-1, 2)
         self._kinds = [
             kind for what in PARTS if (kind := _Kind.of(what, features)).statistics
         ]
 
-    def of(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return (feature,) of points (moment, body part, 2)."""
-        numbers = np.empty(self._count, np.float32)
+    def compute(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the features (..., feature) of points (..., moment, body part, 2)."""
+        numbers = np.empty((*points.shape[:-3], self._count), np.float32)
+        length = None
+        if len(self._scale):
+            ends = points[..., self._scale, :]
+            lengths = _length(ends[..., 0, :] - ends[..., 1, :])
+            length = np.maximum(lengths.mean(axis=(-2, -1), keepdims=True), _SHORTEST)
         for kind in self._kinds:
             values = _values(kind.what, kind.ends, points, self._rate)
+            if length is not None and kind.what in _OF_LENGTH:
+                values = values / length
             for statistic, (sources, targets) in kind.statistics.items():
-                numbers[targets] = _STATISTICS[statistic](values[:, sources], axis=0)
+                found = _STATISTICS[statistic](values[..., sources], axis=-2)
+                numbers[..., targets] = found
         return numbers
 
 
@@ -177,13 +220,19 @@ def _values(
     points: NDArray[np.float64],
     rate: float,
 ) -> NDArray[np.float64]:
-    """Return (moment, quantity); speeds have one moment less."""
-    if what == "speed":
-        return _length(np.diff(points[:, ends[:, 0]], axis=0)) * rate
-    one = points[:, ends[:, 0]] - points[:, ends[:, 1]]
+    """Return (..., moment, quantity); speeds have one moment less."""
+    if what in _OF_SPEED:
+        velocity = np.diff(points[..., ends[:, 0], :], axis=-3) * rate
+        if what == "speed":
+            return _length(velocity)
+        # to where the other one was before the step
+        way = points[..., ends[:, 1], :] - points[..., ends[:, 0], :]
+        return _speed_towards(velocity, way[..., :-1, :, :])
+    one = points[..., ends[:, 0], :] - points[..., ends[:, 1], :]
     if what == "distance":
         return _length(one)
-    other = points[:, ends[:, 2]] - points[:, ends[:, 1]]
+    begin = ends[:, 3 if what == "direction" else 1]
+    other = points[..., ends[:, 2], :] - points[..., begin, :]
     cross = one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]
     along = (one * other).sum(axis=-1)
     return np.asarray(np.degrees(np.arctan2(np.abs(cross), along)))
@@ -205,6 +254,18 @@ def usual(bodyparts: Sequence[str], chain: Sequence[str] = ()) -> tuple[Feature,
         found += [Feature(statistic, "angle", bend) for bend in bends]
         found += [Feature(statistic, "speed", (part,)) for part in parts]
     return tuple(found)
+
+
+def _speed_towards(
+    velocity: NDArray[np.float64], way: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the parts of velocities along ways; 0 where a way has no length."""
+    is_apart = _length(way) >= _SHORTEST
+    along = np.where(is_apart[..., None], way, 1.0)
+    towards = speed_towards(
+        (velocity[..., 0], velocity[..., 1]), (along[..., 0], along[..., 1])
+    )
+    return np.where(is_apart, towards, 0.0)
 
 
 def _length(way: NDArray[np.float64]) -> NDArray[np.float64]:
