@@ -1,0 +1,99 @@
+"""The page of a rack in a real browser; skipped where there is no Chromium."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("it needs descriptors 3 and 4", allow_module_level=True)
+
+from deeplabstream.settings.rack_file import RackFile
+from tests.web.chromium import Browser, browser, chromium
+from tests.web.test_page_commands import Rack, commanded
+from tests.web.test_rack_page import (
+    STATUS,
+    TOKEN,
+    camera_ring,
+    rack,
+    running,
+    write_frame,
+)
+
+__all__ = ["rack"]
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium")
+
+SIZES = {"a phone's screen": (360, 740), "a desk's screen": (1280, 800)}
+
+
+def opened(it: Browser, served: Rack) -> None:
+    """Open the page as a viewer does, who gives the token."""
+    it.open(f"http://127.0.0.1:{served.server.port}/")
+    it.until("document.querySelector('input') !== null")
+    it.value(f"document.querySelector('input').value = {TOKEN!r}")
+    it.click("button")
+    it.until("document.querySelectorAll('article').length === 2")
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_the_page_shows_all_boxes_without_a_horizontal_scroll_bar(
+    rack: RackFile, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    with (
+        camera_ring((48, 64)) as ring,
+        running(rack, "left", replace(STATUS, rings={"top": ring.spec})),
+        commanded(rack, tmp_path) as served,
+        browser(tmp_path) as it,
+    ):
+        opened(it, served)
+        it.resize(*size)
+        shown = "document.querySelector('.images img')?.naturalWidth === 64"
+        it.until(shown, lambda: write_frame(ring, 100))
+        text = it.value("document.body.innerText")
+        assert "1 of 2 boxes run" in text
+        assert "top 30.0" in text
+        assert it.value("document.documentElement.scrollWidth") <= size[0]
+        assert it.errors == []
+
+
+def test_a_command_needs_a_click_and_a_confirmation(
+    rack: RackFile, tmp_path: Path
+) -> None:
+    recorded = replace(STATUS, run_folder="run 1")
+    with (
+        running(rack, "left", recorded),
+        commanded(rack, tmp_path) as served,
+        browser(tmp_path) as it,
+    ):
+        opened(it, served)
+        it.until("document.querySelector('#boxes article .mark').hidden === false")
+
+        it.click("#boxes article .stop")
+        until_asked(it, "Stop left?")
+        assert served.commands == [], "it was cancelled"
+
+        it.answers = [""]
+        it.click("#boxes article .stop")
+        it.until(
+            "document.querySelector('#answer').textContent.includes('ok: stop left')"
+        )
+
+        it.answers = ["ate <b>", ""]
+        it.click("#boxes article .mark")
+        it.until(
+            "document.querySelector('#answer').textContent.includes('error: mark')"
+        )
+        first, marked = served.commands
+        assert first == "stop left"
+        assert marked.startswith("mark left ate <b> (marked ")
+        assert it.dialogs[-1].startswith("Mark left ate <b> (marked ")
+        assert it.value("document.querySelector('#answer b')") is None
+        assert it.errors == []
+
+
+def until_asked(it: Browser, question: str) -> None:
+    """Wait until the page asks a question."""
+    while not any(asked.startswith(question) for asked in it.dialogs):
+        it.until("true")
