@@ -38,6 +38,9 @@ TASKS = {
             "utils.WriteService",
             "starts a rack or rig with the computer",
         ),
+        "animals": Command(
+            "utils.ListAnimals", "what each animal has reached; its weight"
+        ),
         "new": Command("utils.NewRig", "make a rig folder"),
         "design": Command(
             "utils.DesignExperiment", "create an experiment file step by step"

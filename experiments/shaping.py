@@ -1,5 +1,8 @@
 """Shaping by stages (the second experiment of the DeepLabStream paper)."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
@@ -24,6 +27,8 @@ class Stages(Experiment):
     An animal that fails for PATIENCE_S goes back by one stage.
     """
 
+    progress: ClassVar[Mapping[str, str]] = {"first_stage": r"(?:back to )?stage (\d+)"}
+
     stages: tuple[TriggerName, ...] = Field(
         min_length=1, description="trigger of each stage, from easy to difficult"
     )
@@ -34,11 +39,18 @@ class Stages(Experiment):
     patience_s: float = Field(
         300.0, gt=0, description="seconds without a reward until the previous stage"
     )
+    first_stage: int = Field(1, gt=0, description="number of the stage that is first")
+
+    def __post_init__(self) -> None:
+        if self.first_stage > len(self.stages):
+            raise ValueError(
+                f"FIRST_STAGE = {self.first_stage}: there are {len(self.stages)} STAGES"
+            )
 
     def plan(self) -> Plan[None]:
         """Give rewards stage by stage; end when the last stage is passed."""
-        stage = earned = 0
-        yield Mark("stage 1")
+        stage, earned = self.first_stage - 1, 0
+        yield Mark(f"stage {self.first_stage}")
         while stage < len(self.stages):
             trigger = self.stages[stage]
             if not (yield from until(trigger, at_most_s=self.patience_s)):

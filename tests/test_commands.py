@@ -86,6 +86,7 @@ PARSED = {
     "utils/ServePage.py": "needs a rack file; tests/web",
     "utils/SendAlarms.py": "needs a rack file; tests/rack",
     "utils/WriteService.py": "needs a rack file; tests/rack/test_service_definition.py",
+    "utils/ListAnimals.py": "needs a folder of animals; tests/recording/test_animal_file.py",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
     "utils/MotionEnergy.py": "the same with one more region",
     "utils/RehearseExperiment.py": "the same for longer",

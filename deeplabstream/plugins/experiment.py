@@ -8,7 +8,7 @@ from enum import Enum
 from math import inf, nan
 from pathlib import Path
 from types import GeneratorType
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -105,6 +105,10 @@ class Experiment(ABC):
 
     Every field of type `TriggerName` or `OutputName` names a section of settings.ini.
     """
+
+    progress: ClassVar[Mapping[str, str]] = {}
+    """Fields that an animal keeps for its next session on any rig, each with the pattern of the
+    marks whose first group is its new value."""
 
     @abstractmethod
     def plan(self) -> Plan[None]:

@@ -195,6 +195,10 @@ def load_rack(path: Path) -> RackFile:
             )
         elif box := _made(title, BoxSection, texts, folder, problems):
             subject = {k: w for k, w in texts.items() if k in keys_of(Subject)}
+            if (
+                box.progress_folder is not None
+            ):  # relative to the rack file, not the rig
+                subject["PROGRESS_FOLDER"] = str(box.progress_folder.resolve())
             boxes[name] = RackBox(name, box, subject)
             problems += _rig_problems(boxes[name])
     if not boxes and not problems:

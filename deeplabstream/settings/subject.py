@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from string import Formatter
 from typing import Annotated, Literal, TypeAlias
 
@@ -62,6 +63,12 @@ class Subject:
         min_length=1,
         description=f"name of run folders; may contain {_PLACEHOLDERS}",
         title="Name of run folders",
+    )
+
+    progress_folder: Path | None = Field(
+        None,
+        description="folder with a file for each ANIMAL, which several rigs may share: what "
+        "the animal has reached there replaces settings of the experiment; empty: none",
     )
 
     @field_validator("run_name")

@@ -134,6 +134,15 @@ def test_stages_go_up_and_back() -> None:
     ]
 
 
+def test_stages_begin_where_the_animal_was() -> None:
+    some: Any = {"stages": ("near", "facing"), "reward": "drop", "rewards": 1}
+    shaping = Stages(**some, rest_s=0, patience_s=5, first_stage=2)
+    done = course(shaping, {"near": "....", "facing": ".#.."})
+    assert done[:2] == [(0, "stage 2"), (1, "drop pulse")]
+    with pytest.raises(ValueError, match="FIRST_STAGE = 3: there are 2 STAGES"):
+        Stages(**some, first_stage=3)
+
+
 def test_a_pulse_for_each_visit() -> None:
     some: Any = {"trigger": "t", "output": "laser", "pulse_s": 1, "rest_s": 1}
     done = course(Triggered(**some, pulses=2), {"t": ".####.##.?#...."})

@@ -30,6 +30,7 @@ from deeplabstream.engine.measured_latency import (
 )
 from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import late_switch_off, messages
+from deeplabstream.engine.session.animal_progress import AnimalProgress
 from deeplabstream.engine.session.camera_controls import CameraControlRequests
 from deeplabstream.engine.session.experiment_start import ExperimentStart, StartAction
 from deeplabstream.engine.session.process_manager import ProcessManager
@@ -92,6 +93,7 @@ class RigSession:
         self._processes: ProcessManager | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
+        self._progress = AnimalProgress()
         self._reset()
 
     def _reset(self) -> None:
@@ -112,6 +114,8 @@ class RigSession:
         self._requested_s: float | None = None
         """Time of the last request to record; None: its limit has passed."""
         self._remotes = RemoteController(self)
+        self._about_animal = ""
+        """Sentence on the animal's progress for the record; empty: none is kept."""
 
     def __enter__(self) -> Self:
         return self
@@ -218,9 +222,10 @@ class RigSession:
             return frozenset()
         if self.state.subject_fixed:
             return frozenset(field.name for field in fields(Subject))
+        kept = {"animal", "progress_folder"} if self._progress.kept else set[str]()
         if self._controls.run_open:
-            return self.settings.subject.named_in_folder | {"run_name"}
-        return frozenset()
+            return self.settings.subject.named_in_folder | {"run_name"} | kept
+        return frozenset(kept)
 
     def take_subject(self, settings: Settings) -> bool:
         """Use [Session] of other settings; False: it has changed in a field that is fixed."""
@@ -340,17 +345,21 @@ class RigSession:
         now_ns = self._clock.now_ns()
         self._reset()
         late_switch_off.stop()  # the engine opens the outputs, and writes 0
-        settings = with_drawn_seeds(self.settings)
         try:
+            settings, about = self._progress.open(with_drawn_seeds(self.settings))
             self._processes = self._start_processes(settings, now_ns)
-        except DeviceError as error:
-            self._news.append(Failed(str(error)))
-            return
-        except OSError as error:
-            self._news.append(Failed(f"The processes cannot be started: {error}"))
+        except (DeepLabStreamError, OSError) as error:
+            self._progress.close()
+            text = str(error)
+            if isinstance(error, OSError):
+                text = f"The processes cannot be started: {error}"
+            self._news.append(Failed(text))
             return
 
         self._set_state(self.state.started(settings, now_ns))
+        self._about_animal = about
+        if about:
+            self._news.append(Note("animal", about, now_ns))
         self._remotes.links.open()
         for text in self._remotes.links.broken.values():
             self.alarm(text, grave=False)
@@ -381,6 +390,7 @@ class RigSession:
         processes, self._processes, self._ending = self._processes, None, None
         # before the state is idle: a remote must not start anything in an ended stream
         self._remotes.links.close()
+        self._progress.close()
         self._check_saved()
         self._newest, self._by_index = {}, {}
         left_on = processes.left_on if processes is not None else ()
@@ -633,9 +643,18 @@ class RigSession:
             processes.take(entry)
             if isinstance(entry, Step):
                 self._analysis_watchdog.add(entry)
+                self._keep_progress(entry)
             elif isinstance(entry, Sensed | Note):
                 self._remotes.links.receive(entry)
             self._news.append(entry)
+
+    def _keep_progress(self, step: Step) -> None:
+        """Store what the animal has reached; a file that can't be written is an alarm."""
+        try:
+            now = datetime.now().astimezone()
+            self._progress.receive(step, self.state.run_folder, now)
+        except DeviceError as error:
+            self.alarm(f"The animal's progress is not kept: {error}", grave=False)
 
     def _handle(self, message: object) -> None:
         """Handle a message of a process; an unknown one is reported as a bug."""
@@ -691,6 +710,9 @@ class RigSession:
             case messages.RunOpened(path):
                 self._complete = False
                 processes.announce_resources(path)
+                if self._about_animal:
+                    note = Note("animal", self._about_animal, self._clock.now_ns())
+                    processes.send_recorder(messages.WriteNote(note))
             case messages.RecordingProgress():
                 self._check_missed(processes, message)
             case messages.SavingProgress(frames):

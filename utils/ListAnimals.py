@@ -1,0 +1,13 @@
+"""List what each animal has reached: `deeplabstream animals`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.list_animals")
+
+if __name__ == "__main__":
+    sys.exit(main())
