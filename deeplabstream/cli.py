@@ -33,6 +33,7 @@ TASKS = {
         "camera": Command("DeepLabStream", "camera test, pose test, benchmark"),
         "rack": Command("utils.RunRack", "several rigs, each in processes of its own"),
         "page": Command("utils.ServePage", "a rack on a page in the browser"),
+        "publish": Command("utils.PublishRack", "the states of a rack, by MQTT"),
         "alarm": Command("utils.SendAlarms", "a test of the alarms of a rack"),
         "service": Command(
             "utils.WriteService",

@@ -85,6 +85,7 @@ PARSED = {
     "utils/RunRack.py": "needs a rack file; tests/rack",
     "utils/ServePage.py": "needs a rack file; tests/web",
     "utils/SendAlarms.py": "needs a rack file; tests/rack",
+    "utils/PublishRack.py": "needs a rack file; tests/rack",
     "utils/WriteService.py": "needs a rack file; tests/rack/test_service_definition.py",
     "utils/ListAnimals.py": "needs a folder of animals; tests/recording/test_animal_file.py",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",

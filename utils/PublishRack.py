@@ -1,0 +1,13 @@
+"""Publish the states of a rack at an MQTT broker: `deeplabstream publish`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.publish_rack")
+
+if __name__ == "__main__":
+    sys.exit(main())
