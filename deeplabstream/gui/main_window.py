@@ -51,6 +51,7 @@ from deeplabstream.gui.pages.page_stack import (
     PageLoader,
     Toured,
 )
+from deeplabstream.gui.rack_menu import RackMenu
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.rig_claim import RigClaim
 from deeplabstream.gui.settings_document import SESSION, Document
@@ -234,6 +235,10 @@ class MainWindow(QMainWindow):
             },
             lambda: f"app.md#{self.navigation.page.lower()}",
         )
+
+        self.rack_menu = RackMenu(self, lambda: document.path.parent)
+        if (bar := self.menuBar()) is not None:
+            bar.insertMenu(bar.actions()[-1], self.rack_menu)
 
         self.setCentralWidget(self._build_layout())
         keep_focus_on_clicks(self.navigation)

@@ -16,7 +16,7 @@ from deeplabstream.core.command import Command, Mark, Pulse, Set, Train, Trigger
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.pose import Pose
 
-MOST_PER_FRAME = 64
+MOST_PER_FRAME = 1000
 """Largest number of commands and requests that a plan may yield for one frame."""
 
 

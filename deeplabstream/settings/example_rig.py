@@ -37,8 +37,10 @@ def is_example(path: Path, text: str) -> bool:
     return same and path.resolve() == EXAMPLE.resolve()
 
 
-def make_rig(folder: Path) -> Path:
+def make_rig(folder: Path, settings: str | None = None) -> Path:
     """Make a rig folder, whose content is trusted, and return its path.
+
+    `settings`: the text of its settings; None: the shipped example.
 
     DeepLabStreamError: the folder is not empty, or it can't be written.
     """
@@ -50,7 +52,7 @@ def make_rig(folder: Path) -> Path:
             (folder / name).mkdir(parents=True, exist_ok=True)
         readme = _README.read_text(encoding="utf-8").replace("NAME", folder.name, 1)
         (folder / "README.md").write_text(readme, encoding="utf-8")
-        text = example_text(folder)
+        text = example_text(folder) if settings is None else settings
         (folder / SETTINGS).write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         reason = error.strerror or error

@@ -171,7 +171,12 @@ def load_rack(path: Path) -> RackFile:
 
     Relative paths in it start at its folder. The settings of the boxes are not read.
     """
-    found = read_sections(read_text(path))
+    return parse_rack(read_text(path), path)
+
+
+def parse_rack(text: str, path: Path) -> RackFile:
+    """Return the rack of a text that is, or will be, the file at `path`: see `load_rack`."""
+    found = read_sections(text)
     problems = [f"{path.name}: {problem}" for problem in found.problems]
     folder = path.resolve().parent
     boxes: dict[str, RackBox] = {}

@@ -19,21 +19,27 @@ from deeplabstream.gui.dialogs.latency_test_window import LatencyTestWindow
 from deeplabstream.gui.dialogs.new_rig.output_page import OutputPage
 from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.dialogs.rack_form import RackForm
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.checking_tab import VideoCheck
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
+from deeplabstream.gui.rack_window import RackWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import STEPS
 from deeplabstream.recording.pose_table import pose_table
+from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import kinds_of, load
+from deeplabstream.settings.rack_draft import RackDraft
+from deeplabstream.settings.rack_file import load_rack
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
 from tests.recording.recorded import record
 from tests.recording.small_run import made, write_flags
+from tests.web.test_rack_page import STATUS, running
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (1366, 768)
@@ -118,6 +124,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     yield "Keys", keys
     keys.close()
     yield from _dialogs(window, folder)
+    yield from _rack(folder / "rack")
     window.end()
 
 
@@ -151,6 +158,34 @@ def _dialogs(window: MainWindow, folder: Path) -> Iterator[tuple[str, QWidget]]:
         yield f"New rig, {kind}", page
         page.close()
     wizard.reject()
+
+
+def _rack(folder: Path) -> Iterator[tuple[str, QWidget]]:
+    """Yield the form and the window of a rack; one box runs, with an alarm."""
+    folder.mkdir()
+    draft = RackDraft(folder / "rack.ini")
+    for name in ("left", "right side of the room"):
+        draft.add(name, make_rig(folder / name[:4]))
+        draft.set(name, "ANIMAL", "m1")
+    form = RackForm(draft, lambda _: None)
+    form.show()
+    yield "Rack form", form
+    form.write()
+    draft.set("left", "RESTARTS", "often")
+    form._show_boxes()
+    yield "Rack form, a problem", form
+    form.hide()
+
+    rack = load_rack(draft.path)
+    alarm = "[Camera arena] less than 80% of its 30 frames/s are analysed: overloaded"
+    with running(rack, "left", replace(STATUS, alarm=alarm, disk_free_gb=1234.0)):
+        window = RackWindow(rack, [*rack.boxes], [])
+        window.stop_window.follow_programs = lambda: None  # type: ignore[method-assign]
+        window.show()
+        yield "Rack, tiles", window
+        window.show_in_full("left")
+        yield "Rack, a box in full", window
+    window.end()
 
 
 def _corrections(

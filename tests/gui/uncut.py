@@ -39,6 +39,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.gui.application import application, use_palette
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.rack_window import RackWindow
 from deeplabstream.gui.theme import PALETTES
 from deeplabstream.gui.widgets.elided_text import Elided
 from tests.gui.every_page import pages
@@ -96,11 +97,11 @@ def _scrolls(area: QAbstractScrollArea) -> bool:
 
 def _resized(top: QWidget, size: tuple[int, int]) -> Iterator[str]:
     """Give a window a size, and yield it if the window can't be so small."""
-    if isinstance(top, MainWindow):
+    if isinstance(top, MainWindow | RackWindow):
         top.resize(*size)
     for _ in range(3):
         QApplication.processEvents()
-    if isinstance(top, MainWindow) and top.size() != QSize(*size):
+    if isinstance(top, MainWindow | RackWindow) and top.size() != QSize(*size):
         yield f"the window is {_size(top.size())}"
 
 
@@ -247,7 +248,9 @@ def found() -> list[str]:
         use_palette(style)
         with TemporaryDirectory() as folder:
             for name, top in pages(Path(folder)):
-                for size in SIZES if isinstance(top, MainWindow) else ((0, 0),):
+                for size in (
+                    SIZES if isinstance(top, MainWindow | RackWindow) else ((0, 0),)
+                ):
                     faults = [*_resized(top, size), *cut_texts(top), *unexplained(top)]
                     if name.startswith("Live"):
                         faults += nested_scroll_bars(top)
