@@ -76,7 +76,9 @@ class RackMenu(QMenu):
         if not name:
             return None
         if not is_rack_file(Path(name)):
-            show_message(self._window, f"{name} is no rack file: it needs [Box NAME]")
+            show_message(
+                self._window, f"{name} is not a rack file: it needs [Box NAME]"
+            )
             return None
         return Path(name)
 

@@ -31,6 +31,8 @@ class TakeScreenshots:
     """Folder of the images; default: docs/images."""
     after: float = option(default=15.0, metavar="SECONDS")
     """Duration of the experiment before the screenshots."""
+    rack: bool = option(default=False)
+    """Take those of a rack of simulated boxes instead."""
 
 
 def take_screenshots(options: TakeScreenshots) -> int:
@@ -41,14 +43,33 @@ def take_screenshots(options: TakeScreenshots) -> int:
     from deeplabstream.gui.application import application
 
     application()
+    output = options.output or ROOT / "docs/images"
+    if options.rack:
+        return _of_rack(output, options.after)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         labels, settings = Path(folder) / "labels", Path(folder) / "settings.ini"
         settings.write_bytes(options.settings.read_bytes())
         draw_labels(labels, SHAPE, LABELLED_FRAMES, walks=40, seed=100)
-        output = options.output or ROOT / "docs/images"
         images, code = _taken(settings, labels, output, options.after)
     print(*images, sep="\n")
     return code or (0 if images else 1)
+
+
+def _of_rack(output: Path, after_s: float) -> int:
+    """Take the screenshots of a rack; return the exit code."""
+    from deeplabstream.gui.application import run_until_closed
+    from deeplabstream.gui.rack_screenshots import RackPhotographer, simulated_rack
+    from deeplabstream.gui.rack_window import RackWindow
+    from deeplabstream.programs.run_rack import RackOptions, window_command
+
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        rack = simulated_rack(Path(folder))
+        command = window_command(RackOptions(file=rack.path), rack)
+        window = RackWindow(rack, [*rack.boxes], command)
+        photographer = RackPhotographer(window, output, after_s)
+        code = run_until_closed(window, end=window.end)
+    print(*photographer.taken, sep="\n")
+    return code or (0 if photographer.taken else 1)
 
 
 def _taken(
