@@ -146,6 +146,7 @@ TASKS = {
     },
     "Maintain": {
         "repair": Command("utils.RepairRun", "a run that was killed"),
+        "collect": Command("utils.CollectRuns", "finished runs to another place"),
         "environment": Command(
             "utils.Launch", "`make run`, `make test`, `make update` of a checkout"
         ),

@@ -86,6 +86,7 @@ PARSED = {
     "utils/ServePage.py": "needs a rack file; tests/web",
     "utils/SendAlarms.py": "needs a rack file; tests/rack",
     "utils/PublishRack.py": "needs a rack file; tests/rack",
+    "utils/CollectRuns.py": "needs rclone; tests/programs",
     "utils/WriteService.py": "needs a rack file; tests/rack/test_service_definition.py",
     "utils/ListAnimals.py": "needs a folder of animals; tests/recording/test_animal_file.py",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",

@@ -1,6 +1,9 @@
 """Metrics of boxes for Prometheus, read by its own parser."""
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,7 @@ from deeplabstream.rack.box_views import BoxView
 from deeplabstream.web.box_metrics import METRICS, metrics
 from tests.web.test_rack_page import STATUS
 
+ROOT = Path(__file__).resolve().parents[2]
 parser = pytest.importorskip("prometheus_client.parser")
 
 
@@ -82,3 +86,16 @@ def test_every_metric_has_its_type_and_meaning() -> None:
     for name, (kind, about, _) in METRICS.items():
         family = families[name.removesuffix("_total")]
         assert (family.type, family.documentation) == (kind, about)
+
+
+def test_the_board_for_grafana_shows_metrics_that_exist() -> None:
+    text = (ROOT / "docs/grafana_rigs.json").read_text("utf-8")
+    board = json.loads(text)
+    shown = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"deeplabstream_(\w+)", target["expr"])
+    }
+    assert shown <= {*METRICS, "box_runs", "box_fails", "box_state"}
+    assert len(shown) >= 9

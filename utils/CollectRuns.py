@@ -1,0 +1,13 @@
+"""Copy finished runs to another place by rclone: `deeplabstream collect`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.cli import main_of
+
+main = main_of("deeplabstream.programs.collect_runs")
+
+if __name__ == "__main__":
+    sys.exit(main())
