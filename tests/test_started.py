@@ -94,6 +94,7 @@ SMALLEST = {
     "pair_behaviours.py --quick": "pursues: F1 0",
     "pairs.py --quick": "100 fps, SPEED = .* approaches",
     "prediction.py --quick": "",
+    "rack.py --quick": "policies held in 3 of 3 rounds",
     "rack_page.py --quick": "100 requests, 0 failures",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
     "shelters.py --frames 200": "alike +[1-9]",
@@ -135,7 +136,7 @@ COSTLY = (
         "identity",
     ),
     *("latency_test", "loop_latency", "most_poses", "offline", "pair_behaviours"),
-    *("pairs", "record_load", "start_from", "two_cameras", "window_cost"),
+    *("pairs", "rack.py", "record_load", "start_from", "two_cameras", "window_cost"),
 )
 """Compute for more than 5 s of processor time: `make test-long` runs them."""
 NEEDS = {

@@ -156,10 +156,10 @@ class InRig(Trial):
         began_s = time.perf_counter()
         self._signal(signal.SIGSTOP if self.paused else signal.SIGKILL)
         if not self.paused:
-            self.outcome.ms = _off_ms(self.rig.board, began_s, OFF_S)
+            self.outcome.ms = off_ms(self.rig.board, began_s, OFF_S)
             return
         wait_s = self.chance.uniform(0.2, 5)
-        self.outcome.ms = _off_ms(self.rig.board, began_s, wait_s)
+        self.outcome.ms = off_ms(self.rig.board, began_s, wait_s)
         self._signal(signal.SIGCONT)
         self._stop()
 
@@ -168,7 +168,7 @@ class InRig(Trial):
         stop_s = time.perf_counter()
         self._kill(self.rig.pids["main"], signal.SIGUSR1)
         if self.outcome.ms is None:
-            self.outcome.ms = _off_ms(self.rig.board, stop_s, OFF_S)
+            self.outcome.ms = off_ms(self.rig.board, stop_s, OFF_S)
 
     def run_folder(self) -> Path:  # noqa: D102
         return self.rig.run
@@ -212,7 +212,7 @@ class Starved(InRig):
         busy = [sys.executable, "-c", "while True: pass"]
         hogs = [subprocess.Popen(busy) for _ in range(4 * (os.cpu_count() or 1))]
         try:
-            self.outcome.ms = _off_ms(self.rig.board, began_s, STARVED_S)
+            self.outcome.ms = off_ms(self.rig.board, began_s, STARVED_S)
         finally:
             for hog in hogs:
                 hog.kill()
@@ -228,7 +228,7 @@ class FullDisk(InRig):
         began_s = time.perf_counter()
         limit = resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY)
         resource.prlimit(self.rig.pids["recorder"], *limit)
-        self.outcome.ms = _off_ms(self.rig.board, began_s, self.chance.uniform(1, 3))
+        self.outcome.ms = off_ms(self.rig.board, began_s, self.chance.uniform(1, 3))
         self._stop()
 
 
@@ -335,7 +335,7 @@ def _finish(trial: Trial) -> None:
         trial.outcome.problem = f"{type(error).__name__}: {error}"
 
 
-def _off_ms(board: int, began_s: float, patience_s: float) -> float | None:
+def off_ms(board: int, began_s: float, patience_s: float) -> float | None:
     """Wait for the laser's off byte; None: it did not come."""
     give_up_s = time.perf_counter() + patience_s
     while True:

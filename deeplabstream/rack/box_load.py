@@ -196,13 +196,7 @@ def _camera_loads(box: BoxProcess, span_ns: tuple[int, int]) -> Iterator[CameraL
     run = RunFolder(Path(box.status.run_folder))
     seconds = (span_ns[1] - span_ns[0]) / 1e9
     for camera, wished_hz in box.status.nominal_rates.items():
-        table = camera_table(run.table_path(camera), None)
-        rows = table.select("exposed_ns", "decided_ns", "written_ns")
-        taken_ns = [
-            max(int(decided), int(written or 0)) - int(exposed)
-            for exposed, decided, written in rows
-            if decided and span_ns[0] <= int(exposed) < span_ns[1]
-        ]
+        taken_ns = latencies_ns(run, camera, span_ns)
         p50, p99 = (
             np.percentile(taken_ns, (50, 99)) / 1e6 if taken_ns else (np.nan,) * 2
         )
@@ -217,3 +211,14 @@ def _camera_loads(box: BoxProcess, span_ns: tuple[int, int]) -> Iterator[CameraL
             float(p50),
             float(p99),
         )
+
+
+def latencies_ns(run: RunFolder, camera: str, span_ns: tuple[int, int]) -> list[int]:
+    """Return times from exposure to decision or write of the frames exposed in a time."""
+    table = camera_table(run.table_path(camera), None)
+    rows = table.select("exposed_ns", "decided_ns", "written_ns")
+    return [
+        max(int(decided), int(written or 0)) - int(exposed)
+        for exposed, decided, written in rows
+        if decided and span_ns[0] <= int(exposed) < span_ns[1]
+    ]
