@@ -8,10 +8,12 @@ known yet (docs/results.md, Live). Memory does not grow with the number of frame
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import permutations
 from math import hypot, inf, isfinite, nan
 
 import numpy as np
 
+from deeplabstream.analysis.live_pairs import ContactRule, LivePair
 from deeplabstream.analysis.measures import MEASURES, MeasureDefinition, Subject
 from deeplabstream.analysis.options import (
     AnalysisOptions,
@@ -24,19 +26,21 @@ from deeplabstream.analysis.region_list import (
     region_names,
     trigger_settings,
 )
+from deeplabstream.analysis.running_bouts import TOLERANCE_S, RunningBouts
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds, is_rejected
 from deeplabstream.settings.sections import Settings, effective
 
 Place = tuple[float, float]
+_Places = Sequence[Place | None]
 
 LIVE: Mapping[Subject, tuple[MeasureDefinition, ...]] = {
     of: tuple(measure for measure in MEASURES if measure.live and measure.of == of)
-    for of in ("track", "mobility", "region", "output")
+    for of in ("track", "mobility", "region", "animal", "output")
 }
 """Measures that are computed during a run, by their subject."""
-_TOLERANCE_S = 1e-9
+_OF_PAIRS = frozenset(measure.name for measure in LIVE["animal"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,56 +94,12 @@ def measuring(
             start_speed=settings.measures.start_speed,
             stop_speed=settings.measures.stop_speed,
             min_immobile_s=settings.measures.min_immobile_s,
+            contact_distance=settings.measures.contact_distance,
+            contact_bodyparts=settings.measures.contact_bodyparts,
+            contact_target_bodyparts=settings.measures.contact_target_bodyparts,
         ),
     )
     return lambda: LiveMeasures(plan)
-
-
-class RunningBouts:
-    """Bouts of a state that last at least `min_s`; a bout counts as soon as it is long enough."""
-
-    def __init__(self, min_s: float, zero_s: float) -> None:
-        self._min_s, self._zero_s = min_s - _TOLERANCE_S, zero_s
-        self._closed_s = 0.0
-        self._closed = 0
-        self._first_s = nan
-        self._since_s = self._until_s = nan
-
-    def hold(self, start_s: float, end_s: float) -> None:
-        """Extend the current bout by an interval."""
-        if self._since_s != self._since_s:
-            self._since_s = start_s
-        self._until_s = end_s
-        if self._first_s != self._first_s and self._lasting_s:
-            self._first_s = self._since_s - self._zero_s
-
-    def end(self) -> None:
-        """End the bout, if any."""
-        if lasting_s := self._lasting_s:
-            self._closed_s += lasting_s
-            self._closed += 1
-        self._since_s = self._until_s = nan
-
-    @property
-    def _lasting_s(self) -> float:
-        """Duration of the present bout; 0 while it is too short."""
-        lasts_s = self._until_s - self._since_s
-        return lasts_s if lasts_s >= self._min_s else 0.0
-
-    @property
-    def total_s(self) -> float:
-        """Seconds of all bouts."""
-        return self._closed_s + self._lasting_s
-
-    @property
-    def count(self) -> float:
-        """Number of bouts."""
-        return float(self._closed + (self._lasting_s > 0))
-
-    @property
-    def latency_s(self) -> float:
-        """Seconds until the first bout begins; NaN: none does."""
-        return self._first_s
 
 
 class Mobility:
@@ -319,11 +279,13 @@ class _LiveTrack:
             if position
             else usual_position(skeleton.bodyparts)
         )
-        self._max_gap_s = options.max_gap_s + _TOLERANCE_S
+        self._max_gap_s = options.max_gap_s + TOLERANCE_S
         to_mm = plan.calibration.place_mm if plan.calibration is not None else None
         self._to_mm = to_mm if plan.unit == "mm" else None
         self._zero_s = self._last_s = zero_s
         self._place: Place | None = None
+        self.interval_s = 0.0
+        """Seconds between the last two frames; 0: a gap in the frames."""
         self.tracked_s = self.distance = 0.0
         start, stop, _ = speed_limits(options, plan.unit).values()
         self._mobility: Mobility | None = None
@@ -343,9 +305,27 @@ class _LiveTrack:
         }
 
     @property
+    def place(self) -> Place | None:
+        """Position on the last frame; None: unknown."""
+        return self._place
+
+    @property
     def is_known(self) -> bool:
         """Whether the position is known on the last frame."""
         return self._place is not None
+
+    def select(
+        self, places: Sequence[Place | None], parts: Sequence[int]
+    ) -> list[Place | None]:
+        """Return the places of some body parts in the unit of lengths; None: unknown."""
+        found: list[Place | None] = []
+        for part in parts:
+            place = places[part]
+            if place is not None and self._to_mm is not None:
+                x, y = self._to_mm(*place)
+                place = (x, y) if isfinite(x) and isfinite(y) else None
+            found.append(place)
+        return found
 
     @property
     def duration_s(self) -> float:
@@ -369,6 +349,7 @@ class _LiveTrack:
         interval_s = time_s - self._last_s
         if interval_s > self._max_gap_s:
             interval_s = 0.0
+        self.interval_s = interval_s
         before, place, moved = self._place, self._position_of(places), None
         if place is not None and before is not None and interval_s:
             moved = hypot(place[0] - before[0], place[1] - before[1])
@@ -426,7 +407,7 @@ class RunningPulses:
     """Pulses of one output, computed from its edges, as in `OutputPart`. Times in ns."""
 
     def __init__(self, gap_s: float = AnalysisOptions.stimulus_gap_s) -> None:
-        self._gap_ns = (gap_s - _TOLERANCE_S) * 1e9
+        self._gap_ns = (gap_s - TOLERANCE_S) * 1e9
         self._on_ns: int | None = None
         self._off_ns = -inf
         self.restart(0)
@@ -492,6 +473,9 @@ class LiveMeasures:
         self._threshold = float(np.float32(plan.threshold))  # as `Pose.seen` compares
         self._animals = plan.skeleton.named(plan.skeleton.count)
         self._tracks: tuple[_LiveTrack, ...] = ()
+        self._contact = _contact_rule(plan)
+        self._pairs: dict[tuple[int, int], LivePair] = {}
+        """By the numbers of an animal and another one."""
         self._functions: dict[tuple[str, str, str], Callable[[], float]] = {}
         self._unknown: list[Place | None] = [None] * len(plan.skeleton.bodyparts)
         self.start_s = self.last_s = nan
@@ -526,6 +510,7 @@ class LiveMeasures:
         points, confidence = pose.rows, pose.confidence.tolist()
         rejected = _rejected(pose, flags) if flags else set[int]()
         parts = len(self._unknown)
+        found = []
         for number, track in enumerate(self._tracks):
             places = self._unknown
             if number < len(points) and not pose.is_ambiguous(number):
@@ -542,6 +527,8 @@ class LiveMeasures:
                     )
                 ]
             track.add(time_s, places)
+            found.append(places)
+        self._add_pairs(time_s, found)
 
     def finish(self) -> None:
         """Classify the last intervals, whose window can no longer be completed.
@@ -554,6 +541,8 @@ class LiveMeasures:
     def value(self, measure: str, of: str = "", animal: str = "1") -> float:
         """Return a measure so far; see `MeasuresSoFar.value`."""
         name = self._animal(animal)
+        if measure in _OF_PAIRS:
+            return self._value_of_pair(measure, of, name)
         region = self._plan.names.get(of, of)
         if not self._tracks:
             self._check(measure, of, region)
@@ -592,11 +581,48 @@ class LiveMeasures:
                 self._define(animal, subject, "", track)
             for name, region in track.regions.items():
                 self._define(animal, "region", name, region)
+        for one, other in permutations(range(len(self._animals)), 2):
+            self._pairs[one, other] = pair = LivePair(self._contact, time_s)
+            self._define(self._animals[one], "animal", self._animals[other], pair)
+
+    def _add_pairs(self, time_s: float, places: Sequence[_Places]) -> None:
+        """Add a frame to the pairs; `places` of the body parts of each animal."""
+        for (one, other), pair in self._pairs.items():
+            own, target = self._tracks[one], self._tracks[other]
+            pair.add_position(time_s, own.interval_s, own.place, target.place)
+            if (rule := self._contact) is not None and rule.bodyparts:
+                pair.add_parts(
+                    time_s,
+                    own.interval_s,
+                    own.select(places[one], rule.bodyparts),
+                    target.select(places[other], rule.target_bodyparts),
+                )
+
+    def _value_of_pair(self, measure: str, of: str, animal: int) -> float:
+        """Return a measure of an animal and another one, `of`."""
+        other = self._animal(of) if of else animal
+        if other == animal:
+            raise ExperimentError(
+                f"measure {measure}: name another animal than {self._animals[animal]}"
+            )
+        needed = {each.name: each.needs for each in LIVE["animal"]}[measure]
+        if needed and self._contact is None:
+            raise ExperimentError(
+                f"measure {measure}: give CONTACT_DISTANCE in [Measures]"
+            )
+        key = self._animals[animal], measure, self._animals[other]
+        return self._functions[key]() if self._tracks else nan
 
     def _define(
-        self, animal: str, subject: Subject, of: str, totals: _LiveTrack | _LiveRegion
+        self,
+        animal: str,
+        subject: Subject,
+        of: str,
+        totals: _LiveTrack | _LiveRegion | LivePair,
     ) -> None:
         for measure in LIVE[subject]:
+            if subject == "animal" and measure.needs and self._contact is None:
+                continue
             self._functions[animal, measure.name, of] = partial(
                 _number, measure.function, totals
             )
@@ -629,6 +655,20 @@ class LiveMeasures:
                 f"measure {measure}: no trigger {of!r} with a region on the deciding camera; "
                 f"there are {known_regions}"
             )
+
+
+def _contact_rule(plan: LivePlan) -> ContactRule | None:
+    """Return what is a contact; None: contacts are not measured."""
+    options, skeleton = plan.options, plan.skeleton
+    if options.contact_distance is None:
+        return None
+    parts = options.contact_bodyparts
+    targets = options.contact_target_bodyparts or parts
+    return ContactRule(
+        options.contact_distance,
+        tuple(skeleton.indices(parts)),
+        tuple(skeleton.indices(targets)) if parts else (),
+    )
 
 
 def _number(function: Callable[[object], float], totals: object) -> float:

@@ -287,13 +287,13 @@ MEASURES: tuple[MeasureDefinition, ...] = (
             MeasureDefinition(
                 f"{of}_mean_distance", "length", of,
                 f"mean distance to {target}", source,
-                lambda p: p.mean_distance,
+                lambda p: p.mean_distance, live=of == "animal",
                 label="mean distance to {of}",
             ),
             MeasureDefinition(
                 f"{of}_min_distance", "length", of,
                 f"shortest distance to {target}", source,
-                lambda p: p.min_distance,
+                lambda p: p.min_distance, live=of == "animal",
                 label="shortest distance to {of}",
             ),
             MeasureDefinition(
@@ -329,12 +329,12 @@ MEASURES: tuple[MeasureDefinition, ...] = (
         "contact_time", "s", "animal",
         "time in which the other animal is at `contact_distance` or nearer: the positions, or "
         "the nearest of `contact_bodyparts`", _SOCIAL,
-        lambda p: p.contact.total_s, "contacts",
+        lambda p: p.contact.total_s, "contacts", live=True,
         label="time in contact with {of}",
     ),
     MeasureDefinition(
         "contacts", "count", "animal", "contacts that begin in the span", _SOCIAL,
-        lambda p: p.contact.count, "contacts",
+        lambda p: p.contact.count, "contacts", live=True,
         label="contacts with {of}",
     ),
     MeasureDefinition(

@@ -181,8 +181,8 @@ def with_recorded(
 ) -> AnalysisOptions:
     """Return the options with those of [Measures] of a run, where they have defaults.
 
-    `facts` is the content of `run.json`. Speeds are taken only in the unit of the live
-    measures: mm where the camera is calibrated, else px (`is_usual_unit`).
+    `facts` is the content of `run.json`. Speeds and distances are taken only in the unit of
+    the live measures: mm where the camera is calibrated, else px (`is_usual_unit`).
     """
     recorded = facts.get("measuring")
     if not isinstance(recorded, Mapping):
@@ -192,8 +192,14 @@ def with_recorded(
     if isinstance(parts, list) and parts and not options.position:
         found["position"] = tuple(map(str, parts))
 
-    # A speed in px is not valid for positions in mm.
+    # A speed or distance in px is not valid for positions in mm.
     names = ["min_immobile_s"]
+    if is_usual_unit and options.contact_distance is None:
+        names.append("contact_distance")
+        for name in ("contact_bodyparts", "contact_target_bodyparts"):
+            parts = recorded.get(name.upper())
+            if isinstance(parts, list) and not getattr(options, name):
+                found[name] = tuple(map(str, parts))
     if is_usual_unit and options.start_speed is None and options.stop_speed is None:
         names += ["start_speed", "stop_speed"]
     usual = AnalysisOptions()

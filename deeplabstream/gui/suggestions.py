@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine.behaviour_classifiers import read_classifiers
 from deeplabstream.engine.checks.settings_check import network_skeleton
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.plugins.pair_trigger import ALL, ANY
+from deeplabstream.plugins.pair_trigger import ALL, ANY, DirectedPairs
 from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.pose.model.model_opening import known_models
 from deeplabstream.settings.actor_triggers import actor_trigger_problem
@@ -60,13 +60,14 @@ def suggestions_for(
         return lambda: dict.fromkeys(names(family), "")
     if types != {str} and not (key == "SOURCE" and str in types):
         return None
+    on_pairs = kind is not None and issubclass(kind, DirectedPairs)
     found: Mapping[str, Suggest] = {
         "MODEL": _networks,
         "DETECTOR": _networks,
         "BODYPARTS": lambda: _bodyparts(document),
         "ANIMAL": lambda: _animals(document),
         "ACTOR": lambda: _animals_of_pairs(document),
-        "TARGET": lambda: _animals_of_pairs(document),
+        "TARGET": lambda: (_animals_of_pairs if on_pairs else _animals)(document),
         "TARGET_BODYPARTS": lambda: _bodyparts(document),
         "BEHAVIOUR": lambda: _behaviours(document),
         "PORT": serial_ports,

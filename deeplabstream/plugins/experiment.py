@@ -39,8 +39,9 @@ class MeasuresSoFar(Protocol):
     def value(self, measure: str, of: str = "", animal: str = "1") -> float:
         """Return a measure so far; NaN: not defined, such as a latency before the first entry.
 
-        `of`: for a measure of a region, the trigger with the region. `animal`: its name or
-        number. ExperimentError: there is no such measure, region or animal.
+        `of`: for a measure of a region, the trigger with the region; for one of two animals,
+        the name or number of the other one. `animal`: its name or number.
+        ExperimentError: there is no such measure, region or animal.
         """
         ...
 

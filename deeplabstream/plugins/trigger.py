@@ -263,6 +263,11 @@ class Trigger(DebounceSettings, ABC):
         return False
 
     @property
+    def needs_contacts(self) -> bool:
+        """Whether it needs the distance of a contact: [Measures]."""
+        return False
+
+    @property
     def fulfilled_by(self) -> tuple[str, ...]:
         """The pairs of animals that fulfil it on the last frame, as `anna>bob`: for the record."""
         return ()

@@ -149,6 +149,8 @@ def measure_problems(rig: Settings) -> Iterator[str]:
                 f"[Trigger {name}] MEASURE: immobility in px needs START_SPEED and "
                 f"STOP_SPEED in [Measures], or MM_PER_PIXEL or MARKS in [Camera {camera}]"
             )
+        if trigger.needs_contacts and rig.measures.contact_distance is None:
+            yield f"[Trigger {name}] MEASURE: needs CONTACT_DISTANCE in [Measures]"
         for key, word in trigger.measured_regions.items():
             other = triggers.get(word)
             reference = f"[Trigger {name}] {key} = {word}: [Trigger {word}]"
@@ -292,7 +294,16 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
         for bone in rules.bones
         for part in (bone.one, bone.other)
     ]
-    named += [("[Measures] POSITION", part) for part in rig.measures.position]
+    measures = rig.measures
+    named += [
+        (f"[Measures] {key}", part)
+        for key, parts in (
+            ("POSITION", measures.position),
+            ("CONTACT_BODYPARTS", measures.contact_bodyparts),
+            ("CONTACT_TARGET_BODYPARTS", measures.contact_target_bodyparts),
+        )
+        for part in parts
+    ]
     return [
         f"{key}: the network has no body part {part!r}{guess(part, skeleton.bodyparts)}"
         for key, part in named

@@ -399,8 +399,33 @@ class Measures:
         description="shortest immobile bout, in seconds",
         title="Shortest immobile bout (s)",
     )
+    contact_distance: float | None = Field(
+        default=None,
+        gt=0,
+        description=(
+            "distance of two animals that is a contact, in mm (px without MM_PER_PIXEL or "
+            "MARKS); empty: contacts are not measured"
+        ),
+    )
+    contact_bodyparts: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "body parts of the animal whose nearest distance counts for contacts; empty: the "
+            "positions"
+        ),
+        title="Contact: body parts",
+    )
+    contact_target_bodyparts: tuple[str, ...] = Field(
+        default=(),
+        description="body parts of the other animal; empty: CONTACT_BODYPARTS",
+        title="Contact: body parts of the target",
+    )
 
     def __post_init__(self) -> None:
+        if self.contact_target_bodyparts and not self.contact_bodyparts:
+            raise ValueError("CONTACT_TARGET_BODYPARTS: needs CONTACT_BODYPARTS, too")
+        if self.contact_bodyparts and self.contact_distance is None:
+            raise ValueError("CONTACT_BODYPARTS: needs CONTACT_DISTANCE, too")
         start, stop = self.start_speed, self.stop_speed
         if start is not None and stop is not None and stop > start:
             raise ValueError(

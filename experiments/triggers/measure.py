@@ -20,8 +20,8 @@ from deeplabstream.plugin import (
 class Measure(ContextTrigger):
     """True while a measure so far of an animal is at least VALUE, or below it.
 
-    Unknown while the position of the animal is not known, of a region while the body parts
-    of its trigger are not known, and while the measure is not defined.
+    Unknown while the position of the animal, or of TARGET, is not known, of a region while
+    the body parts of its trigger are not known, and while the measure is not defined.
     """
 
     measure: Literal[
@@ -39,6 +39,10 @@ class Measure(ContextTrigger):
         "region_latency",
         "region_distance",
         "region_mean_speed",
+        "animal_mean_distance",
+        "animal_min_distance",
+        "contact_time",
+        "contacts",
     ] = Field(description="measure since the start of the experiment (docs/results.md)")
     region_of: TriggerName | None = Field(
         None,
@@ -46,6 +50,10 @@ class Measure(ContextTrigger):
     )
     animal: AnimalName = Field(
         "1", description="which of several animals: its name or number"
+    )
+    target: AnimalName = Field(
+        "",
+        description="for measures of two animals: the other one, its name or number",
     )
     comparison: Literal["at least", "below"] = Field(
         "at least", description="at least: true from VALUE on; below: true up to it"
@@ -70,6 +78,17 @@ class Measure(ContextTrigger):
     _decided: bool | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self._of_pair is not bool(self.target):
+            raise ValueError(
+                f"MEASURE = {self.measure}: TARGET is missing, the other animal"
+                if self._of_pair
+                else f"TARGET = {self.target}: MEASURE = {self.measure} is not a measure of "
+                "two animals; remove TARGET"
+            )
+        if self.target == self.animal:
+            raise ValueError(
+                f"TARGET = {self.target}: is the ANIMAL; enter another animal"
+            )
         of_region = self.measure.startswith("region_")
         if of_region and not self.region_of:
             raise ValueError(
@@ -85,8 +104,9 @@ class Measure(ContextTrigger):
 
     @property
     def named_animals(self) -> Mapping[str, tuple[str, ...]]:
-        """The animal that its settings name."""
-        return {"ANIMAL": (self.animal,)} if self.animal else {}
+        """The animals that its settings name."""
+        named = {"ANIMAL": self.animal, "TARGET": self.target}
+        return {key: (word,) for key, word in named.items() if word}
 
     @property
     def measured_regions(self) -> Mapping[str, TriggerName]:
@@ -99,12 +119,23 @@ class Measure(ContextTrigger):
         """Whether it needs thresholds of the speed."""
         return "mobile" in self.measure
 
+    @property
+    def needs_contacts(self) -> bool:
+        """Whether it needs the distance of a contact."""
+        return self.measure.startswith("contact")
+
+    @property
+    def _of_pair(self) -> bool:
+        return self.needs_contacts or self.measure.startswith("animal_")
+
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
         """Compare the measure; None: the animal is lost or the measure is not defined."""
         measures = context.measures
         for of in (self.region_of, self.than) if self.region_of else ("",):
             if of is not None and not measures.is_known(of, self.animal):
                 return None
+        if self.target and not measures.is_known(animal=self.target):
+            return None
         if not self.decide_at_s:
             return self._compare(context)
         if self._decided is None:
@@ -115,7 +146,7 @@ class Measure(ContextTrigger):
 
     def _compare(self, context: TriggerContext) -> Answer:
         value = context.measures.value
-        own = value(self.measure, self.region_of or "", self.animal)
+        own = value(self.measure, self.region_of or self.target, self.animal)
         limit = self.value
         if self.than:
             limit = value(self.measure, self.than, self.animal)

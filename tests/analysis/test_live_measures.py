@@ -1,6 +1,7 @@
 """Measures so far equal the results of the recorded run; gaps are the one difference."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -109,7 +110,11 @@ def lived(
     return {(animal, name, of): value for animal, name, of, value in live.values()}
 
 
-def analysed(walk: Walk, calibration: Calibration | None) -> RunResults:
+def analysed(
+    walk: Walk,
+    calibration: Calibration | None,
+    options: AnalysisOptions = OPTIONS,
+) -> RunResults:
     """Return the results of the same frames, recorded."""
     t, points, confidence = walk
     found = np.where(confidence[..., None] >= 0.5, points, np.nan)
@@ -119,7 +124,7 @@ def analysed(walk: Walk, calibration: Calibration | None) -> RunResults:
         calibration=calibration,
         places=PlacesOfRun(REGIONS if calibration else REGIONS[:4]),
     )
-    return analyse(run, OPTIONS)
+    return analyse(run, options)
 
 
 def compare(
@@ -138,7 +143,9 @@ def compare(
 
 COUNTED = ("region_entries", "region_exits", "region_latency")
 ALL = [
-    each.name for subject in ("track", "mobility", "region") for each in LIVE[subject]
+    each.name
+    for subject in ("track", "mobility", "region", "animal")
+    for each in LIVE[subject]
 ]  # type: ignore[index]
 
 
@@ -146,7 +153,9 @@ def compare_all(
     walk: Walk, calibration: Calibration | None, results: RunResults
 ) -> None:
     live = lived(walk, calibration)
-    assert len(live) == walk[1].shape[1] * (8 + 7 * (5 if calibration else 4))
+    animals = walk[1].shape[1]
+    of_pairs = 2 * animals * (animals - 1)
+    assert len(live) == animals * (8 + 7 * (5 if calibration else 4)) + of_pairs
     compare(live, results, [name for name in ALL if name not in COUNTED])
     for (animal, name, of), value in live.items():
         if name == "region_entries":  # one on the last frame belongs to the next span
@@ -164,6 +173,68 @@ def test_without_gaps_each_live_measure_is_the_result_of_the_run(
     walk: Walk, calibration: Calibration | None
 ) -> None:
     compare_all(walk, calibration, analysed(walk, calibration))
+
+
+CONTACTS = [
+    replace(OPTIONS, contact_distance=70.3),
+    replace(
+        OPTIONS,
+        contact_distance=50.3,
+        contact_bodyparts=("snout", "leftear"),
+        contact_target_bodyparts=("tailbase",),
+    ),
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(walks(gaps=True), st.sampled_from([None, MARKS]), st.sampled_from(CONTACTS))
+def test_live_contacts_and_distances_are_the_results_of_the_run_without_interpolation(
+    walk: Walk, calibration: Calibration | None, options: AnalysisOptions
+) -> None:
+    live = lived(walk, calibration, options)
+    with patch.object(analyse_module, "fill_gaps", not_filled):
+        results = analysed(walk, calibration, options)
+    of_pairs = [measure.name for measure in LIVE["animal"]]
+    animals = walk[1].shape[1]
+    names = [name for _, name, _ in live if name in of_pairs]
+    assert len(names) == animals * (animals - 1) * 4
+    compare(live, results, of_pairs)
+
+
+def pair(*offsets: float, distance: float | None = 10.0) -> LiveMeasures:
+    """Return measures after frames of two animals at these distances, 10 per second."""
+    skeleton = Skeleton(("snout",), animals=("anna", "bob"))
+    options = AnalysisOptions(contact_distance=distance)
+    live = LiveMeasures(LivePlan(skeleton, 0.5, options=options))
+    for n, offset in enumerate(offsets):
+        points = np.array([[[0, 0]], [[offset, 0]]], np.float32)
+        live.add(n / 10, Pose(skeleton, points, np.ones((2, 1), np.float32)))
+    return live
+
+
+def test_contacts_of_two_animals_so_far() -> None:
+    live = pair(50, 5, 5, 50, 5, 50)
+    assert live.value("contacts", "bob", "anna") == 2
+    assert live.value("contact_time", "1", "bob") == pytest.approx(0.3)
+    assert live.value("animal_min_distance", "bob", "anna") == 5
+    assert live.value("animal_mean_distance", "bob", "anna") == pytest.approx(23)
+    assert np.isnan(pair().value("contacts", "bob", "anna"))
+
+
+@pytest.mark.parametrize(
+    ("of", "distance", "complaint"),
+    [
+        ("", 10.0, "name another animal than anna"),
+        ("anna", 10.0, "name another animal than anna"),
+        ("cara", 10.0, "there is no animal 'cara'"),
+        ("bob", None, r"give CONTACT_DISTANCE in \[Measures\]"),
+    ],
+)
+def test_a_measure_of_a_pair_needs_another_animal_and_a_distance(
+    of: str, distance: float | None, complaint: str
+) -> None:
+    with pytest.raises(ExperimentError, match=complaint):
+        pair(5, distance=distance).value("contacts", of, "anna")
 
 
 def not_filled(

@@ -4,10 +4,14 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from deeplabstream.analysis.live_measures import LiveMeasures, LivePlan
+from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.command import TriggerName
+from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.plugins.trigger import Answer, TriggerContext
 from experiments.triggers.measure import Measure
 from tests.engine.small_rig import RIG, problems
@@ -127,6 +131,27 @@ NEEDED = "[Trigger enough]\nKIND = Measure\n"
             "[Measures] STOP_SPEED = 20: must be START_SPEED = 10 or less",
         ),
         (
+            "[Measures]\nCONTACT_BODYPARTS = snout\n",
+            "[Measures] CONTACT_BODYPARTS: needs CONTACT_DISTANCE, too",
+        ),
+        (
+            "[Measures]\nCONTACT_DISTANCE = 5\nCONTACT_TARGET_BODYPARTS = snout\n",
+            "[Measures] CONTACT_TARGET_BODYPARTS: needs CONTACT_BODYPARTS, too",
+        ),
+        (
+            f"{NEEDED}MEASURE = contacts\nTARGET = 2\n",
+            "[Trigger enough] MEASURE: needs CONTACT_DISTANCE in [Measures]",
+        ),
+        (
+            f"{NEEDED}MEASURE = animal_min_distance\n",
+            "[Trigger enough] MEASURE = animal_min_distance: TARGET is missing, the other "
+            "animal",
+        ),
+        (
+            f"{NEEDED}MEASURE = distance\nTARGET = 2\n",
+            "[Trigger enough] TARGET = 2: MEASURE = distance is not a measure of two animals",
+        ),
+        (
             "[Camera side]\nKIND = SimulatedCamera\n[Trigger there]\nKIND = InsideRegion\n"
             "CAMERA = side\nBODYPARTS = snout\nREGION = circle 1 2 3\n"
             f"{NEEDED}MEASURE = region_time\nREGION_OF = there\n",
@@ -138,3 +163,16 @@ NEEDED = "[Trigger enough]\nKIND = Measure\n"
 def test_a_file_that_does_not_fit_is_a_sentence(text: str, said: str) -> None:
     found = problems(RIG + text)
     assert any(each.startswith(said) for each in found), found
+
+
+def test_a_measure_of_two_animals_is_unknown_while_one_is_lost() -> None:
+    skeleton = Skeleton(("snout",), animals=("anna", "bob"))
+    options = AnalysisOptions(contact_distance=10)
+    live = LiveMeasures(LivePlan(skeleton, 0.5, options=options))
+    trigger = Measure(measure="contacts", animal="anna", target="bob", value=2)
+    answers = []
+    for n, gap in enumerate([50.0, 5, 50, 5, 5, np.nan]):
+        points = np.array([[[0, 0]], [[gap, 0]]], np.float32)
+        live.add(n / 10, Pose(skeleton, points, np.ones((2, 1), np.float32)))
+        answers.append(trigger.answer(TriggerContext(measures=live), n / 10))
+    assert answers == [False, False, False, False, True, None]

@@ -75,3 +75,19 @@ def test_the_state_keeps_the_last_measures() -> None:
     state = SessionState().after(measured("a")).after(measured("a", seconds=15.0))
     assert state.measured is not None
     assert ("a", "region_time", "left", pytest.approx(15.0)) in state.measured.values
+
+
+def test_measures_of_two_animals_have_a_row_for_each_other_one(qtbot: QtBot) -> None:
+    panel = MeasuresPanel()
+    qtbot.addWidget(panel)
+    values = (
+        ("anna", "contact_time", "bob", 4.0),
+        ("anna", "animal_min_distance", "bob", 9.0),
+        ("bob", "contact_time", "anna", 5.0),
+    )
+    panel.show_measures(Measured("arena", 0, 10**9, "light", "mm", values))
+    texts = {key: label.text() for key, label in panel.values.items()}
+    assert texts == {
+        ("anna", "contact_time", "bob"): "4.0 s",
+        ("bob", "contact_time", "anna"): "5.0 s",
+    }

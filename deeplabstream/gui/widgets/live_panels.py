@@ -40,6 +40,9 @@ SHOWN_MEASURES = (
     "region_time",
     "region_entries",
     "region_latency",
+    "animal_mean_distance",
+    "contact_time",
+    "contacts",
     "stimuli",
     "on_time",
 )
