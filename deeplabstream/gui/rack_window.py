@@ -27,6 +27,7 @@ from deeplabstream.files.exclusive_writing import is_locked
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.dialogs.dialog_input import StopInput, keep_usable
 from deeplabstream.gui.dialogs.questions import show_question
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.stop_window_client import ProgramStopWindow
 from deeplabstream.gui.widgets.box_in_full import BoxInFull
 from deeplabstream.gui.widgets.box_tile import BoxTile
@@ -77,6 +78,8 @@ class RackWindow(QMainWindow):
         self.log = LogDrawer()
         self.title, self.summary = QLabel(rack.path.stem), QLabel()
         self.start_all = QPushButton("Start all")
+        self.test_alarms = QPushButton("Test alarms")
+        self.alarm_test = ProgramProcess(self)
         self.stop_all = StopButton("STOP ALL")
         self._stack, self.grid = QStackedWidget(), TileGrid([*self.tiles.values()])
         self._build()
@@ -99,6 +102,8 @@ class RackWindow(QMainWindow):
         self.title.setObjectName("heading")
         self.summary.setObjectName("caption")
         self.start_all.setProperty("starts", True)
+        self.test_alarms.setToolTip("sends a test message to each address of [Alarms]")
+        self.test_alarms.setVisible(self.rack.alarms is not None)
         self.stop_all.setObjectName("stop")
         self.stop_all.setMinimumWidth(180)
         self.stop_all.setToolTip(
@@ -109,6 +114,7 @@ class RackWindow(QMainWindow):
         head.setSpacing(14)
         head.addWidget(self.title)
         head.addWidget(self.summary, 1)
+        head.addWidget(self.test_alarms)
         head.addWidget(self.start_all)
         head.addWidget(self.stop_all)
 
@@ -128,6 +134,9 @@ class RackWindow(QMainWindow):
             tile.start_requested.connect(self.start)
             tile.stop_requested.connect(self.stop)
         self.start_all.clicked.connect(self._start_chosen)
+        self.test_alarms.clicked.connect(self._test_alarms)
+        self.alarm_test.output_received.connect(self._show_alarm_test)
+        self.alarm_test.ended.connect(lambda: self.test_alarms.setEnabled(True))
         self.stop_all.clicked.connect(self.stop_everything)
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.ApplicationShortcut)
@@ -166,6 +175,17 @@ class RackWindow(QMainWindow):
         for name in self._chosen:
             if not self._boxes[name].runs:
                 self.start(name)
+
+    def _test_alarms(self) -> None:
+        self.test_alarms.setEnabled(False)
+        self.log.add_line("A test message is being sent to each address.", tone="text")
+        self.alarm_test.start("SendAlarms.py", [str(self.rack.path), "--test"])
+
+    def _show_alarm_test(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip():
+                bad = "NOT accepted" in line or "error" in line
+                self.log.add_line(line, tone="red" if bad else "text")
 
     def _send(self, line: str) -> None:
         if self.foreign:
@@ -293,6 +313,7 @@ class RackWindow(QMainWindow):
         self._timer.stop()
         self.stop_window.finish()
         self.process.close()
+        self.alarm_test.stop()
         self._frames.close()
         super().closeEvent(event)
 

@@ -16,6 +16,11 @@ from deeplabstream.gui import rack_window
 from deeplabstream.gui.rack_window import RackWindow
 from deeplabstream.rack.box_status import BoxStatus, status_file
 from deeplabstream.settings.rack_file import RackFile, load_rack
+from tests.rack.alarms.alarm_services import (
+    address_file,
+    http_service,
+    json_address,
+)
 from tests.web.test_rack_page import STATUS, camera_ring, running, write_frame
 
 SETTINGS = """
@@ -203,3 +208,21 @@ def test_closing_asks_while_boxes_run(
     assert not answers
     printed = status_file(rack.path, "left").parents[1] / "printed.txt"
     assert printed.read_text("utf-8").split("\n")[:2] == ["ok: start left", "ok: stop"]
+
+
+def test_a_rack_with_alarms_has_a_button_that_tests_them(
+    tmp_path: Path, make: Make, qtbot: QtBot
+) -> None:
+    file = rack_of(tmp_path).path
+    assert not make(load_rack(file)).test_alarms.isVisible()
+    with http_service() as service:
+        address_file(tmp_path, json_address(service), "json://127.0.0.1:1/")
+        with file.open("a", encoding="utf-8") as rack:
+            rack.write("[Alarms]\nADDRESS_FILE = addresses.txt\n")
+        window = make(load_rack(file))
+        qtbot.mouseClick(window.test_alarms, Qt.MouseButton.LeftButton)
+        assert not window.test_alarms.isEnabled()
+        qtbot.waitUntil(window.test_alarms.isEnabled, timeout=60_000)
+        assert len(service.texts) == 1 and "This is a test" in service.texts[0]
+    assert "json (line 1): accepted" in told(window)
+    assert "json (line 2): NOT accepted" in told(window)
