@@ -1,10 +1,10 @@
 """48 flies in wells of one camera: every frame decided, each fly in its well, at which cost.
 
 Flies are found by background subtraction (`MODEL = background`), in the order of the frames, as
-in a live rig. Each well has a trigger and an output of its own; poses, answers and edges are
-recorded. Positions are compared with those of an independent threshold script, which sees the
-whole video first. Time is processor time of one thread per frame: of the detector, and of the
-whole loop with it and the record, without decoding.
+in a live rig. Each well has a trigger, an experiment and an output of its own; poses, answers
+and edges are recorded. Positions are compared with those of an independent threshold script,
+which sees the whole video first. Time is processor time of one thread per frame: of the detector,
+and of the whole loop with it and the record, without decoding.
 
 Aims: every frame decided; each position that is found in its arena; 99 % of the positions that
 both find within 2 px of the script's.
@@ -50,21 +50,22 @@ MODEL = background
 KIND = SimulatedWells
 [Arenas]
 {arenas}
+[Trigger middle]
+KIND = InsideRegion
+BODYPARTS = centre
+REGION = circle 0 0 {radius}
 [Experiment]
-EXP_NAME = each
-[Experiment each]
-KIND = EachAnimal
-TRIGGERS = {triggers}
-OUTPUTS = {outputs}
-TIME_LIMIT_S = 1000000
+EXP_NAME = place
+[Experiment place]
+KIND = Conditional
+TRIGGER = middle
+OUTPUT = light
+MAX_ON_S = 30
+REST_S = 0
+TRIALS = 1000000
 """
 OF_ARENA = """\
-[Trigger {name}]
-KIND = InsideRegion
-ANIMAL = {name}
-BODYPARTS = centre
-REGION = {region}
-[Output light {name}]
+[Output light.{name}]
 KIND = SimulatedOutput
 """
 
@@ -87,23 +88,13 @@ class Timed(EstimatorWrapper):
 
 
 def rig_of(wells: FlyWells) -> Settings:
-    """Return the settings: in the middle of each arena, a trigger with its own output."""
+    """Return the settings: in each arena, light while the fly is in the middle."""
     empty = parse(
         f"[Camera top]\nKIND = SimulatedWells\n[Arenas]\n{wells.arenas}", Path()
     )
-    middles = {
-        name: Circle(region.x, region.y, region.r / 2)
-        for name, region in empty.arenas.items()
-        if isinstance(region, Circle)
-    }
-    text = RIG.format(
-        arenas=wells.arenas,
-        triggers=", ".join(middles),
-        outputs=", ".join(f"light {name}" for name in middles),
-    )
-    text += "".join(
-        OF_ARENA.format(name=name, region=region) for name, region in middles.items()
-    )
+    radii = [it.r for it in empty.arenas.values() if isinstance(it, Circle)]
+    text = RIG.format(arenas=wells.arenas, radius=min(radii) / 2)
+    text += "".join(OF_ARENA.format(name=name) for name in empty.arenas)
     return parse(text, Path())
 
 

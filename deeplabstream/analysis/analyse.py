@@ -68,6 +68,7 @@ from deeplabstream.core.pair_geometry import (
 )
 from deeplabstream.core.regions import Polygon
 from deeplabstream.recording.run_summary import summarise
+from deeplabstream.settings.arena_instances import arena_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -395,7 +396,7 @@ class _Analysis:
         visits = {
             (name, region.name): self._visits(at, region)
             for at, name in enumerate(self.data.animals)
-            for region in self.regions
+            for region in self._regions_of(name)
         }
         spans = spans_of(self.data, self.options)
         values = []
@@ -405,7 +406,12 @@ class _Analysis:
                 everything |= {
                     (name, subject, of): target for of, target in found.items()
                 }
-            own_visits = {r.name: visits[name, r.name] for r in self.regions}
+            # the same measure of all arenas is one column
+            suffix = f".{name}" if self.data.arenas else ""
+            own_visits = {
+                region.name.removesuffix(suffix): visits[name, region.name]
+                for region in self._regions_of(name)
+            }
             arrivals = self._arrivals(name, visits)
             for span in spans:
                 clock = SpanClock(span.spans)
@@ -516,12 +522,18 @@ class _Analysis:
         )
         return visits_of(self.data.t, inside, known, rules, options.max_gap_s)
 
+    def _regions_of(self, name: str) -> list[RegionOfInterest]:
+        """Return the regions that are measured for an animal: none of another's arena."""
+        # a single animal may have the subject's name in place of its arena's
+        arenas = self.data.arenas if len(self.data.animals) > 1 else ()
+        return [it for it in self.regions if arena_of(it.name, arenas) in ("", name)]
+
     def _arrivals(
         self, name: str, visits: Mapping[tuple[str, str], Visits]
     ) -> dict[str, Floats]:
         """Return the arrivals of one of several animals as the first, by region."""
         others = [other for other in self.data.animals if other != name]
-        if not others:
+        if not others or self.data.arenas:
             return {}
         return {
             region.name: first_arrivals(
@@ -544,7 +556,7 @@ class _Analysis:
         others = {
             name: self._other_animal(animal, at, own, track)
             for at, (name, track) in enumerate(tracks.items())
-            if at != animal
+            if at != animal and not self.data.arenas
         }
         found: dict[Subject, dict[str, Target]] = {"point": points, "animal": others}
         if self.options.arena:

@@ -5,8 +5,8 @@ gets. They equal those of `analyse`, except that gaps are not interpolated: the 
 known yet (docs/results.md, Live). Memory does not grow with the number of frames.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import permutations
 from math import hypot, inf, isfinite, nan
@@ -30,6 +30,7 @@ from deeplabstream.analysis.running_bouts import TOLERANCE_S, RunningBouts
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds, is_rejected
+from deeplabstream.settings.arena_instances import arena_of
 from deeplabstream.settings.sections import Settings, effective
 
 Place = tuple[float, float]
@@ -61,6 +62,8 @@ class LivePlan:
         Name in `regions` of the region of each trigger.
     options : AnalysisOptions
         Position, gaps, speed window and thresholds.
+    arenas : collection of str
+        Arenas of the camera: a region `NAME.ARENA` is measured for that arena's animal only.
     """
 
     skeleton: Skeleton
@@ -69,6 +72,18 @@ class LivePlan:
     regions: Sequence[RegionOfInterest] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
+    arenas: Collection[str] = ()
+
+    def of(self, animal: str) -> "LivePlan":
+        """Return the plan with the regions that are measured for an animal."""
+        if not self.arenas:
+            return self
+        regions = [
+            region
+            for region in self.regions
+            if arena_of(region.name, self.arenas) in ("", animal)
+        ]
+        return replace(self, regions=regions)
 
     @property
     def unit(self) -> str:
@@ -98,6 +113,7 @@ def measuring(
             contact_bodyparts=settings.measures.contact_bodyparts,
             contact_target_bodyparts=settings.measures.contact_target_bodyparts,
         ),
+        frozenset(settings.arenas),
     )
     return lambda: LiveMeasures(plan)
 
@@ -543,13 +559,14 @@ class LiveMeasures:
         name = self._animal(animal)
         if measure in _OF_PAIRS:
             return self._value_of_pair(measure, of, name)
+        animal = self._animals[name]
         region = self._plan.names.get(of, of)
         if not self._tracks:
-            self._check(measure, of, region)
+            self._check(measure, of, region, animal)
             return nan
-        function = self._functions.get((self._animals[name], measure, region))
+        function = self._functions.get((animal, measure, region))
         if function is None:
-            self._check(measure, of, region)
+            self._check(measure, of, region, animal)
             raise ExperimentError(
                 f"measure {measure}: in px, give START_SPEED and STOP_SPEED in [Measures], "
                 "or calibrate the camera"
@@ -560,7 +577,7 @@ class LiveMeasures:
         """Return whether a position is known on the last frame; see `MeasuresSoFar`."""
         number, region = self._animal(animal), self._plan.names.get(of, of)
         if of:
-            self._check("region_time", of, region)
+            self._check("region_time", of, region, self._animals[number])
         if not self._tracks:
             return False
         track = self._tracks[number]
@@ -574,14 +591,18 @@ class LiveMeasures:
     def _begin(self, time_s: float) -> None:
         plan = self._plan
         self.start_s = time_s
-        self._tracks = tuple(_LiveTrack(plan, time_s) for _ in self._animals)
+        self._tracks = tuple(
+            _LiveTrack(plan.of(animal), time_s) for animal in self._animals
+        )
         for animal, track in zip(self._animals, self._tracks, strict=True):
             subjects: tuple[Subject, ...] = ("track", "mobility")
             for subject in subjects if track.has_mobility else subjects[:1]:
                 self._define(animal, subject, "", track)
             for name, region in track.regions.items():
                 self._define(animal, "region", name, region)
-        for one, other in permutations(range(len(self._animals)), 2):
+        # animals that each have an arena never meet
+        meeting = 0 if plan.arenas else len(self._animals)
+        for one, other in permutations(range(meeting), 2):
             self._pairs[one, other] = pair = LivePair(self._contact, time_s)
             self._define(self._animals[one], "animal", self._animals[other], pair)
 
@@ -605,6 +626,8 @@ class LiveMeasures:
             raise ExperimentError(
                 f"measure {measure}: name another animal than {self._animals[animal]}"
             )
+        if self._plan.arenas:
+            raise ExperimentError(f"measure {measure}: animals in arenas never meet")
         needed = {each.name: each.needs for each in LIVE["animal"]}[measure]
         if needed and self._contact is None:
             raise ExperimentError(
@@ -634,7 +657,7 @@ class LiveMeasures:
             raise ExperimentError(f"there is no animal {word!r}; animals: {known}")
         return place
 
-    def _check(self, measure: str, of: str, region: str) -> None:
+    def _check(self, measure: str, of: str, region: str, animal: str) -> None:
         """Raise ExperimentError unless a measure of this name and region is computed."""
         subjects: tuple[Subject, ...] = ("region",) if of else ("track", "mobility")
         known = [
@@ -648,7 +671,8 @@ class LiveMeasures:
                 f"there is no live measure {measure!r} {what}; there are {', '.join(known)}"
             )
         if of and all(
-            known_region.name != region for known_region in self._plan.regions
+            known_region.name != region
+            for known_region in self._plan.of(animal).regions
         ):
             known_regions = ", ".join(self._plan.names) or "none"
             raise ExperimentError(

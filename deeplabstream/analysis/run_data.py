@@ -3,7 +3,7 @@
 Everything that reads poses for results takes them from `read_run`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +125,11 @@ class RunData:
     ambiguous: Bools
     corrected: Bools | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def arenas(self) -> Collection[str]:
+        """Arenas, each with the animal of its name; empty: the animals share one."""
+        return frozenset(self.facts.get("arenas") or ())
 
 
 class OpenedRun(Protocol):

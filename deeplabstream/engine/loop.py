@@ -4,7 +4,7 @@ It is the only one: a live rig, a video and a test differ in what they iterate o
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, nan
 from pathlib import Path
@@ -23,13 +23,12 @@ from deeplabstream.engine.identity_reporting import (
 )
 from deeplabstream.engine.output_bank import OutputBank
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
+from deeplabstream.engine.running_experiment import RunningExperiment, RunningPlan
 from deeplabstream.plugins.experiment import (
     NO_MEASURES,
     Experiment,
     MeasuresSoFar,
     Observation,
-    PlanRunner,
-    triggers_of,
 )
 from deeplabstream.plugins.trigger import (
     BodyPartTrigger,
@@ -42,6 +41,7 @@ from deeplabstream.plugins.trigger import (
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.tracking.distinctness import Distinctness
+from deeplabstream.settings.arena_instances import arena_of, in_arena
 from deeplabstream.settings.sections import ExperimentRun
 
 Answers = dict[str, bool | None]
@@ -55,12 +55,18 @@ _MEASURES = "computing the measures so far"
 class TriggerEvaluator:
     """Evaluates triggers once per frame of their camera; keeps the last answers and poses.
 
-    `note` gets a sentence when a sham begins or ends.
+    `note` gets a sentence when a sham begins or ends. An error of a trigger of one of `arenas`
+    ends the evaluation of that arena's triggers only.
     """
 
     def __init__(
-        self, deciding: str, stale_s: float, note: Callable[[str, str], None]
+        self,
+        deciding: str,
+        stale_s: float,
+        note: Callable[[str, str], None],
+        arenas: Collection[str] = (),
     ) -> None:
+        self._arenas = frozenset(arenas)
         self._deciding = deciding
         self._stale_s = stale_s
         self._note = note
@@ -69,6 +75,8 @@ class TriggerEvaluator:
         self._filtered: dict[str, tuple[float, FilteredPose]] = {}
         self._shams: set[str] = set()
         self.flags: dict[str, str] = {}
+        self.failures: dict[str, Exception] = {}
+        """Errors of triggers on the last frame, by arena; their arenas have no triggers now."""
         self.measures: MeasuresSoFar = NO_MEASURES
         """Measures that triggers can read."""
 
@@ -100,7 +108,7 @@ class TriggerEvaluator:
         On a frame that is too old every trigger is unknown. Afterwards `flags` has, for the
         record, the flags of triggers: see `Step.flags`.
         """
-        self.flags = {}
+        self.flags, self.failures = {}, {}
         self._filtered[camera] = time_s, filtered
 
         # sorted: a trigger that names others comes after them, and reads this frame's answers
@@ -117,7 +125,10 @@ class TriggerEvaluator:
                     answers[name] = self._answer(trigger, filtered, time_s, inputs)
                 except Exception as error:
                     _add_place(error, f"[Trigger {name}]")
-                    raise
+                    if not (arena := arena_of(name, self._arenas)):
+                        raise
+                    self.failures.setdefault(arena, error)
+                    answers[name] = None
 
             flags = [*trigger.fulfilled_by] if answers[name] else []
             if trigger.holding and answers[name] is not None:
@@ -130,6 +141,14 @@ class TriggerEvaluator:
                 self._shams ^= {name}
                 what = f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
                 self._note("trigger", f"[Trigger {name}] {what}")
+
+        # they would fail again on every frame
+        if self.failures:
+            self.triggers = {
+                name: trigger
+                for name, trigger in self.triggers.items()
+                if arena_of(name, self._arenas) not in self.failures
+            }
 
     def _answer(
         self,
@@ -204,50 +223,6 @@ class DeferredMeasures:
         return self.live.is_known(of, animal)
 
 
-class RunningExperiment:
-    """State of the running experiment: plan, outputs, and the permit to keep them on.
-
-    The permit is withdrawn (`revoked`) when the animal is lost for longer than LOST_MS, and
-    granted again on the first frame on which it is not.
-    """
-
-    def __init__(
-        self, stepper: PlanRunner, bank: OutputBank, named: frozenset[str]
-    ) -> None:
-        self.stepper = stepper
-        self.bank = bank
-        self.named = named
-        """The triggers that the settings of the experiment name."""
-        self.status = "running"
-        self.last_frame_ns = 0
-        """Time of the last frame of the deciding camera."""
-        self.began_s = inf
-        self.silent = False
-        self.stops = False
-        """Whether STOP_TRIGGER is true on the current frame."""
-        self.revoked = False
-        """Whether the permit was withdrawn: no output may be switched on."""
-        self._lost_since_s: float | None = None
-
-    def update_permit(self, lost: bool, time_s: float, allowed_s: float) -> bool:
-        """Return whether the permit is withdrawn with this frame.
-
-        The first frame that is not lost restores it; outputs stay off until the plan
-        switches them on again.
-        """
-        if not lost:
-            self._lost_since_s, self.revoked = None, False
-            return False
-
-        if self._lost_since_s is None:
-            self._lost_since_s = time_s
-        # True once only: the outputs are switched off once, not on every lost frame
-        if self.revoked or time_s - self._lost_since_s < allowed_s:
-            return False
-        self.revoked = True
-        return True
-
-
 class Loop:
     """Processes every frame; keeps only the state that the next decision needs.
 
@@ -256,7 +231,8 @@ class Loop:
     ring had not yet overwritten the image; if it had, the pose is unknown. `pose_filter`
     filters poses before the triggers. `inputs` returns the levels of the inputs.
     `identity_trackers` assigns identities to several animals. `measuring` makes the measures
-    of a new run.
+    of a new run. Each of `arenas` has a plan, triggers, outputs and a permit of its own: an
+    error of its plan or its triggers, or its lost animal, switches only its outputs off.
     """
 
     def __init__(
@@ -272,6 +248,7 @@ class Loop:
         inputs: Callable[[], Mapping[str, float]] = dict,
         identity_trackers: CameraIdentityTrackers | None = None,
         measuring: Callable[[], LiveMeasures] | None = None,
+        arenas: Collection[str] = (),
     ) -> None:
         self._estimator = estimator
         self._is_intact = is_intact
@@ -284,7 +261,9 @@ class Loop:
         self._identity_trackers = identity_trackers
         self._identity_reporter = IdentityReporter()
         self._pose_filter = pose_filter or PoseFilter(thresholds_of(estimator))
-        self._evaluator = TriggerEvaluator(deciding, rules.stale_ms / 1e3, self._note)
+        self._evaluator = TriggerEvaluator(
+            deciding, rules.stale_ms / 1e3, self._note, arenas
+        )
         self._running: RunningExperiment | None = None
         self._measuring = measuring
         self._measures: DeferredMeasures | None = None
@@ -327,17 +306,22 @@ class Loop:
         return trackers.distinctness() if trackers is not None else {}
 
     def begin(
-        self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: OutputBank
+        self,
+        experiments: Experiment | Mapping[str, Experiment],
+        triggers: Mapping[str, Trigger],
+        bank: OutputBank,
     ) -> None:
-        """Start an experiment; `triggers` are new objects.
+        """Start an experiment, or that of each arena; `triggers` are new objects.
 
         The animals keep their names, with a user's corrections, and their appearance.
         """
         self._restart(triggers)
-        named = triggers_of(experiment)
-        self._running = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
-        self._running.last_frame_ns = self._clock.now_ns()
-        bank.restart_totals(self._running.last_frame_ns)
+        if isinstance(experiments, Experiment):
+            experiments = {"": experiments}
+        plans = {arena: RunningPlan(it, arena) for arena, it in experiments.items()}
+        now_ns = self._clock.now_ns()
+        self._running = RunningExperiment(bank, plans, now_ns)
+        bank.restart_totals(now_ns)
         self._note("experiment", "started")
 
     def end(self, how: str = "stopped", cause: str = "stop") -> None:
@@ -399,16 +383,13 @@ class Loop:
             self._evaluator.evaluate(
                 answers, frame.camera, filtered, time_s, too_old, inputs
             )
+            for arena, error in self._evaluator.failures.items():
+                self._break_off_arena(arena, error)
             if running is not None:
                 running.last_frame_ns, running.silent = posed_ns, False
-                running.stops = self._stops(time_s)
-                # the frame that ends the experiment switches nothing on any more
-                if running.stops:
-                    decision = _Decision(posed_ns, status=running.status)
-                else:
-                    decision = self._decide(
-                        running, frame.index, time_s, too_old, inputs
-                    )
+                for plan in running.active:
+                    plan.stops = self._stops(plan, time_s)
+                decision = self._decide(running, frame.index, time_s, too_old, inputs)
         except Exception as error:
             # kept, not raised: the frame that failed is the one that the record must show
             failure = error
@@ -494,23 +475,62 @@ class Loop:
         # `silent` until the next frame: outputs are switched off once, not on every call
         running.silent = True
         running.bank.all_off(now_ns, "silence")
-        off = _off_sentence(running.bank)
+        off = _off_sentence(running.bank, running.bank.levels)
         self._note("camera", f"[Camera {self._deciding}] is silent: {off}")
         return None
 
     def _end_if_due(self, running: RunningExperiment, time_s: float) -> None:
         limit_s = self._rules.exp_time_s
-        if running.stepper.finished:
-            self.end("finished", "finished")
-        elif running.stops:
-            name = self._rules.stop_trigger
-            self.end(f"finished: [Trigger {name}] is true (STOP_TRIGGER)", "finished")
+        for plan in running.active:
+            how = "finished" if plan.stepper.finished else ""
+            if plan.stops and not how:
+                name = self._stop_trigger(plan)
+                how = f"finished: [Trigger {name}] is true (STOP_TRIGGER)"
+            if how and not plan.arena:
+                self.end(how, "finished")
+                return
+            if how:
+                self._end_arena(running, plan, how, "finished")
+
+        if not running.active:
+            failed = ", ".join(running.failed)
+            self.end(
+                f"finished; failed in {failed}" if failed else "finished", "finished"
+            )
         elif limit_s and time_s - running.began_s >= limit_s:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
-    def _stops(self, time_s: float) -> bool:
-        """Return whether STOP_TRIGGER is true: the experiment ends with this frame."""
-        name = self._rules.stop_trigger
+    def _end_arena(
+        self, running: RunningExperiment, plan: RunningPlan, how: str, cause: str
+    ) -> None:
+        """End the plan of one arena: its outputs are off afterwards, the others go on."""
+        plan.ended = how
+        try:
+            running.bank.off(running.outputs_of(plan), self._clock.now_ns(), cause)
+        finally:
+            self._note("arena", f"{plan.arena}: {how}")
+
+    def _break_off_arena(self, arena: str, error: Exception) -> None:
+        """End the plan of one arena, if it runs, because of its error or a trigger's."""
+        running = self._running
+        plan = running.plans.get(arena) if running is not None else None
+        try:
+            if running is not None and plan is not None and not plan.ended:
+                running.failed.append(arena)
+                how = f"failed: {str(error) or type(error).__name__}"
+                self._end_arena(running, plan, how, "error")
+        finally:
+            self._note("error", f"arena {arena}: {_error_text(error)}")
+
+    def _stop_trigger(self, plan: RunningPlan) -> str:
+        """Return the name of STOP_TRIGGER, of a plan's arena if that has one; empty: none."""
+        name = self._rules.stop_trigger or ""
+        own = in_arena(name, plan.arena)
+        return own if own in self._evaluator.triggers else name
+
+    def _stops(self, plan: RunningPlan, time_s: float) -> bool:
+        """Return whether STOP_TRIGGER is true: the plan ends with this frame."""
+        name = self._stop_trigger(plan)
         return bool(name and self._evaluator.recent_answers(time_s, [name])[name])
 
     def _write_measures(self, bank: OutputBank | None) -> None:
@@ -545,21 +565,16 @@ class Loop:
         too_old: bool,
         inputs: Mapping[str, float],
     ) -> "_Decision":
-        """Step the plan with the current observation, and apply its commands."""
-        if running.bank.fault:
-            raise DeviceError(running.bank.fault)
+        """Step each plan with the current observation, and apply its commands."""
+        bank = running.bank
+        if bank.fault:
+            raise DeviceError(bank.fault)
+        # the frame that ends a plan switches nothing on any more
+        plans = [plan for plan in running.active if not plan.stops]
+        if not plans:
+            return _Decision(self._clock.now_ns(), status=running.status)
+
         answers = self._evaluator.recent_answers(time_s)
-
-        # Before the plan: a plan that waits for a trigger would keep its output on while
-        # the animal is lost.
-        lost = any(answers[name] is None for name in running.named)
-        if running.update_permit(lost, time_s, self._rules.lost_ms / 1e3):
-            running.bank.all_off(self._clock.now_ns(), "lost")
-            off = _off_sentence(running.bank)
-            self._note(
-                "tracking", f"lost: {off} until the experiment switches them on again"
-            )
-
         observation = Observation(
             time_s,
             answers,
@@ -568,40 +583,67 @@ class Loop:
             behaviours=self._evaluator.behaviours(time_s),
             measures=self._evaluator.measures,
         )
-        try:
-            commands = running.stepper.step(observation)
-        except Exception as error:
-            _add_place(error, f"[Experiment {self._rules.exp_name}]")
-            raise
+        lost, decided = False, list[tuple[RunningPlan, tuple[Command, ...]]]()
+        for plan in plans:
+            # Before the plan: a plan that waits for a trigger would keep its output on while
+            # the animal is lost.
+            is_lost = any(answers[name] is None for name in plan.named)
+            self._update_permit(running, plan, is_lost, time_s)
+            lost = lost or is_lost
+            try:
+                planned = plan.step(observation)
+                if plan.arena:
+                    # an error in the bank would switch the outputs of all arenas off
+                    bank.check_commands(planned)
+            except Exception as error:
+                _add_place(error, f"[Experiment {self._rules.exp_name}]")
+                if not plan.arena:
+                    raise
+                self._break_off_arena(plan.arena, error)
+            else:
+                decided.append((plan, planned))
         running.began_s = min(running.began_s, time_s)
 
         decided_ns = self._clock.now_ns()
+        commands = tuple(command for _, planned in decided for command in planned)
         written_ns = 0
         if commands:
             # The intent goes into the journal before the outputs change: after a crash the
             # record shows what may have been written.
             self._write(Intent(index, decided_ns, commands))
-            why_lost = "the animal is lost" if running.revoked else ""
-            only_lower = "the frame is too old" if too_old else why_lost
-            bank = running.bank
-            written_ns = bank.apply(commands, decided_ns, only_lower=only_lower) or 0
+            for plan, planned in decided:
+                why_lost = "the animal is lost" if plan.revoked else ""
+                only_lower = "the frame is too old" if too_old else why_lost
+                if planned:
+                    done_ns = bank.apply(planned, decided_ns, only_lower=only_lower)
+                    written_ns = done_ns or written_ns
             texts = [it.text for it in commands if isinstance(it, Mark) and it.text]
             running.status = texts[-1] if texts else running.status
         return _Decision(decided_ns, written_ns, commands, running.status, lost)
+
+    def _update_permit(
+        self, running: RunningExperiment, plan: RunningPlan, lost: bool, time_s: float
+    ) -> None:
+        """Switch a plan's outputs off with the frame that withdraws its permit."""
+        if not plan.update_permit(lost, time_s, self._rules.lost_ms / 1e3):
+            return
+        bank, outputs = running.bank, running.outputs_of(plan)
+        if plan.arena:
+            bank.off(outputs, self._clock.now_ns(), "lost")
+        else:
+            bank.all_off(self._clock.now_ns(), "lost")
+        off = _off_sentence(bank, outputs)
+        place = f"arena {plan.arena} is lost" if plan.arena else "lost"
+        self._note(
+            "tracking", f"{place}: {off} until the experiment switches them on again"
+        )
 
     def _break_off(self, error: Exception, reported_fault: str) -> None:
         """End the experiment because of an error of a plan, a trigger or an output.
 
         `reported_fault` is the fault of the outputs that was written as a note already.
         """
-        notes: Sequence[str] = getattr(error, "__notes__", ())
-        text = str(error)
-        if isinstance(error, ExperimentError) and notes:
-            text = notes[-1]
-        # other errors are bugs, of a plug-in or of this program: their traceback is
-        # needed to fix them
-        if not isinstance(error, DeepLabStreamError):
-            text = "".join(traceback.format_exception(error)).strip()
+        text = _error_text(error)
 
         # After an error of an output triggers are still evaluated; a trigger that failed
         # would fail again on every frame.
@@ -620,11 +662,25 @@ class Loop:
         self._write(Note(kind, text, self._clock.now_ns()))
 
 
-def _off_sentence(bank: OutputBank) -> str:
+def _off_sentence(bank: OutputBank, outputs: Collection[str]) -> str:
     """Return that outputs are off, or which may still be on, because a write failed."""
-    left_on = [name for name, level in bank.levels.items() if level > 0]
+    levels = bank.levels
+    left_on = [name for name in outputs if levels[name] > 0]
     names = ", ".join(f"[Output {name}]" for name in left_on)
     return f"{names} may still be on" if left_on else "outputs are off"
+
+
+def _error_text(error: Exception) -> str:
+    """Return an error for the record: its sentence; of a bug, its traceback."""
+    notes: Sequence[str] = getattr(error, "__notes__", ())
+    text = str(error)
+    if isinstance(error, ExperimentError) and notes:
+        text = notes[-1]
+    # other errors are bugs, of a plug-in or of this program: their traceback is
+    # needed to fix them
+    if not isinstance(error, DeepLabStreamError):
+        text = "".join(traceback.format_exception(error)).strip()
+    return text
 
 
 def _add_place(error: Exception, section: str) -> None:

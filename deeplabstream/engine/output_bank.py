@@ -8,7 +8,7 @@ ends pulses on time while a frame is processed.
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -480,6 +480,26 @@ class OutputBank:
             problems = self._all_off(now_ns, cause)
         if problems:
             raise DeviceError("\n".join(problems))
+
+    def off(self, names: Collection[str], now_ns: int, cause: str) -> None:
+        """Apply the edges due by `now_ns`; then write 0 to these outputs, even if some fail."""
+        with self._transaction(now_ns):
+            self._apply_due_edges(now_ns)
+            channels = [it for name, it in self._channels.items() if name in names]
+            problems = self._off(channels, now_ns, cause)
+        if problems:
+            raise DeviceError("\n".join(problems))
+
+    def check_commands(self, commands: Sequence[Command]) -> None:
+        """Raise an ExperimentError for a command that can't be done; write nothing."""
+        for command in commands:
+            if isinstance(command, Mark):
+                continue
+            channel = self._channels.get(command.output)
+            if channel is None and not self._fault:
+                raise ExperimentError(f"there is no [Output {command.output}]")
+            if channel is not None:
+                check(command, channel.output.exact)
 
     def heartbeat(self, now_ns: int) -> bool:
         """Reset the watchdogs of all devices; return whether there are any."""

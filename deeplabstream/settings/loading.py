@@ -1,7 +1,7 @@
 """Settings loading: settings.ini as one typed object; no hardware is touched."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -21,6 +21,16 @@ from deeplabstream.plugins.trigger import Trigger, named_by
 from deeplabstream.pose.background.background_detector import BackgroundSubtraction
 from deeplabstream.settings.actor_triggers import actor_trigger_problem, actor_values
 from deeplabstream.settings.animals import Animals, parse_names
+from deeplabstream.settings.arena_instances import (
+    experiment_problems,
+    in_arena,
+    is_in_each_arena,
+    missing_outputs,
+    output_problems,
+    place_problem,
+    references,
+    trigger_in_arena,
+)
 from deeplabstream.settings.arenas import Arenas, SingleArena
 from deeplabstream.settings.cross_checks import (
     animal_problems,
@@ -134,6 +144,8 @@ class _Reading:
         self._makers: dict[str, dict[str, Maker[Any]]] = {
             family: {} for family in FAMILIES
         }
+        self._in_each_arena: frozenset[str] = frozenset()
+        """The triggers that are declared once and made for each arena."""
 
     def settings(self) -> Settings:
         """Return the settings, or raise everything that is wrong with them."""
@@ -155,6 +167,8 @@ class _Reading:
             self._problems += arena_animal_problems(animals)
             animals = replace(animals, names=tuple(arenas))
         self._choose_experiment(run)
+        if arenas:
+            self._add_arena_triggers(arenas)
         self._add_actor_triggers(run)
         makers = self._makers
         used = None if streaming.multiple_devices else 1
@@ -164,6 +178,7 @@ class _Reading:
             background=fixed["Background Subtraction"],
             animals=animals,
             arenas=arenas,
+            in_each_arena=self._in_each_arena,
             experiment=run,
             recording=fixed["Recording"],
             subject=fixed["Session"],
@@ -215,7 +230,9 @@ class _Reading:
         if family not in FAMILIES or not name:
             self._report_unknown_section(title)
             return
-        if not NAME.fullmatch(name):
+        # the arena of an output follows a dot; `output_problems` checks which
+        base = name.partition(".")[0] if family == "Output" else name
+        if not NAME.fullmatch(base):
             self._problems.append(
                 f"[{title}]: NAME may contain letters, digits, spaces, - and _ "
                 "only (it becomes part of file names)"
@@ -276,13 +293,28 @@ class _Reading:
             f"{name}]{guess(name, known)}"
         )
 
+    def _add_arena_triggers(self, arenas: Mapping[str, Region]) -> None:
+        """Replace the triggers that are made for each arena by NAME.ARENA."""
+        makers, names = self._makers["Trigger"], self._names["Trigger"]
+        each = [name for name, maker in makers.items() if is_in_each_arena(maker)]
+        self._in_each_arena = frozenset(each)
+        self._problems += filter(None, [place_problem(it, makers[it]) for it in each])
+
+        for name in each:
+            maker = makers.pop(name)
+            names.remove(name)
+            for arena, region in arenas.items():
+                made = trigger_in_arena(maker, arena, region, self._in_each_arena)
+                makers[in_arena(name, arena)] = made
+                names.append(in_arena(name, arena))
+
     def _add_actor_triggers(self, run: ExperimentRun) -> None:
         """Add the triggers that sections name as NAME.ANIMAL: NAME with ACTOR = ANIMAL."""
         makers = self._makers["Trigger"]
         named = [("[Experiment] STOP_TRIGGER", str(run.stop_trigger or ""))]
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for section, maker in self._makers[family].items():
-                for key, name in _references(maker, TriggerName):
+                for key, name in references(maker, TriggerName):
                     named.append((f"[{family} {section}] {key}", name))
 
         for place, name in named:
@@ -314,8 +346,9 @@ class _Reading:
         for name in filter(None, rig.tracking):
             self._check_name(f"[Tracking {name}]: CAMERA", "Camera", name)
         self._check_camera(rig, "Experiment", rig.experiment.camera)
-        if stop := rig.experiment.stop_trigger:
-            self._check_name("[Experiment] STOP_TRIGGER", "Trigger", stop)
+        stop = rig.experiment.stop_trigger
+        if stop not in (None, *rig.in_each_arena):
+            self._check_name("[Experiment] STOP_TRIGGER", "Trigger", str(stop))
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)
         for name, classifier in rig.classifiers.items():
@@ -324,13 +357,14 @@ class _Reading:
         self._problems += [*measure_problems(rig), *shelter_problems(rig)]
         self._problems += tag_problems(rig)
         self._problems += arena_problems(rig)
+        self._problems += output_problems(rig.outputs, rig.arenas)
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():
-                self._check_named(f"{family} {name}", made)
+                self._check_named(rig, family, name, made)
         self._problems += synchronisation_problems(rig)
         self._problems += pulse_problems(rig)
         for name, output in self._makers["Output"].items():
-            self._check_named(f"Output {name}", output)
+            self._check_named(rig, "Output", name, output)
             taker = rig.outputs.get(output().then or "")
             if taker is not None and taker.then:
                 self._problems.append(
@@ -348,11 +382,23 @@ class _Reading:
                 f"[Trigger {error.args[1][0]}] refers to itself: {way}"
             )
 
-    def _check_named(self, title: str, maker: Maker[Any]) -> None:
+    def _check_named(
+        self, rig: Settings, family: str, section: str, maker: Maker[Any]
+    ) -> None:
         """Check the names of triggers, outputs and inputs that a section has."""
-        for family, kind in _NAMING.items():
-            for key, name in _references(maker, kind):
-                self._check_name(f"[{title}] {key}", family, name)
+        title, in_arenas = f"{family} {section}", rig.arenas and family == "Experiment"
+        for other, kind in _NAMING.items():
+            if in_arenas and kind is OutputName:
+                self._problems += missing_outputs(title, maker, rig.outputs, rig.arenas)
+                continue
+            for key, name in references(maker, kind):
+                if in_arenas and kind is TriggerName and name in rig.in_each_arena:
+                    continue
+                self._check_name(f"[{title}] {key}", other, name)
+        if in_arenas:
+            self._problems += experiment_problems(
+                title, maker, rig.triggers, rig.in_each_arena
+            )
 
     def _check_name(self, title: str, family: str, name: str) -> None:
         if name not in self._names[family]:
@@ -389,23 +435,6 @@ def _defaults(kind: type, streaming: Streaming) -> SectionTexts:
         defaults |= dict.fromkeys(["RATE", "FRAMERATE"], f"{streaming.framerate:g}")
     defaults["STREAMS"] = ", ".join(streaming.streams)
     return {key: word for key, word in defaults.items() if key in keys_of(kind)}
-
-
-def _references(maker: Maker[Any], kind: object) -> Iterator[tuple[str, str]]:
-    """Yield key and name of each section that a section names in fields of a type."""
-    made = maker()
-    for key, (attribute, info) in keys_of(maker.kind).items():
-        if kind in leaves(info.annotation):
-            for name in _flat(getattr(made, attribute)):
-                yield key, name
-
-
-def _flat(value: object) -> list[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, tuple | list | set | frozenset):
-        return [word for part in value for word in _flat(part)]
-    return [] if value is None else [str(value)]
 
 
 def kinds_of(family: str) -> Mapping[str, type]:

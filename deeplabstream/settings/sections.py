@@ -32,6 +32,7 @@ from deeplabstream.pose.runtimes.runtime_list import (
     former_runtime,
 )
 from deeplabstream.settings.animals import Animals
+from deeplabstream.settings.arena_instances import experiment_in_arena
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
@@ -478,6 +479,8 @@ class Settings:
     measures: Measures = plain_field(default_factory=Measures)
     arenas: Mapping[str, Region] = plain_field(default_factory=dict)
     """Arenas of the deciding camera by name, px; each has the animal of that name."""
+    in_each_arena: frozenset[str] = frozenset()
+    """The triggers that are declared once and made for each arena, as `NAME.ARENA`."""
     background: BackgroundSubtraction = plain_field(
         default_factory=BackgroundSubtraction
     )
@@ -532,6 +535,20 @@ class Settings:
                 ]
             )
         return self.experiments[name]()
+
+    def new_experiments(self) -> dict[str, Experiment]:
+        """Return the experiment of each arena; without arenas, of the name "".
+
+        SettingsError: EXP_NAME names none.
+        """
+        if not self.arenas:
+            return {"": self.new_experiment()}
+        self.new_experiment()  # raises if there is none
+        maker = self.experiments[self.experiment.exp_name]
+        return {
+            arena: experiment_in_arena(maker, arena, self.in_each_arena)
+            for arena in self.arenas
+        }
 
     @property
     def deciding_camera(self) -> str:

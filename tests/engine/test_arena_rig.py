@@ -33,30 +33,25 @@ CORNERS = 50 60, 150 60
 SHAPE = circle 45
 [Camera top]
 KIND = SimulatedCamera
-[Trigger A1 right]
+[Trigger right]
 KIND = InsideRegion
-ANIMAL = A1
 BODYPARTS = centre
-REGION = rectangle 50.2 0 50 120
-[Trigger A2 right]
-KIND = InsideRegion
-ANIMAL = A2
-BODYPARTS = centre
-REGION = rectangle 150.2 0 50 120
+REGION = rectangle 0.2 -60 50 120
 [Trigger any right]
 KIND = AnyAnimalInside
 BODYPARTS = centre
-REGION = rectangle 150.2 0 50 120
-[Output one]
+REGION = rectangle 150 0 50 120
+[Output light.A1]
 KIND = SimulatedOutput
-[Output two]
+[Output light.A2]
 KIND = SimulatedOutput
 [Experiment]
-EXP_NAME = each
-[Experiment each]
-KIND = EachAnimal
-TRIGGERS = A1 right, A2 right
-OUTPUTS = one, two
+EXP_NAME = place
+[Experiment place]
+KIND = Conditional
+TRIGGER = right
+OUTPUT = light
+MAX_ON_S = 100
 REST_S = 0
 """
 FRAMES = 60
@@ -79,14 +74,14 @@ def run_of(settings: Settings, folder: Path) -> tuple[RunFolder, list[Step]]:
     return run, steps
 
 
-def test_each_animal_decides_on_its_own_output(tmp_path: Path) -> None:
+def test_each_arena_decides_on_its_own_output(tmp_path: Path) -> None:
     _, steps = run_of(parse(RIG, tmp_path), tmp_path / "run")
     right = [[20.5 + n >= 50.2, 179.5 - n >= 150.2] for n in range(FRAMES)]
-    names = "A1 right", "A2 right"
+    names = "right.A1", "right.A2"
     assert [[step.triggers[name] for name in names] for step in steps] == right
     assert all(step.triggers["any right"] == step.triggers[names[1]] for step in steps)
 
-    levels, switched = dict.fromkeys(("one", "two"), 0.0), []
+    levels, switched = dict.fromkeys(("light.A1", "light.A2"), 0.0), []
     for step in steps:
         for command in step.commands:
             if (output := getattr(command, "output", "")) in levels:
@@ -101,6 +96,9 @@ def test_results_and_exports_have_a_row_for_each_arena(tmp_path: Path) -> None:
     table = analyse(run.path, AnalysisOptions(position=("centre",))).table()
     assert {*table["animal"]} == {"A1", "A2"}
     assert (table["distance_px"] > 30).all()
+    # A1's fly is in the right half from frame 30 on, A2's up to frame 29
+    assert (table["region_time_s.right"] > 0.9).all()
+    assert not any("right.A" in column for column in table)
     for file in parquet(run, tmp_path):
         file.write(file.path)
     columns = read_parquet(tmp_path / "top.parquet").columns

@@ -214,6 +214,7 @@ class _Engine:
                 self.settings, skeleton, thresholds, self.device_manager.take_reads
             ),
             measuring(self.settings, skeleton, thresholds),
+            self.settings.arenas,
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)
@@ -449,8 +450,8 @@ class _Engine:
             text = f"not started: {STOP_WITHOUT_MAIN}"
             self.write(Note("experiment", text, self.clock.now_ns()))
         elif bank is not None and not self.loop.experimenting:
-            experiment = self.settings.new_experiment()
-            self.loop.begin(experiment, self.settings.new_triggers(), bank)
+            experiments = self.settings.new_experiments()
+            self.loop.begin(experiments, self.settings.new_triggers(), bank)
             self.experiment_running = True
         self.send(ExperimentRunning(self.loop.experimenting))
 

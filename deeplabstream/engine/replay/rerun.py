@@ -108,6 +108,7 @@ def rerun_decisions(
             ),
             inputs=lambda: behaviours.inputs,
             measuring=measuring(settings, folder.skeleton, thresholds),
+            arenas=settings.arenas,
         )
         loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))
@@ -118,7 +119,9 @@ def rerun_decisions(
                 if what == "analysis":
                     loop.set_triggers(settings.new_triggers())
                 elif what == "experiment":
-                    loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
+                    loop.begin(
+                        settings.new_experiments(), settings.new_triggers(), bank
+                    )
             catch_up(bank, clock, recorded.posed_ns)
             network.pose = recorded.pose
             behaviours.inputs = recorded.inputs

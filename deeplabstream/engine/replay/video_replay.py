@@ -64,9 +64,10 @@ def replay(
             pose_filter=pose_filter_of(settings, thresholds_of(estimator), classifiers),
             identity_trackers=trackers,
             measuring=measuring(settings, estimator.skeleton, thresholds_of(estimator)),
+            arenas=settings.arenas,
         )
         if experiment:
-            loop.begin(settings.new_experiment(), triggers, bank)
+            loop.begin(settings.new_experiments(), triggers, bank)
         else:
             loop.set_triggers(triggers)
         try:
