@@ -60,6 +60,8 @@ class RackPhotographer:
             yield
         for _ in range(round(self._after_s * 1000 / _TICK_MS)):
             yield
+        if not all(tile.view.place for tile in window.tiles.values()):
+            return  # a box has ended, as on an overloaded computer
         for style in PALETTES:
             use_palette(style)
             window.show_tiles()

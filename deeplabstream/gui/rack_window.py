@@ -247,7 +247,7 @@ class RackWindow(QMainWindow):
         if self._read_ns is None or now_ns - self._read_ns >= _STATES_NS:
             self._read_ns = now_ns
             self._boxes = {box.name: box for box in self._reader.boxes()}
-            self._frames.follow(self._boxes.values())
+            self._frames.follow([*self._boxes.values()])
             self._show_states()
         self._show_images()
         if self._closing and not self.process.number:
@@ -275,12 +275,12 @@ class RackWindow(QMainWindow):
         for name, box in self._boxes.items():
             cameras = [*(box.status.rings if box.status else ())]
             if self.full is None:
-                if cameras and (frame := self._frames.newest(name, cameras[0])):
-                    self.tiles[name].show_frame(frame)
+                if cameras and (new := self._frames.newest_step(name, cameras[0])):
+                    self.tiles[name].show_frame(*new)
             elif self.full.box == name:
                 for camera in cameras:
-                    if frame := self._frames.newest(name, camera, _FULL_NS):
-                        self.full.show_frame(frame)
+                    if new := self._frames.newest_step(name, camera, _FULL_NS):
+                        self.full.show_frame(*new)
 
     def _recall(self) -> None:
         if self._memory is None:

@@ -17,6 +17,7 @@ from deeplabstream.rack.alarms.alarm_log import AlarmLogReader
 from deeplabstream.rack.analysis_rates import AnalysisRates
 from deeplabstream.rack.box_restart import Restart
 from deeplabstream.rack.box_status import BoxAlarm, BoxStatus
+from deeplabstream.rack.shown_steps import ShownSteps
 from deeplabstream.settings.sections import Settings
 
 INTERVAL_NS = 1_000_000_000
@@ -62,12 +63,24 @@ class BoxSession(RigSession):
         self._warned_ns = self._alarm_count = 0
         self._warned: set[str] = set()
         self._written_ns = self._clock.now_ns()
+        self._shown = ShownSteps()
+
+    def close(self, how: str = "stopped") -> None:
+        """End all processes, and remove what is shown of the poses."""
+        super().close(how)
+        self._shown.close()
 
     def poll(self) -> Sequence[News]:
         """Poll the session; report its state if a second has passed."""
         news = super().poll()
+        newest: dict[str, Step] = {}
         for entry in news:
             self._count(entry)
+            if isinstance(entry, Step):
+                newest[entry.camera] = entry
+        for camera, step in newest.items():
+            threshold = self.state.thresholds.of(camera)
+            self._shown.write(step, threshold, self.state.levels)
         self._write_restart()
         # counts are empty after the stream has ended: keep the last ones
         self._counts = self.state.counts or self._counts
@@ -189,6 +202,7 @@ class BoxSession(RigSession):
                 **{p.name: p.pid for p in self.processes() if p.pid},
             },
             rings=self.rings(),
+            steps=self._shown.rings,
             ended=ended,
         )
 

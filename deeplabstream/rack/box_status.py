@@ -98,6 +98,8 @@ class BoxStatus:
     """Numbers of the processes, by name."""
     rings: Mapping[str, RingSpec] = field(default_factory=dict)
     """Rings in which the newest frames are, by camera; none when there is no stream."""
+    steps: Mapping[str, RingSpec] = field(default_factory=dict)
+    """Rings in which poses and triggers of the newest analysed frames are, by camera."""
     ended: bool = False
     """Whether this is the last report of a box that was not killed."""
 

@@ -1,6 +1,6 @@
 """Camera images: the newest frame of each camera of a rack as a small JPEG."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import cv2
 
@@ -24,7 +24,7 @@ class CameraImages:
         self._images: dict[tuple[str, str], tuple[int, bytes]] = {}
         """Number and JPEG of the last image, by box and camera."""
 
-    def follow(self, boxes: Iterable[BoxView]) -> None:
+    def follow(self, boxes: Sequence[BoxView]) -> None:
         """Read the streams that the boxes report; drop those that have ended."""
         self._frames.follow(boxes)
         for key in [key for key in self._images if not self._frames.has(*key)]:

@@ -15,6 +15,7 @@ from deeplabstream.gui.widgets.box_tile import (
 )
 from deeplabstream.gui.widgets.video_view import VideoGrid
 from deeplabstream.rack.box_views import BoxView
+from deeplabstream.rack.shown_steps import ShownStep
 
 
 class BoxInFull(QWidget):
@@ -71,7 +72,9 @@ class BoxInFull(QWidget):
             if camera not in rings:
                 show_no_image(view, box.state)
 
-    def show_frame(self, frame: Frame) -> None:
-        """Show an image of a camera of the box."""
+    def show_frame(self, frame: Frame, shown: ShownStep | None) -> None:
+        """Show an image of a camera of the box, with its pose; None: it has none."""
         if (view := self.grid.views.get(frame.camera)) is not None:
-            view.show_image(frame.image, frame.index, None)
+            view.levels = {} if shown is None else shown.levels
+            view.threshold = 0.0 if shown is None else shown.threshold
+            view.show_image(frame.image, frame.index, shown.step if shown else None)

@@ -21,6 +21,7 @@ from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.rack.box_status import SILENT
 from deeplabstream.rack.box_views import BoxView
 from deeplabstream.rack.newest_frames import reduced
+from deeplabstream.rack.shown_steps import ShownStep
 
 IMAGE_WIDTH = 480
 """Largest width of an image in a tile, px; more would only cost time."""
@@ -164,10 +165,14 @@ class BoxTile(QFrame):
         if not (box.status and box.status.rings and box.runs):
             show_no_image(self.view, box.state)
 
-    def show_frame(self, frame: Frame) -> None:
-        """Show an image of the box's camera."""
+    def show_frame(self, frame: Frame, shown: ShownStep | None) -> None:
+        """Show an image of the box's camera, with its pose; None: it has none."""
         self.view.camera = frame.camera
-        self.view.show_image(reduced(frame.image, IMAGE_WIDTH), frame.index, None)
+        image = reduced(frame.image, IMAGE_WIDTH)
+        step = None
+        if shown is not None:
+            step = shown.reduced(image.shape[1] / frame.image.shape[1]).step
+        self.view.show_image(image, frame.index, step)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Show the box in full after a click on its image."""
