@@ -145,6 +145,9 @@ TASKS = {
         ),
     },
     "Maintain": {
+        "prune-videos": Command(
+            "utils.PruneVideos", "delete old videos of runs, by rules"
+        ),
         "repair": Command("utils.RepairRun", "a run that was killed"),
         "collect": Command("utils.CollectRuns", "finished runs to another place"),
         "environment": Command(

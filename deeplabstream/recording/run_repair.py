@@ -15,6 +15,7 @@ from deeplabstream.core.errors import counted
 from deeplabstream.files.atomic_replace import atomic_file, replace
 from deeplabstream.files.foreign_files import is_special, open_regular, read_json
 from deeplabstream.recording import disk_reserve
+from deeplabstream.recording.deleted_videos import deleted_videos
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts
@@ -183,6 +184,7 @@ def _stems(path: Path) -> list[str]:
 
 def _repaired_videos(path: Path, camera: str, report: RepairReport) -> Iterator[_Video]:
     """Repair the videos of a camera, in their order."""
+    deleted = deleted_videos(path)
     for table in RunFolder(path).video_tables(camera):
         video = table.with_name(table.name.replace(".frames.csv", ".mkv"))
         shown = _repaired_frame_count(video, report)
@@ -196,6 +198,8 @@ def _repaired_videos(path: Path, camera: str, report: RepairReport) -> Iterator[
         # The row of a frame is written before its image: a killed recorder leaves rows
         # whose frames the encoder still had.
         count = max(listed, default=-1) + 1
+        if video.name in deleted and not video.exists():
+            shown = count  # all its frames were recorded
         yield _Video(camera, (video.name, table.name), count, shown)
         lacking = count - shown
         if lacking > 0:

@@ -1,0 +1,193 @@
+"""Retention of videos: what may be deleted, what never, and that a run knows of it."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.programs.prune_videos import PROGRAM
+from deeplabstream.recording.deleted_videos import DELETED, deleted_videos
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_repair import repair
+from deeplabstream.recording.video_retention import (
+    RecordedVideo,
+    RetentionRules,
+    chosen_videos,
+    closed_videos,
+)
+from deeplabstream.recording.video_writer import VideoWriter
+from tests.recording.new_runs import new_run
+
+DAY_S = 86400
+NOW_S = 1_764_000_000.0
+FRAMES = 3
+
+
+def record(folder: RunFolder, age_days: float, closed: bool = True) -> VideoWriter:
+    """Record a part of a video; each begins 1 s after the one before."""
+    path = folder.new_video_path("top")
+    number = len([*folder.path.glob("*.mkv")])
+    video = VideoWriter(path, ImageFormat((48, 64), 30.0))
+    for index in range(FRAMES):
+        time_ns = 2_000_000_000 + number * 1_000_000_000 + index * 33_000_000
+        video.write(np.zeros((48, 64), np.uint8), index, time_ns, time_ns)
+    if closed:
+        video.close()
+        os.utime(path, (NOW_S, NOW_S - age_days * DAY_S))
+    return video
+
+
+def names(videos: list[RecordedVideo]) -> list[str]:
+    return sorted(video.path.name for video in videos)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """Return a run of three closed parts, 30, 20 and 0 days old, that has ended."""
+    folder = new_run(tmp_path / "runs")
+    for age in (30, 20, 0):
+        record(folder, age)
+    folder.update(ended="2026-11-25T12:00:00+00:00", how="stopped")
+    return folder
+
+
+def test_all_closed_videos_of_an_ended_run_may_be_deleted(run: RunFolder) -> None:
+    assert names(closed_videos(run.path)) == ["top.mkv", "top_2.mkv", "top_3.mkv"]
+
+
+def test_the_newest_video_of_a_running_run_may_not(run: RunFolder) -> None:
+    run.update(ended=None)
+    assert names(closed_videos(run.path)) == ["top.mkv", "top_2.mkv"]
+
+
+def test_what_the_program_has_not_recorded_and_closed_may_not(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    (run.path / "other.mkv").write_bytes(b"somebody's")
+    (run.path / "top_labelled.mkv").write_bytes(b"drawn")
+    elsewhere = tmp_path / "elsewhere.mkv"
+    (run.path / "top_2.mkv").rename(elsewhere)
+    (run.path / "top_2.mkv").symlink_to(elsewhere)
+    open_one = record(run, 0, closed=False)
+    assert names(closed_videos(run.path)) == ["top.mkv", "top_3.mkv"]
+    open_one.close()
+
+    run.update(imported={"file": "top.mkv"})
+    assert closed_videos(run.path) == []
+
+
+def test_videos_older_than_the_newest_by_the_limit_go_the_oldest_first(
+    run: RunFolder,
+) -> None:
+    videos = closed_videos(run.path)
+
+    def chosen(now_s: float = NOW_S, free: int = 0, **rules: object) -> list[str]:
+        picked = RetentionRules(**rules)  # type: ignore[arg-type]
+        return [it.path.name for it in chosen_videos(videos, picked, now_s, free)]
+
+    assert chosen() == []
+    assert chosen(keep_days=14) == ["top.mkv", "top_2.mkv"]
+    assert chosen(keep_days=25) == ["top.mkv"]
+    assert chosen(keep_days=0) == ["top.mkv", "top_2.mkv"]
+    # a clock that is years ahead, or behind
+    assert chosen(NOW_S + 4000 * DAY_S, keep_days=25) == ["top.mkv"]
+    assert chosen(NOW_S - 4000 * DAY_S, keep_days=14) == []
+    # only as many as are needed
+    size = videos[0].size
+    assert chosen(keep_days=14, free_bytes=10**6, free=10**6 - size // 2) == ["top.mkv"]
+    assert chosen(keep_days=14, free_bytes=10**6, free=10**6) == []
+
+
+def test_runs_that_were_not_exported_can_be_kept(run: RunFolder) -> None:
+    rules = RetentionRules(keep_days=14, exported_only=True)
+    videos = closed_videos(run.path)
+    assert chosen_videos(videos, rules, NOW_S, 0) == []
+    (run.path / "export").mkdir()
+    (run.path / "export" / "run.nwb").touch()
+    assert len(chosen_videos(videos, rules, NOW_S, 0)) == 2
+
+
+def test_videos_with_marks_and_edges_can_be_kept(run: RunFolder) -> None:
+    head = "time_s,kind,camera,frame,name,level,cause,exposed_ns,arrived_ns,posed_ns,"
+    head += "decided_ns,written_ns,acted_ns,acked_ns,device_us,text\n"
+    edge = "1.03,edge,,39,laser,1.0,plan,,,,2030000000,2031000000,,,,"
+    note = "2.01,note,,,camera,,,,,,,,,,,late"
+    run.events_path.write_text(f"{head}{edge}\n{note}\n")
+    videos = closed_videos(run.path)
+    rules = RetentionRules(keep_days=14, keep_events=True)
+    assert names(chosen_videos(videos, rules, NOW_S, 0)) == ["top_2.mkv"]
+
+
+def prune(run: RunFolder, *words: str) -> int:
+    return PROGRAM.main([str(run.path.parent), "--keep-days", "14", *words])
+
+
+def test_nothing_is_deleted_without_the_option(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prune(run) == 0
+    assert len([*run.path.glob("*.mkv")]) == 3
+    assert not (run.path / DELETED).exists()
+    assert "2 of 3 videos, 0.000 GB, would be deleted" in capsys.readouterr().out
+
+
+def test_a_run_names_its_deleted_videos_and_is_not_damaged(run: RunFolder) -> None:
+    tables = {path.name: path.read_bytes() for path in run.path.glob("*.frames.csv")}
+    assert prune(run, "--delete") == 0
+    assert [path.name for path in run.path.glob("*.mkv")] == ["top_3.mkv"]
+    accounts = deleted_videos(run.path)
+    assert [*accounts] == ["top.mkv", "top_2.mkv"]
+    assert accounts["top.mkv"]["frames"] == FRAMES
+    assert accounts["top.mkv"]["rule"] == "older than 14 days"
+
+    # a repair takes no deleted video for a lost one, also of a run that was killed
+    for ended in (run.facts["ended"], None):
+        run.update(ended=ended)
+        report = repair(run.path)
+        assert report.missing == 0
+        assert not any("missing" in text for text in report.done)
+    (account,) = run.facts["accounting"]
+    assert account["recorded"] == 3 * FRAMES
+    for name, content in tables.items():
+        assert (run.path / name).read_bytes() == content
+
+    # the next part gets a name of its own
+    assert run.new_video_path("top").name == "top_4.mkv"
+    assert prune(run, "--delete") == 0
+    assert [*deleted_videos(run.path)] == ["top.mkv", "top_2.mkv"]
+
+
+def test_a_run_that_can_not_be_read_is_not_touched(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run.path / "run.json").write_text("{")
+    assert prune(run, "--delete") == 1
+    assert "not touched" in capsys.readouterr().out
+    assert len([*run.path.glob("*.mkv")]) == 3
+
+
+def test_a_video_whose_account_can_not_be_written_is_kept(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run.path / DELETED).write_text("{")
+    assert prune(run, "--delete") == 1
+    assert "kept" in capsys.readouterr().out
+    assert len([*run.path.glob("*.mkv")]) == 3
+    assert (run.path / DELETED).read_text() == "{"
+
+
+def test_evidence_bundles_are_left_alone(run: RunFolder) -> None:
+    (run.path / "manifest-sha256.txt").touch()
+    assert prune(run, "--delete") == 0
+    assert len([*run.path.glob("*.mkv")]) == 3
+
+
+def test_the_account_says_when_it_was_deleted(run: RunFolder) -> None:
+    prune(run, "--delete")
+    found = json.loads((run.path / DELETED).read_text())
+    deleted = datetime.fromisoformat(found["top.mkv"]["deleted"])
+    assert abs((datetime.now(UTC) - deleted).total_seconds()) < 3600
