@@ -63,6 +63,9 @@ class RackOptions:
     box: str = option(default="", metavar="NAME")
     """Run this box alone, in this process, until its standard input ends; the rack starts
     its boxes by this."""
+    resume: bool = option(default=False)
+    """With --headless: do not start boxes whose last run is over or that a user has stopped;
+    a service starts the rack by this, such as after a power cut."""
     by_window: bool = option(default=False)
     """With --headless: start boxes on command only, and wait until standard input ends. The
     window starts the rack by this."""
@@ -123,6 +126,7 @@ def run_headless_rack(options: RackOptions) -> int:
             commands,
             alarms,
             lines if options.by_window else None,
+            options.resume,
         )
     return requests.exit_code(1 if failures else 0, ctrl_c=1 if failures else 0)
 

@@ -76,7 +76,8 @@ def defined(path: Path) -> ServiceDefinition:
         raise DeepLabStreamError(f"{file} does not exist; name a rack file or a rig")
     rack = is_rack_file(file)
     if rack:
-        words = [str(ROOT / "utils" / "RunRack.py"), str(file), "--headless"]
+        words = [str(ROOT / "utils" / "RunRack.py"), str(file)]
+        words += ["--headless", "--resume"]
     else:
         words = [str(ROOT / "DeepLabStream.py"), "--settings", str(file)]
         words += ["--experiment", "--headless"]

@@ -1,4 +1,4 @@
-"""Box restart: what a box that is restarted after an unexpected end writes into its record."""
+"""Box restart: what a box writes into its record that runs again after an unexpected end."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -52,9 +52,33 @@ class Restart:
         write_json(file, asdict(self))
 
 
-def read_restart(file: Path) -> Restart | None:
-    """Return the restart in a file; None: there is none, or it can't be read."""
-    try:
-        return Restart(**read_json(file))
-    except (OSError, ValueError, TypeError):
-        return None
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class Interruption:
+    """An unexpected end that no rack saw, such as a power cut."""
+
+    last_report: str
+    """Local date and time of the last report of the box."""
+    run_folder: str
+    """Folder of the run before; empty: it had none."""
+
+    def sentence(self, now_ns: int) -> str:
+        """Return the text for the new run."""
+        return (
+            f"started again after an interruption, such as a power cut: the last report was "
+            f"at {self.last_report}; the experiment starts from the beginning, except for "
+            f"the animal's progress; previous run folder: {self.run_folder or 'none'}"
+        )
+
+    def write(self, file: Path) -> None:
+        """Write it in one step; DeviceError: it can't be written."""
+        write_json(file, asdict(self))
+
+
+def read_restart(file: Path) -> Restart | Interruption | None:
+    """Return what is in a file; None: there is none, or it can't be read."""
+    for kind in (Restart, Interruption):
+        try:
+            return kind(**read_json(file))
+        except (OSError, ValueError, TypeError):
+            continue
+    return None

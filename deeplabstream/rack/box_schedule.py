@@ -59,6 +59,14 @@ class BoxSchedule:
         """Let the box start again today, on behalf of a user."""
         self._run, self._begun = None, False
 
+    def count_run(self, ended: datetime) -> None:
+        """Count a run of an earlier rack that has ended, so that it is not repeated today."""
+        now = self._calendar.now()
+        if self._box.daily is None:
+            self._begun = True
+        elif self._span(self._box.daily, now).begin <= ended and self.due():
+            self.begin()
+
     def due(self) -> bool:
         """Return whether the box has to be started now."""
         now = self._calendar.now()

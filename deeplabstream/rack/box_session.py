@@ -15,7 +15,7 @@ from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Alarm, Counts, Failed, News
 from deeplabstream.rack.alarms.alarm_log import AlarmLogReader
 from deeplabstream.rack.analysis_rates import AnalysisRates
-from deeplabstream.rack.box_restart import Restart
+from deeplabstream.rack.box_restart import Interruption, Restart
 from deeplabstream.rack.box_status import BoxAlarm, BoxStatus
 from deeplabstream.rack.shown_steps import ShownSteps
 from deeplabstream.settings.sections import Settings
@@ -41,7 +41,7 @@ class BoxSession(RigSession):
         self,
         settings: Settings,
         file: Path,
-        restart: Restart | None = None,
+        restart: Restart | Interruption | None = None,
         alarm_events: AlarmLogReader | None = None,
     ) -> None:
         """Store the file of the status, and the restart that the record has to name.

@@ -44,6 +44,14 @@ def restart_file(rack: Path, box: str) -> Path:
     return box_folder(rack, box) / "restart.json"
 
 
+def over_file(rack: Path, box: str) -> Path:
+    """Return the file that says why the last run of a box must not be repeated by itself.
+
+    It is written when a run ends in order or a user stops the box, and removed at a start.
+    """
+    return box_folder(rack, box) / "over.txt"
+
+
 def waiting_file(rack: Path, box: str) -> Path:
     """Return the file in which the rack says what a box waits for; it exists meanwhile."""
     return box_folder(rack, box) / "waiting.txt"

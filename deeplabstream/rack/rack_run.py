@@ -45,12 +45,14 @@ def run_rack(
     commands: CommandQueue | None = None,
     alarms: AlarmOutlet | None = None,
     window: CommandInput | None = None,
+    resume: bool = False,
 ) -> int:
     """Run boxes until none runs or will be restarted, or `requests` ends them.
 
     `command` returns the command that runs a box; `commands`: what users request meanwhile, see
     `RackCommand`; `alarms`: where alarms are sent. `window`: the input from a window, which
-    shows the states; while it is open, the rack waits for commands although no box runs. A
+    shows the states; while it is open, the rack waits for commands although no box runs.
+    `resume`: boxes whose run is over, or which a user has stopped, are not started. A
     box that fails does not end the others. Return how often a box has failed.
     """
     clock, queue = SystemClock(), commands or CommandQueue()
@@ -64,7 +66,7 @@ def run_rack(
             closing(_RackRun(boxes, report, clock, alarms, window is None)) as run,
         ):
             for name in names:
-                run.start(name)
+                run.start(name, resume)
             while run.active or (window and not (window.ended or requests.requested)):
                 if requests.requested:
                     run.stop_all(requests.reason)
@@ -109,9 +111,10 @@ class _RackRun:
         """How often a box could not be started or has ended with an error."""
         return sum(box.failures for box in self._boxes.values())
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, resume: bool = False) -> None:
         """Start a box; one that can't be started does not end the others."""
-        self._say(name, self._boxes[name].start())
+        box = self._boxes[name]
+        self._say(name, box.resume() if resume else box.start())
 
     def _say(self, name: str, texts: Iterable[str]) -> None:
         """Report what a box has to say."""
@@ -136,7 +139,7 @@ class _RackRun:
             self._boxes[command.box].mark(command.text)
             return f"mark {command.box} {command.text}"
         if not command.box:
-            self.stop_all("the command stop")
+            self.stop_all("the command stop", by_user=True)
             return "stop"
         box = self._boxes[command.box]
         if command.action == "start":
@@ -147,17 +150,18 @@ class _RackRun:
             self._stopped = False
             self.start(box.name)
         elif box.active:
-            box.stop()
+            box.stop(by_user=True)
         else:
             raise DeepLabStreamError(f"[Box {box.name}] does not run: {box.state}")
         return f"{command.action} {box.name}"
 
-    def stop_all(self, reason: str) -> None:
-        """Stop all boxes, once."""
+    def stop_all(self, reason: str, by_user: bool = False) -> None:
+        """Stop all boxes, once; `by_user`: by a command, not by the end of the computer."""
         if not self._stopped:
             self._stopped = True
             self._report(f"All boxes are being stopped: {reason}.")
-            self.close()
+            for box in self._boxes.values():
+                box.stop(by_user)
 
     def close(self) -> None:
         """Ask all boxes to end; those that have ended stay as they are."""

@@ -5,19 +5,23 @@ A user, or its schedule, starts and stops it.
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 from deeplabstream.core.clock import Calendar, Clock, SystemCalendar
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.rack.box_process import BoxProcess
-from deeplabstream.rack.box_restart import Restart, pause_s
+from deeplabstream.rack.box_restart import Interruption, Restart, pause_s
 from deeplabstream.rack.box_schedule import BoxSchedule
 from deeplabstream.rack.box_status import (
     NOT_STARTED,
     SILENT,
     BoxStatus,
+    over_file,
+    read_status,
     restart_file,
+    status_file,
     waiting_file,
 )
 from deeplabstream.settings.rack_file import RackBox
@@ -25,6 +29,9 @@ from deeplabstream.settings.rack_file import RackBox
 LEFT_NS = 90_000_000_000
 """Time in which the other processes of a box that has ended end too: guards that switch its
 outputs off, and the recorder; then they are killed."""
+STOPPED = "a user has stopped it"
+FINISHED = "its experiment has ended"
+"""Reasons for which a run is not repeated by itself."""
 
 
 class _Phase(Enum):
@@ -32,6 +39,14 @@ class _Phase(Enum):
     SCHEDULED = "waits until its next start"
     RUNNING = "running"
     WAITING = "waiting"
+
+
+def changed(file: Path) -> datetime:
+    """Return when a file was last changed; the first day if there is none."""
+    try:
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.fromtimestamp(0, UTC)
 
 
 class SupervisedBox:
@@ -114,6 +129,35 @@ class SupervisedBox:
             return
         self._stopped = False
         self._schedule.restart()
+        yield from self._schedule_start()
+
+    def resume(self) -> Iterator[str]:
+        """Start it after a start of the computer, unless its last run must not be repeated.
+
+        That is a run that a user has stopped, or that is over: then the next day's follows,
+        if it is daily. Yield what a user has to know.
+        """
+        over, ended = self._over()
+        if over == STOPPED or (over and not self._schedule.repeats):
+            yield f"[Box {self.name}] is not started again: {over}"
+            return
+        if over:
+            self._schedule.count_run(ended)
+        yield from self._schedule_start()
+
+    def _over(self) -> tuple[str, datetime]:
+        """Return why the last run must not be repeated, or nothing, and when it has ended."""
+        file = over_file(self._rack, self.name)
+        status = status_file(self._rack, self.name)
+        try:
+            return file.read_text("utf-8"), changed(file)
+        except (OSError, ValueError):
+            last = read_status(status)
+        # a computer that stops just then may leave the status only
+        return (FINISHED if last and last.finished else ""), changed(status)
+
+    def _schedule_start(self) -> Iterator[str]:
+        """Start it as soon as its schedule says so; yield until when it waits."""
         self._phase = _Phase.SCHEDULED
         yield from self._start_by_schedule()
         if self._phase is _Phase.SCHEDULED:
@@ -130,9 +174,14 @@ class SupervisedBox:
         if self._phase is _Phase.WAITING:
             yield f"[Box {self.name}] starts when its processes have ended: {self._left}"
 
-    def stop(self) -> None:
-        """Ask it to switch its outputs off, close its record and end; start it no more."""
+    def stop(self, by_user: bool = False) -> None:
+        """Ask it to switch its outputs off, close its record and end; start it no more.
+
+        `by_user`: also not with the computer.
+        """
         self._stopped = True
+        if by_user and self.active:
+            self._write_over(STOPPED)
         if self.running and self._process is not None:
             self._process.stop()
         else:
@@ -184,9 +233,11 @@ class SupervisedBox:
             return
         if self._phase is _Phase.WAITING:
             self._phase = self._after_run
+            self._write_over(f"{reason} is over")
             yield f"[Box {self.name}] is not restarted: {reason} is over"
         elif self._process is not None and not self._process.stopping:
             self._process.stop()
+            self._write_over(f"{reason} is over")
             yield f"[Box {self.name}] is being stopped: {reason} is over"
 
     @property
@@ -202,6 +253,8 @@ class SupervisedBox:
         """Decide whether it is restarted; yield how it has ended."""
         self.failures += process.failed
         self._phase = self._after_run
+        if process.status is not None and process.status.finished and not self._stopped:
+            self._write_over(FINISHED)
         yield f"[Box {self.name}] {process.state}; see {process.printed}"
 
         limit, number = self._section.restarts, 1
@@ -229,6 +282,23 @@ class SupervisedBox:
             f"{limit}); its outputs stay off until its experiment starts from the beginning"
         )
 
+    def _write_over(self, why: str) -> None:
+        with suppress(OSError):  # as without the file: the run is repeated, and noted
+            file = over_file(self._rack, self.name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(why, "utf-8")
+
+    def _interruption(self) -> Interruption | None:
+        """Return the end of the last run if no rack saw it; None: it has ended in order."""
+        file = status_file(self._rack, self.name)
+        last = read_status(file) if self._process is None else None
+        if last is None or last.ended:
+            return None
+        return Interruption(
+            last_report=f"{changed(file).astimezone():%Y-%m-%d %H:%M:%S}",
+            run_folder=last.run_folder,
+        )
+
     def _start_when_due(self) -> Iterator[str]:
         """Start its process if it is time; yield why that is not possible."""
         now_ns = self._clock.now_ns()
@@ -240,8 +310,10 @@ class SupervisedBox:
         try:
             file = restart_file(self._rack, self.name)
             file.unlink(missing_ok=True)
-            if self._restart is not None:
-                self._restart.write(file)
+            cause = self._restart or self._interruption()
+            if cause is not None:
+                cause.write(file)
+            over_file(self._rack, self.name).unlink(missing_ok=True)
             self._process = BoxProcess(
                 self._rack, self.name, self._command, self._clock
             )
@@ -255,3 +327,5 @@ class SupervisedBox:
             if self._restart is not None:
                 gap_s = (self._clock.now_ns() - self._restart.ended_ns) / 1e9
                 yield f"[Box {self.name}] is being restarted, {gap_s:.1f} s after its end"
+            elif isinstance(cause, Interruption):
+                yield f"[Box {self.name}] {cause.sentence(self._clock.now_ns())}"

@@ -2,8 +2,8 @@
 
 Only videos that this program recorded and closed: never the newest of a run that has not ended,
 an imported video, a link, or a file that its run does not list. The tables of the frames stay.
-`deleted_videos.json` in the run folder names each video that was deleted, so that its absence
-is no damage.
+`deleted_videos.json` in the run folder names each video that was deleted; a repair takes its
+frames for recorded.
 """
 
 import shutil

@@ -38,7 +38,7 @@ def test_a_rack_is_run_by_the_rack_and_a_rig_by_its_experiment(rack: Path) -> No
     words = defined(rack).command
     assert words[0] == sys.executable
     assert words[1].endswith("RunRack.py")
-    assert words[2:] == [str(rack), "--headless"]
+    assert words[2:] == [str(rack), "--headless", "--resume"]
     rig = defined(rack.with_name("left.ini"))
     assert rig.name == "deeplabstream-left"
     assert rig.command[-4:] == [

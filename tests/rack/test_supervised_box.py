@@ -1,6 +1,7 @@
 """Supervision of boxes, each a small program."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ import pytest
 from deeplabstream.core.clock import ManualClock, rest
 from deeplabstream.core.daily_span import read_daily_span
 from deeplabstream.rack.box_process import HANG_NS, START_NS
-from deeplabstream.rack.box_restart import read_restart
+from deeplabstream.rack.box_restart import Interruption, read_restart
 from deeplabstream.rack.box_status import (
     BoxStatus,
+    over_file,
     restart_file,
     status_file,
     waiting_file,
@@ -318,3 +320,102 @@ def test_a_daily_box_that_a_user_stops_does_not_wait_for_the_next_day(
         list(box.watch())
         rest(0.005)
     assert box.state == "ended"
+
+
+@contextmanager
+def box_at(folder: Path, program: str, daily: bool = False) -> Iterator[SupervisedBox]:
+    """Make a box of a new rack, which knows nothing of the one before; 20:00 it is."""
+    calendar = SetCalendar()
+    calendar.hour = 20
+    section = BoxSection(
+        rig=folder, daily=read_daily_span("19:00 - 07:00") if daily else None
+    )
+    file = status_file(folder / "rack.ini", "left")
+    words = [REPORTS + program, str(file), report(finished=True)]
+    command = [sys.executable, "-S", "-c", *words]
+    rack, box = folder / "rack.ini", RackBox("left", section, {})
+    made = SupervisedBox(rack, box, command, ManualClock(), calendar)
+    yield made
+    made.stop()
+    until_idle(made)
+
+
+def until_idle(box: SupervisedBox) -> list[str]:
+    """Wait until a box does not run; return what it says."""
+    said: list[str] = []
+    give_up = perf_counter() + GIVE_UP_S
+    while box.running:
+        assert perf_counter() < give_up, said
+        said += box.watch()
+        rest(0.005)
+    return said
+
+
+def test_a_run_that_is_over_is_not_repeated_with_the_computer(tmp_path: Path) -> None:
+    with box_at(tmp_path, "sys.exit(0)") as box:
+        assert [*box.resume()] == []
+        until_idle(box)
+    with box_at(tmp_path, "sys.exit(0)") as box:
+        assert [*box.resume()] == [
+            "[Box left] is not started again: its experiment has ended"
+        ]
+        assert not box.active
+        list(box.start())
+        assert box.running
+
+
+def test_a_box_that_a_user_has_stopped_is_not_started_with_the_computer(
+    tmp_path: Path,
+) -> None:
+    with box_at(tmp_path, WAITS, daily=True) as box:
+        list(box.resume())
+        box.stop(by_user=True)
+        until_idle(box)
+    with box_at(tmp_path, WAITS, daily=True) as box:
+        assert [*box.resume()] == [
+            "[Box left] is not started again: a user has stopped it"
+        ]
+
+
+def test_the_end_of_the_rack_is_no_end_of_a_run(tmp_path: Path) -> None:
+    waits = WAITS + "; pathlib.Path(sys.argv[1]).unlink()"
+    with box_at(tmp_path, waits) as box:
+        list(box.resume())
+    with box_at(tmp_path, waits) as box:
+        assert [*box.resume()] == []
+        assert box.running
+
+
+def at(hour: int, file: Path) -> None:
+    """Let a file be changed at an hour of the calendar's first day."""
+    moment = datetime(2026, 6, 1, hour, tzinfo=UTC).timestamp()
+    os.utime(file, (moment, moment))
+
+
+@pytest.mark.parametrize(("ended", "runs"), [(19, False), (18, True)])
+def test_a_daily_run_that_is_over_is_not_repeated_on_its_day(
+    tmp_path: Path, ended: int, runs: bool
+) -> None:
+    with box_at(tmp_path, "sys.exit(0)", daily=True) as box:
+        list(box.resume())
+        until_idle(box)
+    at(ended, over_file(tmp_path / "rack.ini", "left"))
+    with box_at(tmp_path, WAITS, daily=True) as box:
+        list(box.resume())
+        assert box.active
+        assert box.running is runs
+
+
+def test_a_box_that_was_cut_off_names_the_run_before(tmp_path: Path) -> None:
+    file = status_file(tmp_path / "rack.ini", "left")
+    file.parent.mkdir(parents=True)
+    file.write_text(report())
+    at(3, file)
+    with box_at(tmp_path, WAITS) as box:
+        (said,) = box.resume()
+        assert "started again after an interruption" in said
+        left = read_restart(restart_file(tmp_path / "rack.ini", "left"))
+        assert isinstance(left, Interruption)
+        assert left.run_folder == "runs/monday"
+        assert left.last_report.startswith("2026-0")
+        assert said.endswith(left.sentence(0))

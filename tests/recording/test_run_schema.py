@@ -10,6 +10,7 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.replay.rerun import rerun
+from deeplabstream.recording.deleted_videos import DELETED
 from deeplabstream.recording.exporters.exports import export
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
@@ -66,6 +67,7 @@ def test_what_is_written_is_what_the_schema_declares(tmp_path: Path) -> None:
         AUDIT_RESULTS,
         PULSES.file,
         MATCHES.file,
+        DELETED,
         "queue/",
     }, "not every run has these"
     assert json.loads((run / "run.json").read_text("utf-8"))["schema"] == VERSION
