@@ -7,14 +7,14 @@ import pytest
 from deeplabstream.engine.replay.rerun import commands_text, rerun_decisions
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load
-from tests.golden.make_runs import CHANGED, RUNS, commands_of
+from tests.golden.make_runs import CHANGED, RUNS, WELLS, commands_of
 from utils.VideoAnalyzer import main
 
 FOLDERS = sorted(path for path in RUNS.iterdir() if path.is_dir())
 
 
 def test_all_are_there() -> None:
-    assert {path.name for path in FOLDERS} == CHANGED.keys()
+    assert {path.name for path in FOLDERS} == {*CHANGED, WELLS}
 
 
 @pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)

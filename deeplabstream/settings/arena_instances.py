@@ -132,9 +132,10 @@ def output_problems(
         arena, example = arena_of(name, arenas), next(iter(arenas), "A1")
         if not arenas and "." in name:
             yield (
-                f"[Output {name}]: there are no arenas; NAME may contain letters, digits, "
-                "spaces, - and _ only"
+                f"[Output {name}]: there are no arenas; lay them out in [Arenas], or remove "
+                "the part after the dot"
             )
+            return  # it is the same for all others
         elif arenas and (not arena or in_arena(base, arena) != name):
             yield (
                 f"[Output {name}]: an output belongs to one arena, which its name ends with, "

@@ -77,7 +77,11 @@ def test_several_animals_meet(tmp_path: Path) -> None:
     assert compare(settings, folder).same
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
+# a rehearsal has mice that share one arena, no flies in wells
+FILES = sorted(file for file in CONFIGS.glob("*.ini") if file.stem != "wells")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_every_ready_made_experiment_acts_and_all_is_off_afterwards(
     file: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.engine.network_loading import open_network
 from deeplabstream.plugins.experiment import Observation, PlanRunner
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
@@ -23,7 +24,9 @@ def test_there_are_some() -> None:
 def test_it_loads_and_its_plan_begins(file: Path) -> None:
     rig = load(file)
     assert rig.new_experiment()
-    if rig.model.startswith("stand-in"):
+    if rig.arenas:
+        known, animals = open_network(rig).skeleton, len(rig.arenas)
+    elif rig.model.startswith("stand-in"):
         network = open_estimator(rig.model)
         known, animals = network.skeleton, animals_of(network)
     else:
@@ -32,6 +35,7 @@ def test_it_loads_and_its_plan_begins(file: Path) -> None:
     skeleton = replace(known, animals=rig.animals.of(known, animals))
     assert check_against(rig, skeleton) == []
     unknown = Observation(0.0, dict.fromkeys(rig.triggers))
-    stepper = PlanRunner(rig.new_experiment().plan())
-    assert not any("output" in dir(command) for command in stepper.step(unknown))
+    for experiment in rig.new_experiments().values():
+        stepper = PlanRunner(experiment.plan())
+        assert not any("output" in dir(command) for command in stepper.step(unknown))
     assert file.read_text(encoding="utf-8").startswith("# ")

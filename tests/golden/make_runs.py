@@ -5,11 +5,19 @@ Only when what a run folder holds has changed on purpose: their decisions shall 
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
+from cameras.simulated_wells import SimulatedWells
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.engine.network_loading import network_ready_message, open_network
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import commands_text
+from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.ready_made import CONFIGS
 
@@ -34,6 +42,8 @@ CHANGED = {
 }
 """Ready-made experiments, and the values that make something happen soon."""
 SECONDS = 30.0
+WELLS, WELL_FRAMES, WELL_RATE = "wells", 150, 10.0
+"""Ready-made experiment in wells, and the frames of its run."""
 
 
 def main() -> None:
@@ -55,11 +65,41 @@ def main() -> None:
         folder, _ = rehearse(parse(text, path), path, seconds=SECONDS, flees=flees)
         folder.update(packages={}, system="", started="", ended="")
         (path / "commands.txt").write_text(commands_of(folder), "utf-8", newline="\n")
+    make_wells()
+
+
+def make_wells() -> None:
+    """Make the run of simulated wells; a rehearsal has mice only."""
+    text = (CONFIGS / f"{WELLS}.ini").read_text("utf-8")
+    text = text.replace("../../output", "output")
+    path = RUNS / WELLS
+    shutil.rmtree(path, ignore_errors=True)
+    settings = parse(text, path)
+    camera = settings.cameras["plate"]
+    assert isinstance(camera, SimulatedWells)
+
+    def frames() -> Iterator[Frame]:
+        for index in range(WELL_FRAMES):
+            image = np.empty(camera.shape, np.uint8)
+            camera.wells.draw(image, index / WELL_RATE, index)
+            time_ns = round(index * 1e9 / WELL_RATE)
+            yield Frame("plate", index, time_ns, time_ns, image)
+
+    estimator = open_network(settings)
+    network = network_ready_message(estimator, settings)
+    form = ImageFormat(camera.shape, WELL_RATE)
+    folder = new_folder(settings, path, form, network, {})
+    with RunWriter(folder, 0) as writer:
+        for _ in replay(settings, frames(), estimator, writer):
+            pass
+    folder.update(packages={}, system="", started="", ended="")
+    (path / "commands.txt").write_text(commands_of(folder), "utf-8", newline="\n")
 
 
 def commands_of(folder: RunFolder) -> str:
     """Return the commands of a run, a line for each frame that has some."""
-    steps = folder.steps("arena")
+    (camera,) = folder.facts["cameras"]
+    steps = folder.steps(camera)
     return "".join(
         f"{step.index} {commands_text(step.commands)}\n"
         for step in steps

@@ -83,7 +83,16 @@ def test_a_doubled_section_is_in_the_line_of_the_rigs_own_file(rig: Path) -> Non
     )
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
+# wells need a camera above wells
+FILES = sorted(file for file in CONFIGS.glob("*.ini") if file.stem != "wells")
+
+
+def test_wells_are_refused_on_a_rig_without_arenas(rig: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no arenas; lay them out in \[Arenas\]"):
+        load_with(rig, "wells")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_every_ready_made_one_fits_a_rig(rig: Path, file: Path) -> None:
     found = load_with(rig, file.stem)
     expected = parse(file.read_text("utf-8"), CONFIGS)
