@@ -85,7 +85,14 @@ def _run(
             return told
 
         summary = run_headless(
-            session, agenda, inf, report, stopped=stopped, termination=requests
+            session,
+            agenda,
+            inf,
+            report,
+            stopped=stopped,
+            termination=requests,
+            # ends a wait when a process of the box ends
+            rest=session.rest,
         )
         session.report(SystemClock().now_ns(), ended=True)
     for line in summary.lines():

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from time import perf_counter
 from typing import Any, Self, assert_never
 
-from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.core.clock import Clock, SystemClock, rest
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Sensed, Step
@@ -316,7 +316,12 @@ class RigSession:
         pipes = []
         if self._processes is not None and self._ending is None:
             pipes = [child.pipe for child in self._processes.children]
-        wait([*pipes, *(p.sentinel for p in self.processes())], timeout=seconds)
+        sentinels = [process.sentinel for process in self.processes()]
+        # Windows refuses to wait for nothing
+        if pipes or sentinels:
+            wait([*pipes, *sentinels], timeout=seconds)
+        else:
+            rest(seconds)
 
     def newest(self, camera: str) -> Frame | None:
         """Return the newest frame not yet returned; valid until the next call."""
