@@ -69,6 +69,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 SMALLEST = {
     "accuracy.py --quick": "inversion +[0-9]+ points",
     "active_learning.py --quick": "uncertain +4 labels: ",
+    "alarms.py --only refuses": "1 of 1 faults alarmed within 60 s",
     "appearance.py --simulated --seconds 20 --steps 1": "alike +[1-9].* no ",
     "arenas.py --quick": "in their own arena +100.000%",
     "audit.py --quick": "half inside +recall",
@@ -130,6 +131,7 @@ COSTLY = (
     *(
         "accuracy",
         "active_learning",
+        "alarms",
         "cropzoom_animals",
         "distillation",
         "first_pose",

@@ -154,8 +154,9 @@ def exists(pid: int) -> bool:
     return state.split()[0] != "Z"
 
 
-@pytest.fixture
-def rack(tmp_path: Path) -> Iterator[Rack]:
+@contextlib.contextmanager
+def two_boxes(folder: Path) -> Iterator[Rack]:
+    """Make a rack of two boxes in a folder; end it with the block if it was started."""
     import tty
 
     boards: dict[str, Board] = {}
@@ -166,12 +167,12 @@ def rack(tmp_path: Path) -> Iterator[Rack]:
         tty.setraw(theirs)
         opened += [ours, theirs]
         boards[name] = Board(ours, os.ttyname(theirs))
-        folder = tmp_path / name
-        folder.mkdir()
+        rig = folder / name
+        rig.mkdir()
         text = RIG.format(port=boards[name].port)
-        (folder / "settings.ini").write_text(text, "utf-8")
+        (rig / "settings.ini").write_text(text, "utf-8")
         boxes += f"[Box {name}]\nRIG = {name}\n"
-    file = tmp_path / "rack.ini"
+    file = folder / "rack.ini"
     file.write_text(boxes, "utf-8")
     rack = Rack(file, boards)
     yield rack
@@ -180,10 +181,17 @@ def rack(tmp_path: Path) -> Iterator[Rack]:
             rack.process.send_signal(signal.SIGTERM)
             rack.process.wait(GIVE_UP_S)
         assert rack.process.stdin is not None
-        rack.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # what was typed was not read
+            rack.process.stdin.close()
     for descriptor in opened:
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+@pytest.fixture
+def rack(tmp_path: Path) -> Iterator[Rack]:
+    with two_boxes(tmp_path) as made:
+        yield made
 
 
 def goes_on(rack: Rack, box: str) -> None:
