@@ -406,16 +406,14 @@ class _Analysis:
                 everything |= {
                     (name, subject, of): target for of, target in found.items()
                 }
-            # the same measure of all arenas is one column
-            suffix = f".{name}" if self.data.arenas else ""
             own_visits = {
-                region.name.removesuffix(suffix): visits[name, region.name]
+                self._shown(region.name, name): visits[name, region.name]
                 for region in self._regions_of(name)
             }
             arrivals = self._arrivals(name, visits)
             for span in spans:
                 clock = SpanClock(span.spans)
-                parts = self._parts(track, own_visits, targets, clock)
+                parts = self._parts(name, track, own_visits, targets, clock)
                 parts["arrival"] = {
                     region: ArrivalPart(clock, moments)
                     for region, moments in arrivals.items()
@@ -524,9 +522,17 @@ class _Analysis:
 
     def _regions_of(self, name: str) -> list[RegionOfInterest]:
         """Return the regions that are measured for an animal: none of another's arena."""
+        return [region for region in self.regions if self._is_of(region.name, name)]
+
+    def _is_of(self, thing: str, animal: str) -> bool:
+        """Return whether a region or an output is not of another animal's arena."""
         # a single animal may have the subject's name in place of its arena's
         arenas = self.data.arenas if len(self.data.animals) > 1 else ()
-        return [it for it in self.regions if arena_of(it.name, arenas) in ("", name)]
+        return arena_of(thing, arenas) in ("", animal)
+
+    def _shown(self, thing: str, animal: str) -> str:
+        """Return a name without the animal's arena: all arenas share a column."""
+        return thing.removesuffix(f".{animal}") if self.data.arenas else thing
 
     def _arrivals(
         self, name: str, visits: Mapping[tuple[str, str], Visits]
@@ -667,6 +673,7 @@ class _Analysis:
 
     def _parts(
         self,
+        name: str,
         track: AnimalTrack,
         visits: Mapping[str, Visits],
         targets: Mapping[Subject, Mapping[str, Target]],
@@ -683,26 +690,28 @@ class _Analysis:
         if track.heading is not None:
             parts["head"] = {"": part}
         parts["region"] = {
-            name: RegionPart(part, region_visits)
-            for name, region_visits in visits.items()
+            region: RegionPart(part, region_visits)
+            for region, region_visits in visits.items()
         }
         for subject, found in targets.items():
             parts[subject] = {
-                name: TargetPart(clock, track.t, target, options)
-                for name, target in found.items()
+                of: TargetPart(clock, track.t, target, options)
+                for of, target in found.items()
             }
         parts["behaviour"] = {
-            name: BoutPart(bouts, clock, float(clock.between(data.t)[known].sum()))
-            for name, (bouts, known) in self.behaviours.items()
+            of: BoutPart(bouts, clock, float(clock.between(data.t)[known].sum()))
+            for of, (bouts, known) in self.behaviours.items()
         }
         parts["output"] = {
-            name: OutputPart(
+            self._shown(output, name): OutputPart(
                 pulses, clock, clock.total_s, joined(pulses, options.stimulus_gap_s)
             )
-            for name, pulses in data.outputs.items()
+            for output, pulses in data.outputs.items()
+            if self._is_of(output, name)
         }
-        begun = clock.holds(np.array([trial.start_s for trial in data.trials]))
-        trials = [t for t, begins in zip(data.trials, begun, strict=True) if begins]
+        own = [trial for trial in data.trials if trial.arena in ("", name)]
+        begun = clock.holds(np.array([trial.start_s for trial in own]))
+        trials = [t for t, begins in zip(own, begun, strict=True) if begins]
         if data.trials:
             outcomes = sorted({trial.outcome for trial in data.trials} - {""})
             parts["trial"] = {

@@ -30,6 +30,8 @@ class TrialRecord:
     """From its start to the first frame on which the answer trigger is true; NaN: never."""
     experiment: int = 1
     """Number of its experiment in the run, from 1."""
+    arena: str = ""
+    """Arena of its animal; empty: the animals share one."""
 
 
 def on_spans(times_s: Sequence[float], levels: Sequence[float], end_s: float) -> Spans:
@@ -60,6 +62,7 @@ def trials_of(
     answers: Floats,
     end_s: float,
     experiment: int = 1,
+    arena: str = "",
 ) -> tuple[TrialRecord, ...]:
     """Return the trials that one experiment marked.
 
@@ -73,11 +76,15 @@ def trials_of(
         End of the experiment, s.
     experiment : int
         Number of the experiment in the run, from 1.
+    arena : str
+        Only marks of this arena, `A7: trial 3`; empty: marks without an arena.
     """
+    prefix = f"{arena}: " if arena else ""
     begun: dict[int, tuple[float, str]] = {}
     done: dict[int, tuple[float, str]] = {}
     for time_s, text in marks:
-        if found := _TRIAL.fullmatch(text):
+        own = text.removeprefix(prefix) if text.startswith(prefix) else ""
+        if found := _TRIAL.fullmatch(own):
             number, label = int(found[1]), (found[2] or "").strip()
             (done if number in begun else begun).setdefault(number, (time_s, label))
     trials = []
@@ -90,7 +97,14 @@ def trials_of(
         reaction_s = _first_true(answers, start_s, until_s) - start_s
         trials.append(
             TrialRecord(
-                number, start_s, until_s, stimulus, outcome, reaction_s, experiment
+                number,
+                start_s,
+                until_s,
+                stimulus,
+                outcome,
+                reaction_s,
+                experiment,
+                arena,
             )
         )
     return tuple(trials)

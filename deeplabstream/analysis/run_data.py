@@ -43,6 +43,7 @@ from deeplabstream.recording.table_reader import (
     is_experiment_boundary,
     triggers_table,
 )
+from deeplabstream.settings.arena_instances import in_arena
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections
 
 
@@ -232,6 +233,7 @@ def _read(
             f"{ran} experiments ran: results span from the start of the first one to the "
             "end of the last one; choose a part with start_s and end_s"
         )
+    status = frames.rows["status"].fillna("").to_numpy(object)[keep]
     answer = _experiment_keys(facts, sections).get("ANSWER", "")
     added = read_places(run.path)
     known = places_of_triggers(trigger_settings(facts, text), deciding or camera)
@@ -254,8 +256,9 @@ def _read(
         outputs=_output_spans(events, end_s),
         triggers=triggers,
         marks=marks,
-        trials=tuple(_trials(events, triggers.get(answer, np.zeros((0, 2))), end_s)),
-        stages=stages_of(frames.rows["status"].fillna("").to_numpy(object)[keep], t),
+        trials=tuple(_trials(events, _answers(answer, facts, triggers), end_s)),
+        # the status is the last mark of any arena
+        stages={} if facts.get("arenas") else stages_of(status, t),
         period=_period(events, t),
         rejected=rejected[keep],
         ambiguous=ambiguous[keep],
@@ -335,8 +338,18 @@ def _trigger_spans(table: RecordedTable, end_s: float) -> dict[str, Spans]:
     }
 
 
+def _answers(
+    trigger: str, facts: Mapping[str, Any], spans: Mapping[str, Spans]
+) -> dict[str, Spans]:
+    """Return the spans in which the answer trigger is true, by arena; without arenas, of ""."""
+    none = np.zeros((0, 2))
+    if arenas := facts.get("arenas"):
+        return {it: spans.get(in_arena(trigger, it), none) for it in arenas}
+    return {"": spans.get(trigger, none)}
+
+
 def _trials(
-    events: Sequence[Mapping[str, str]], answers: Spans, end_s: float
+    events: Sequence[Mapping[str, str]], answers: Mapping[str, Spans], end_s: float
 ) -> Iterator[TrialRecord]:
     """Yield the trials of each experiment; each one counts its trials from 1.
 
@@ -355,13 +368,15 @@ def _trials(
             continue
         elif text == "started":
             until_s = time_s if ended_s is None else ended_s
-            yield from trials_of(marks, answers, until_s, experiment)
+            for arena, spans in answers.items():
+                yield from trials_of(marks, spans, until_s, experiment, arena)
             experiment += bool(marks) or ended_s is not None
             marks, ended_s = [], None
         else:
             ended_s = time_s
     until_s = end_s if ended_s is None else ended_s
-    yield from trials_of(marks, answers, until_s, experiment)
+    for arena, spans in answers.items():
+        yield from trials_of(marks, spans, until_s, experiment, arena)
 
 
 def _experiment_notes(

@@ -98,7 +98,10 @@ def test_results_and_exports_have_a_row_for_each_arena(tmp_path: Path) -> None:
     assert (table["distance_px"] > 30).all()
     # A1's fly is in the right half from frame 30 on, A2's up to frame 29
     assert (table["region_time_s.right"] > 0.9).all()
-    assert not any("right.A" in column for column in table)
+    # the output and the trials of each arena are those of its animal
+    assert table["stimuli.light"].tolist() == [1, 1]
+    assert table["trials"].tolist() == [1, 1]
+    assert not any(".A1" in column or ".A2" in column for column in table)
     for file in parquet(run, tmp_path):
         file.write(file.path)
     columns = read_parquet(tmp_path / "top.parquet").columns
