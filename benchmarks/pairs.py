@@ -1,4 +1,4 @@
-"""Error of "A approaches B" on scripted encounters: delay, precision and recall of the trigger.
+"""Error of "A approaches B" and "A chases B" on scripted encounters.
 
     python benchmarks/pairs.py [--quick] [--noise MM] [--json FILE]
 
@@ -15,6 +15,10 @@ reaches TRUE_SPEED and ends before TRUE_WAY is a short approach: its first onset
 nor wrong. Any other onset is wrong. The precision with these onsets as wrong ones is stated, too.
 
 SPEED of the trigger is chosen on one half of the encounters; the figures are of the other half.
+
+A chase is true at a moment at which both animals move at CHASE_SPEED or faster, in about the same
+direction and the actor towards the target, so that standing in contact is none. Its figures are
+shares of frames, with the settings of the truth in the trigger.
 """
 
 import argparse
@@ -30,8 +34,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from deeplabstream.core.pair_geometry import FollowLimits, is_following
 from deeplabstream.core.pose import Pose, Skeleton
-from experiments.triggers.pair_movement import Approach
+from experiments.triggers.pair_movement import Approach, Chasing
 
 RATE = 1000
 """Positions of the exact paths per second."""
@@ -53,6 +58,8 @@ NOISE_MM = 1.0
 SPEEDS = (35.0, 40.0, 45.0, 50.0, 55.0, 60.0)
 """SPEED from which that of the trigger is chosen, mm/s."""
 AIMS = {"precision": 0.95, "recall": 0.9}
+CHASE_SPEED, CHASE_DISTANCE, CHASE_ANGLE = 100.0, 200.0, 60.0
+"""mm/s, mm, degrees."""
 MICE = Skeleton(("neck", "body", "tailbase"), animals=("anna", "bob"))
 BODY = np.array([25.0, 0.0, -25.0])
 """Positions of the body parts along the axis, mm."""
@@ -176,10 +183,9 @@ class TrueApproach:
 
 def true_approaches(path: Floats) -> Iterator[TrueApproach]:
     """Yield the approaches of both animals, short ones included, from exact positions."""
-    half = round(TRUE_WINDOW_S * RATE / 2)
+    exact = velocities(path)
     for actor in (0, 1):
-        around = np.pad(path[:, actor], ((half, half), (0, 0)), mode="edge")
-        velocity = (around[2 * half :] - around[: -2 * half]) / TRUE_WINDOW_S
+        velocity = exact[:, actor]
         way = path[:, 1 - actor] - path[:, actor]
         towards = (velocity * way).sum(axis=1) / np.hypot(*way.T)
         is_ahead = towards >= np.cos(np.radians(TRUE_ANGLE)) * np.hypot(*velocity.T)
@@ -191,6 +197,23 @@ def true_approaches(path: Floats) -> Iterator[TrueApproach]:
                 onset, is_short = start + int(fast[0]), parts.sum() / RATE < TRUE_WAY
                 times = start / RATE, onset / RATE, end / RATE
                 yield TrueApproach(actor, *times, is_short=bool(is_short))
+
+
+def velocities(path: Floats) -> Floats:
+    """Return the exact velocities (position, animal, 2), over TRUE_WINDOW_S, mm/s."""
+    half = round(TRUE_WINDOW_S * RATE / 2)
+    around = np.pad(path, ((half, half), (0, 0), (0, 0)), mode="edge")
+    return np.asarray((around[2 * half :] - around[: -2 * half]) / TRUE_WINDOW_S)
+
+
+def true_chases(path: Floats, actor: int) -> NDArray[np.bool_]:
+    """Return at which positions (position,) an animal chases the other one."""
+    own, other = (velocities(path)[:, n].T for n in (actor, 1 - actor))
+    way = (path[:, 1 - actor] - path[:, actor]).T
+    limits = FollowLimits(CHASE_SPEED, CHASE_DISTANCE, CHASE_ANGLE)
+    return is_following(
+        (own[0], own[1]), (other[0], other[1]), (way[0], way[1]), limits
+    )
 
 
 def movements(state: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
@@ -305,6 +328,39 @@ def trigger(actor: int, speed: float) -> Approach:
     )
 
 
+def chases(seeds: range, seconds: float, fps: float, noise: float) -> dict[str, float]:
+    """Return precision and recall of Chasing, as shares of frames."""
+    hits = told = true = 0
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        path, heading = encounter(rng, seconds)
+        frames = list(poses(rng, path, heading, fps, noise))
+        for actor in (0, 1):
+            own = Chasing(
+                bodyparts=MICE.bodyparts,
+                actor=MICE.animals[actor],
+                target=MICE.animals[1 - actor],
+                speed=CHASE_SPEED,
+                distance=CHASE_DISTANCE,
+                angle=CHASE_ANGLE,
+                window_s=WINDOW_S,
+                velocity="slope",
+            )
+            truth = true_chases(path, actor)
+            for time_s, pose in frames:
+                answer = own.answer(pose, time_s)
+                if time_s > FROM_S:
+                    is_true = bool(truth[round(time_s * RATE)])
+                    hits += answer is True and is_true
+                    told += answer is True
+                    true += is_true
+    return {
+        "frames": true,
+        "precision": hits / max(1, told),
+        "recall": hits / max(1, true),
+    }
+
+
 def outcomes(
     seeds: range, seconds: float, fps: float, noise: float
 ) -> dict[float, Outcome]:
@@ -351,7 +407,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path, help="write everything there")
     options = parser.parse_args(argv)
     count, seconds = (3, 20.0) if options.quick else (40, 60.0)
-    results: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, object]] = {}
     print(
         f"{count} encounters of {seconds:g} s to choose SPEED, {count} others to test"
     )
@@ -368,6 +424,12 @@ def main(argv: list[str]) -> int:
             f"({tested['precision_short_wrong']:.3f} with short ones), "
             f"recall {tested['recall']:.3f}, delay "
             f"{tested['median_delay_ms']:.0f} ms (95 %: {tested['p95_delay_ms']:.0f} ms)"
+        )
+        chased = chases(range(1000, 1000 + count), seconds, fps, options.noise)
+        results[f"{fps:g} fps"]["chase"] = chased
+        print(
+            f"    chases: precision {chased['precision']:.3f}, recall "
+            f"{chased['recall']:.3f} of {chased['frames']} frames"
         )
         reached &= all(tested[name] >= aim for name, aim in AIMS.items())
     if options.json:

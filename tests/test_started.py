@@ -93,7 +93,7 @@ SMALLEST = {
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
     "pair_behaviours.py --quick": "pursues: F1 0",
-    "pairs.py --quick": "100 fps, SPEED = .* approaches",
+    "pairs.py --quick": r"100 fps, SPEED = .* approaches[^\n]*\n +chases: precision",
     "prediction.py --quick": "",
     "rack.py --quick": "policies held in 3 of 3 rounds",
     "rack_page.py --quick": "100 requests, 0 failures",
