@@ -36,7 +36,7 @@ from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.gui.widgets.tile_grid import TileGrid
 from deeplabstream.rack.box_views import BoxView, RackReader
 from deeplabstream.rack.newest_frames import NewestFrames
-from deeplabstream.rack.rack_process import RackProcess
+from deeplabstream.rack.rack_process import RackProcess, end_rack
 from deeplabstream.settings.rack_file import RackFile
 
 TICK_MS = 100
@@ -45,7 +45,9 @@ _STATES_NS = 500_000_000
 _FULL_NS = 60_000_000
 """Shortest time between two images of the box in full."""
 _END, _LEAVE, _STAY = "Stop them and close", "Close, they go on", "Stay"
-_OTHER = "Another program runs this rack: start its boxes there, or end it and start them here."
+_OTHER = (
+    "Another program runs this rack: STOP ALL ends it; then boxes can be started here."
+)
 
 
 class RackWindow(QMainWindow):
@@ -87,7 +89,7 @@ class RackWindow(QMainWindow):
             self.stop_all,
             lambda: self.running,
             self.log.complain,
-            lambda: (self.process.number,) if self.running else (),
+            lambda: tuple(filter(None, [self.running and self.process.number])),
         )
         self._stop_input = StopInput(self, lambda: self.running, self._escape)
         self._connect()
@@ -168,8 +170,10 @@ class RackWindow(QMainWindow):
     def stop_everything(self) -> None:
         """Switch the outputs of all boxes off, and end them."""
         self.log.add_line("STOP: all boxes are being stopped", tone="red")
-        if self.process.number or self.foreign:
+        if self.process.number:
             self._send("stop")
+        elif self.foreign and not end_rack(self.rack.path):
+            self.log.complain("The program that runs this rack was not found: end it")
 
     def _start_chosen(self) -> None:
         for name in self._chosen:

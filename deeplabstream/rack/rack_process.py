@@ -1,9 +1,12 @@
 """Rack process: the program that runs a rack, as the window sees it that has started it."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.rack.box_status import EARLIER, PRINTED, rack_folder
@@ -13,6 +16,31 @@ from deeplabstream.rack.program_start import start_program
 _LONGEST = 4096
 """Longest line in bytes that is shown whole."""
 _READ = 65536
+_NUMBER = "process.txt"
+"""File with the number of the process that runs a rack."""
+
+
+def note_process(rack: Path) -> None:
+    """Write which process runs a rack, so that another program can end it."""
+    file = rack_folder(rack) / _NUMBER
+    with suppress(OSError):  # the rack runs all the same
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(str(os.getpid()), "utf-8")
+
+
+def end_rack(rack: Path) -> bool:
+    """Ask the program that runs a rack to stop all boxes and end; False: none was found.
+
+    On Windows it is killed; its boxes then stop because their input ends.
+    """
+    with suppress(OSError, ValueError, psutil.Error):
+        number = int((rack_folder(rack) / _NUMBER).read_text("utf-8"))
+        process = psutil.Process(number)
+        # another program may have got the number of one that was killed
+        if any(Path(word).name == rack.name for word in process.cmdline()):
+            process.terminate()
+            return True
+    return False
 
 
 class RackProcess:

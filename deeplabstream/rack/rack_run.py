@@ -14,6 +14,7 @@ from deeplabstream.rack.rack_commands import (
     RackCommand,
     parse_command,
 )
+from deeplabstream.rack.rack_process import note_process
 from deeplabstream.rack.supervised_box import SupervisedBox
 from deeplabstream.settings.rack_file import RackFile
 
@@ -65,6 +66,7 @@ def run_rack(
             exclusive(rack.path, 0.0),
             closing(_RackRun(boxes, report, clock, alarms, window is None)) as run,
         ):
+            note_process(rack.path)
             for name in names:
                 run.start(name, resume)
             while run.active or (window and not (window.ended or requests.requested)):

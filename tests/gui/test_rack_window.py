@@ -1,5 +1,7 @@
 """The window of a rack: what it shows of the boxes, and what it has the rack do."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +16,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.gui import rack_window
 from deeplabstream.gui.rack_window import RackWindow
+from deeplabstream.gui.stop_window import OutputStopper
 from deeplabstream.rack.box_status import BoxStatus, status_file
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from tests.rack.alarms.alarm_services import (
@@ -226,3 +229,45 @@ def test_a_rack_with_alarms_has_a_button_that_tests_them(
         assert len(service.texts) == 1 and "This is a test" in service.texts[0]
     assert "json (line 1): accepted" in told(window)
     assert "json (line 2): NOT accepted" in told(window)
+
+
+def test_stop_all_ends_a_rack_that_another_program_runs(
+    rack: RackFile, make: Make
+) -> None:
+    window = make(rack)
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)", str(rack.path)]
+    with exclusive(rack.path), subprocess.Popen(sleep) as other:
+        try:
+            window.stop_all.click()
+            assert "was not found" in told(window)
+            number = status_file(rack.path, "left").parents[1] / "process.txt"
+            number.parent.mkdir(exist_ok=True)
+            number.write_text(str(os.getpid()))  # of another program
+            window.stop_all.click()
+            number.write_text(str(other.pid))
+            window.stop_all.click()
+            assert other.wait(60) != 0
+        finally:
+            other.kill()
+
+
+def test_the_stop_window_ends_the_rack_and_start_starts_it_again(
+    rack: RackFile, make: Make, qtbot: QtBot
+) -> None:
+    window = make(rack)
+    window.start("left")
+    qtbot.waitUntil(lambda: "ok: start left" in told(window), timeout=60_000)
+    programs = window.stop_window._programs
+    assert programs() == ()
+    with running(rack, "left"):
+        read_again(window)
+        first = window.process.number
+        assert programs() == (first,)
+        stopper = OutputStopper(None)
+        stopper.watch(programs())
+        stopper.request()
+        qtbot.waitUntil(lambda: not window.process.number, timeout=60_000)
+    read_again(window)
+    assert programs() == ()
+    window.start("left")
+    assert window.process.number not in (0, first)
