@@ -70,7 +70,9 @@ SMALLEST = {
     "accuracy.py --quick": "inversion +[0-9]+ points",
     "active_learning.py --quick": "uncertain +4 labels: ",
     "alarms.py --only refuses": "1 of 1 faults alarmed within 60 s",
-    "appearance.py --simulated --seconds 20 --steps 1": "alike +[1-9].* no ",
+    "appearance.py --simulated --seconds 20 --steps 1 --walks 1 --frames 20": (
+        "alike +[1-9].* no (.|\\n)*4 mice, learned too"
+    ),
     "arenas.py --quick": "in their own arena +100.000%",
     "audit.py --quick": "half inside +recall",
     "audit_page.py --quick": "the program's share: ",

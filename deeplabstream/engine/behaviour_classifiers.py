@@ -73,13 +73,13 @@ def read_classifiers(
     problems = []
     for name, section in rig.classifiers.items():
         try:
-            folders[name] = load_classifier_folder(_place(rig, section.folder))
+            folders[name] = load_classifier_folder(model_place(rig, section.folder))
         except ModelError as error:
             problems.append(f"[Classifier {name}] FOLDER: {error}")
     return folders, problems
 
 
-def _place(rig: Settings, path: Path) -> Path:
+def model_place(rig: Settings, path: Path) -> Path:
     """Return the folder; if it does not exist, one of its name under models/."""
     places = (path, rig.folder / "models" / path.name, MODELS / path.name)
     return next((place for place in places if is_folder(place)), path)

@@ -1,11 +1,15 @@
 """Identity reporting: identity trackers per camera, and messages when an identity changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.learned_appearance import (
+    LearnedAppearance,
+    open_appearance,
+)
 from deeplabstream.engine.tag_reading import (
     TagReading,
     TakeReads,
@@ -40,9 +44,11 @@ class CameraIdentityTrackers:
         rules: IdentitySettings,
         shelters: Mapping[str, Sequence[Shelter]] = MappingProxyType({}),
         tags: TagReading | None = None,
+        appearance: LearnedAppearance | None = None,
     ) -> None:
         self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
         self._shelters = shelters
+        self._appearance = appearance or LearnedAppearance()
         self._tags = tags or TagReading({}, {}, skeleton)
         self.messages: list[tuple[str, str]] = []
         """Kind and text of the notes on the tags that were read until the last frame."""
@@ -54,7 +60,11 @@ class CameraIdentityTrackers:
 
     def distinctness(self) -> dict[str, Distinctness]:
         """Return, by camera, which animals their appearance does not distinguish."""
-        return {name: tracker.distinctness for name, tracker in self._trackers.items()}
+        remark = self._appearance.remark
+        return {
+            name: replace(tracker.distinctness, remark=remark)
+            for name, tracker in self._trackers.items()
+        }
 
     def correct(self, camera: str, swapped: tuple[int, int] | None) -> None:
         """Apply a user's correction: None confirms the names, a pair swaps two names."""
@@ -65,10 +75,12 @@ class CameraIdentityTrackers:
         """Return the pose of a frame with the animals in the order of their names."""
         if frame.camera not in self._trackers:
             threshold = self._thresholds.of(frame.camera)
+            new_evidence = self._appearance.new_evidence
             self._trackers[frame.camera] = IdentityTracker(
                 self._skeleton,
                 threshold,
                 self._rules,
+                embeddings=new_evidence() if new_evidence else None,
                 shelters=self._shelters.get(frame.camera, ()),
                 tag_places=self._tags.places.get(frame.camera, ()),
             )
@@ -89,6 +101,8 @@ def identities_of(
 
     One animal needs none, nor do animals that each have an arena of their own. `take_reads`
     returns the tags that were read.
+
+    SettingsError: the learned appearance can't be read, or does not fit.
     """
     if len(skeleton.animals) < 2 or settings.arenas:
         return None
@@ -100,6 +114,7 @@ def identities_of(
         rules,
         shelters_of(settings),
         tag_reading_of(settings, skeleton, take_reads),
+        open_appearance(settings, skeleton),
     )
 
 
@@ -217,8 +232,8 @@ class IdentityState:
         """A sentence: which animals look alike, and whose appearance is not learned yet."""
         names = self.pose.skeleton.named(len(self.pose.identity))
         distinctness = self.distinctness or nothing_learned(len(names))
-        parts = filter(None, distinctness.sentences(names))
-        return "; ".join(parts) or "all look different"
+        parts = [*filter(None, distinctness.sentences(names))] or ["all look different"]
+        return "; ".join([*parts, *filter(None, [distinctness.remark])])
 
     @property
     def ambiguous(self) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -82,6 +83,15 @@ class Animals:
             "animals. Which animals are in it is remembered: one that leaves is one of "
             "these, and ambiguous until its appearance decides if there are several"
         ),
+    )
+    appearance: Path | None = Field(
+        None,
+        description=(
+            "folder of utils/LearnAppearance.py: a path, or the name of a folder under "
+            "models/. Its network is evidence beside brightness and colour; one that "
+            "does not reach its limits is off; empty: none"
+        ),
+        title="Learned appearance",
     )
     believe_after_s: float = Field(
         0.0,

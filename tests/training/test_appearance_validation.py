@@ -8,7 +8,7 @@ from deeplabstream.pose.tracking.appearance_folder import (
     LEAST_PRECISION,
     AppearanceScores,
 )
-from deeplabstream.pose.tracking.identity_tracker import VIEWS
+from deeplabstream.pose.tracking.embedding_evidence import BURST
 from deeplabstream.training.appearance.certain_tracks import CropSet
 from deeplabstream.training.appearance.cross_validation import (
     FOLDS,
@@ -32,7 +32,7 @@ def source(animals: int = 4) -> CropSet:
         np.zeros((FRAMES * animals, 1, 1, 3), np.uint8),
         np.tile(np.arange(animals), FRAMES),
         np.repeat(np.arange(FRAMES) / 4, animals),
-        np.repeat(np.arange(FRAMES) // VIEWS, animals),
+        np.repeat(np.arange(FRAMES) // BURST, animals),
         ~np.eye(animals, dtype=bool),
         NAMES[:animals],
     )
@@ -121,7 +121,7 @@ def test_animals_that_may_be_the_same_are_not_compared() -> None:
         np.zeros((2 * count, 1, 1, 3), np.uint8),
         tracks,
         np.repeat(np.arange(count) / 4, 2),
-        np.repeat(np.arange(count) // VIEWS, 2),
+        np.repeat(np.arange(count) // BURST, 2),
         different,
         ("anna", "bob", "bob"),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.tracking.aligned_crops import SIZE, BodyAxis
-from deeplabstream.pose.tracking.identity_tracker import VIEWS
+from deeplabstream.pose.tracking.embedding_evidence import BURST
 from deeplabstream.recording.pose_table import PoseTable, pose_table
 from deeplabstream.training.appearance.certain_tracks import (
     NO_TRACK,
@@ -75,7 +75,7 @@ def test_animals_that_touch_have_no_crops() -> None:
 
 def test_bursts_of_successive_frames_are_apart_in_time_and_limited_in_number() -> None:
     collector = CropCollector(table(frames=101), 0.5, AXIS)
-    expected = [row for row in range(101) if row % 10 < VIEWS]
+    expected = [row for row in range(101) if row % 10 < BURST]
     assert collector.rows(1.0, 1000).tolist() == expected
     assert len(CropCollector(table(frames=101), 0.5, AXIS).rows(0.1, 20)) <= 25
 
@@ -85,4 +85,4 @@ def test_a_crop_knows_its_burst() -> None:
     for row in collector.rows(1.0, 1000):
         collector.add(int(row), np.zeros((500, 300), np.uint8))
     bursts = collector.crop_set().bursts
-    assert bursts.tolist() == [0] * 2 * VIEWS + [1] * 2 * VIEWS
+    assert bursts.tolist() == [0] * 2 * BURST + [1] * 2 * BURST

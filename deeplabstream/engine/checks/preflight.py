@@ -206,6 +206,8 @@ def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightRe
                 f"[Camera {camera}] {unlearned}, so it is not known whether they look "
                 "alike. Wait until all animals were seen apart"
             )
+        if known.remark:
+            yield _warning(f"[Camera {camera}] {known.remark}")
         if not alike and not unlearned:
             yield PreflightResult(f"[Camera {camera}] {listed(names)} look different")
 

@@ -11,6 +11,10 @@ from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
     read_classifiers,
 )
+from deeplabstream.engine.learned_appearance import (
+    appearance_problems,
+    read_appearance,
+)
 from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import (
@@ -44,13 +48,16 @@ def rig_problems(rig: Settings) -> list[str]:
         if find_spec(package) is None
     ]
     folders, problems = read_classifiers(rig)
-    problems = missing + problems
+    appearance, unreadable = read_appearance(rig)
+    problems = missing + problems + unreadable
     if not rig.model or is_built_in(rig.model):
         if not rig.model:
             problems.append(f"{NO_MODEL} (models/README.md)")
+        found: Skeleton | None = None
         if rig.model == BACKGROUND:
             found = replace(rig.background.skeleton, animals=rig.animals.names)
             problems += check_against(rig, found)
+        problems += appearance_problems(appearance, found)
         return problems + classifier_problems(rig, folders, None)
     named = {"[Pose Estimation] MODEL": rig.pose.model}
     if rig.pose.live_crop and rig.pose.detector:
@@ -83,6 +90,7 @@ def rig_problems(rig: Settings) -> list[str]:
         if place.startswith("[Camera") and own.bodyparts != usual.bodyparts
     ]
     problems += classifier_problems(rig, folders, usual)
+    problems += appearance_problems(appearance, usual)
     return problems + check_against(rig, usual)
 
 

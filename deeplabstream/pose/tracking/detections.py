@@ -82,6 +82,20 @@ class Detections:
                 views[one] = ClearView(features, share)
         return views
 
+    def others(self) -> list[Array]:
+        """Return (point, 2) for each detection: points and edges of all others, px."""
+        occupied = [
+            np.concatenate(
+                [body_points(points, seen, self.pose.skeleton), points[seen]]
+            )
+            for points, seen in zip(self.points, self.seen, strict=True)
+        ]
+        nothing = np.zeros((0, 2))
+        return [
+            np.concatenate([nothing, *occupied[:one], *occupied[one + 1 :]])
+            for one in range(len(occupied))
+        ]
+
     def in_order(
         self, of: dict[int, int], flags: list[str]
     ) -> tuple[list[int], list[str]]:

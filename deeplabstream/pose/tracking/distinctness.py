@@ -19,6 +19,8 @@ class Distinctness:
     """Pairs whose appearance is known, and differs too little to end an ambiguity."""
     unlearned: tuple[int, ...]
     """Animals whose appearance is not known yet: they may be alike."""
+    remark: str = ""
+    """Why a learned appearance is off; empty: it is not."""
 
     def sentences(self, names: Sequence[str]) -> tuple[str, str]:
         """Return which animals look alike, and whose appearance is not known; or ""."""

@@ -16,7 +16,7 @@ confirmed them. These may follow another flag: `doubt1+swapped`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import dist
 from typing import Literal
@@ -29,6 +29,7 @@ from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
 from deeplabstream.pose.tracking.detections import ClearView, Detections, detections
 from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_of
+from deeplabstream.pose.tracking.embedding_evidence import EmbeddingEvidence
 from deeplabstream.pose.tracking.hidden_animals import HiddenAnimals
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
@@ -103,6 +104,8 @@ class IdentityTracker:
     rules: IdentitySettings = field(default_factory=IdentitySettings)
     appearance: IdentityEvidence | None = None
     """None: a new `AppearanceModel`."""
+    embeddings: EmbeddingEvidence | None = None
+    """A learned appearance; None: there is none."""
     shelters: Sequence[Shelter] = ()
     """Regions of the camera in which animals are not visible."""
     tag_places: Sequence[TagPlace] = ()
@@ -155,7 +158,12 @@ class IdentityTracker:
     @property
     def distinctness(self) -> Distinctness:
         """Which animals their appearance does not distinguish."""
-        return distinctness_of(self._appearance, DISTINCT)
+        found = distinctness_of(self._appearance, DISTINCT)
+        if self.embeddings is None:
+            return found
+        told_apart = self.embeddings.distinct(DECISIVE)
+        alike = [pair for pair in found.alike if not told_apart[pair]]
+        return replace(found, alike=tuple(alike))
 
     def update(
         self,
@@ -205,6 +213,7 @@ class IdentityTracker:
         if not self._named:
             of = self._name(image, of, detected, views, time_s)
         else:
+            self._embed(image, of, detected, time_s)
             of = self._resolve_by_appearance(of)
             for read in reads:
                 of = self._name_by_tag(read, of, time_s)
@@ -236,6 +245,26 @@ class IdentityTracker:
         return detected.clear_views(
             image, self._appearance, covering, self._motion.length, least
         )
+
+    def _embed(
+        self, image: Image, of: dict[int, int], detected: Detections, time_s: float
+    ) -> None:
+        """Add the views of visible animals to the evidence of the learned appearance."""
+        if self.embeddings is None:
+            return
+        ambiguous = self._ambiguities.ambiguous_animals()
+        visible = of.keys() - self._covered.covering(time_s)
+        if due := self.embeddings.due(visible, ambiguous, time_s):
+            others = detected.others()
+            shown = {
+                animal: (
+                    detected.points[of[animal]],
+                    detected.seen[of[animal]],
+                    others[of[animal]],
+                )
+                for animal in due
+            }
+            self.embeddings.add(image, shown, ambiguous, time_s)
 
     def _find_ambiguities(
         self,
@@ -292,6 +321,8 @@ class IdentityTracker:
         # Earlier views may show the other animal; those of the rest of the group stay
         # views of the same animal
         self._counts[one] = self._counts[other] = 0.0
+        if self.embeddings is not None:
+            self.embeddings.begin((one, other))
 
     def _update_occupancy(
         self, of: dict[int, int], detected: Detections, time_s: float
@@ -433,7 +464,9 @@ class IdentityTracker:
 
     def _resolve_by_appearance(self, of: dict[int, int]) -> dict[int, int]:
         """Undo identity switches and end ambiguities where appearance is distinct enough."""
-        if self._appearance.learned.sum() < 2 or max(self._counts) == 0:
+        coloured = self._appearance.learned.sum() > 1 and max(self._counts) > 0
+        embedded = self.embeddings is not None and self.embeddings.known.sum() > 1
+        if not (coloured or embedded):
             return of
         done: set[int] = set()
         for animal in self._ambiguities.ambiguous_animals():
@@ -485,7 +518,10 @@ class IdentityTracker:
         ]
         views = np.minimum(self._counts, VIEWS)[group]
         costs = self._appearance.costs(self._views)[pairs]
-        return evidence_against(costs, views, DISTINCT, learned, alike)
+        evidence = evidence_against(costs, views, DISTINCT, learned, alike)
+        if self.embeddings is not None:
+            evidence += self.embeddings.evidence(group)
+        return evidence
 
     def _undo_switches(self, of: dict[int, int]) -> dict[int, int]:
         """Swap animals back whose appearance outweighs the motion that kept them apart."""
@@ -589,6 +625,8 @@ class IdentityTracker:
 
     def _revise_appearance(self, pair: list[int]) -> None:
         """Keep what was learned of these animals as far as their recent views confirm it."""
+        if self.embeddings is not None:
+            self.embeddings.reset(pair)
         if min((self._counts[n] for n in pair), default=0) < VIEWS:
             self._appearance.reset(pair)
         elif len(pair) == 2:
@@ -648,6 +686,8 @@ class IdentityTracker:
         self._covered.reorder(order)
         self._occupancy.reorder(order)
         self._readers.reorder(order)
+        if self.embeddings is not None:
+            self.embeddings.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._margins = self._margins[order][:, order]

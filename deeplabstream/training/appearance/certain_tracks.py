@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import AMBIGUOUS
 from deeplabstream.pose.tracking.aligned_crops import SIZE, BodyAxis, clear_crops
+from deeplabstream.pose.tracking.embedding_evidence import BURST
 from deeplabstream.pose.tracking.identity_ambiguity import RENAMED, TIMED_OUT
-from deeplabstream.pose.tracking.identity_tracker import VIEWS
 from deeplabstream.recording.pose_table import PoseTable
 
 NO_TRACK = -1
@@ -90,10 +90,10 @@ class CropCollector:
         """Crop, track and row."""
 
     def rows(self, every_s: float, most: int) -> NDArray[np.int64]:
-        """Return the rows to add: bursts of `VIEWS` rows in which two animals are certain.
+        """Return the rows to add: bursts of `BURST` rows in which two animals are certain.
 
-        The identity tracker decides from as many successive views, so it has to be tried on
-        these: views that are farther apart differ more, and their mean says more. Bursts
+        The live evidence is of as many successive frames, so it has to be tried on these:
+        views that are farther apart differ more, and their mean says more. Bursts
         begin `every_s` apart, or farther, so that there are at most `most` rows.
         """
         times_s = self._table.times_s
@@ -103,14 +103,14 @@ class CropCollector:
         if not len(rows):
             return rows
         frame_s = float(np.median(np.diff(times_s[rows]))) if len(rows) > 1 else 0.0
-        fewest_s = float(np.ptp(times_s[rows])) * VIEWS / most
-        spacing_s = max(every_s, VIEWS * frame_s, fewest_s)
+        fewest_s = float(np.ptp(times_s[rows])) * BURST / most
+        spacing_s = max(every_s, BURST * frame_s, fewest_s)
 
         # Times of frames are rounded: those that are just `spacing_s` apart count
         slots = (times_s[rows] - times_s[rows[0]]) / spacing_s + _ROUNDING
         begins = rows[np.unique(slots.astype(np.int64), return_index=True)[1]]
         for burst, begin in enumerate(begins.tolist()):
-            self._bursts[begin : begin + VIEWS] = burst
+            self._bursts[begin : begin + BURST] = burst
         return np.flatnonzero((self._bursts >= 0) & usable)
 
     def add(self, row: int, image: Image) -> None:

@@ -7,7 +7,7 @@ itself and there for all others, and animals that look alike would be taken for 
 more often than by chance. Crops within `GAP` of the left-out block are not used, as light and
 posture there are nearly those in it. Looks that last longer still count as appearance.
 
-Views (one crop each) give the rank-1 accuracy. Links join the views of a track in `VIEWS`
+Views (one crop each) give the rank-1 accuracy. Links join the views of a track in `BURST`
 successive frames, a burst, to an animal of the other blocks; one is made when the evidence is at
 least `DISTINCT`. Views that are farther apart differ more, and their mean would say more than
 that of the successive frames from which the identity tracker decides.
@@ -24,7 +24,8 @@ from deeplabstream.pose.tracking.appearance_folder import (
     PairAccuracy,
 )
 from deeplabstream.pose.tracking.appearance_model import ENOUGH
-from deeplabstream.pose.tracking.identity_tracker import DISTINCT, VIEWS
+from deeplabstream.pose.tracking.embedding_evidence import BURST
+from deeplabstream.pose.tracking.identity_tracker import DISTINCT
 from deeplabstream.training.appearance.certain_tracks import CropSet
 
 FOLDS = 4
@@ -65,7 +66,7 @@ class HeldOut:
     tracks: NDArray[np.int64]
     """(view,): the true track, for which there is a distance."""
     pieces: Array
-    """(piece, track): squared distances of means of `VIEWS` successive views."""
+    """(piece, track): squared distances of means of `BURST` successive views."""
     piece_tracks: NDArray[np.int64]
 
 
@@ -116,7 +117,7 @@ def _pieces(
     found, members, counts = np.unique(
         keys, axis=0, return_inverse=True, return_counts=True
     )
-    for piece in np.flatnonzero(counts == VIEWS).tolist():
+    for piece in np.flatnonzero(counts == BURST).tolist():
         own = chosen[members.ravel() == piece]
         yield int(found[piece, 0]), embedded[own].mean(axis=0)
 
