@@ -56,6 +56,8 @@ def suggestions_for(
             **dict.fromkeys(names(family), ""),
             **dict.fromkeys(_actor_triggers(document), ""),
         }
+    if family == "Output":
+        return lambda: dict.fromkeys(_with_names_in_arenas(names(family)), "")
     if family is not None:
         return lambda: dict.fromkeys(names(family), "")
     if types != {str} and not (key == "SOURCE" and str in types):
@@ -77,6 +79,12 @@ def suggestions_for(
     if key in ("SOURCE", "SERIAL") and not hasattr(kind, "connected_devices"):
         return None
     return found.get(key)
+
+
+def _with_names_in_arenas(outputs: Sequence[str]) -> list[str]:
+    """Return NAME of each output NAME.ARENA, for the experiment of all arenas; then all."""
+    names = [name.partition(".")[0] for name in outputs if "." in name]
+    return [*names, *outputs]
 
 
 def _networks() -> Suggested:

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+
 from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.regions import Region
 from deeplabstream.plugins.event_output import EventOutput
@@ -43,6 +45,18 @@ def arena_of(name: str, arenas: Collection[str]) -> str:
     return arena if dot and arena in arenas else ""
 
 
+def centre_of(region: Region) -> tuple[float, float]:
+    """Return the middle of a region's width and height, px.
+
+    >>> from deeplabstream.core.regions import Circle
+    >>> centre_of(Circle(100, 50, 20))
+    (100.0, 50.0)
+    """
+    outline = region.outline()
+    x, y = np.round((outline.min(axis=0) + outline.max(axis=0)) / 2, 6).tolist()
+    return x, y
+
+
 def is_in_each_arena(maker: Maker[Trigger]) -> bool:
     """Return whether a trigger is made for each arena: it names no animal, and compares none."""
     trigger = maker()
@@ -74,8 +88,7 @@ def trigger_in_arena(
     Its places are relative to the centre of the arena, its animal is the arena's, and those
     of the triggers it names that are among `instances` are the arena's, too.
     """
-    outline = region.outline()
-    x, y = ((outline.min(axis=0) + outline.max(axis=0)) / 2).tolist()
+    x, y = centre_of(region)
     trigger = maker()
     values = {**maker.values, **_renamed(maker, TriggerName, arena, instances)}
     for key, (attribute, _) in keys_of(maker.kind).items():

@@ -77,6 +77,25 @@ def test_a_region_is_moved_and_reshaped(hand: Hand) -> None:
     assert hand.numbers("left") == pytest.approx((200, 220, 70), abs=1.5)
 
 
+@pytest.fixture
+def wells(tmp_path: Path, qtbot: QtBot) -> Hand:
+    file = tmp_path / "wells.ini"
+    text = (ROOT / "experiments/configs/wells.ini").read_text("utf-8")
+    file.write_text(text.replace("[Camera plate]", "[Camera arena]"), "utf-8")
+    return Hand(qtbot, file)
+
+
+def test_a_region_of_all_arenas_is_drawn_in_the_first_one(wells: Hand) -> None:
+    shape = wells.page.canvas.shapes["right half"]
+    assert shape.numbers == (79.5, 12.5, 67, 134)
+    wells.drag((110, 80), (100, 80))
+    assert wells.numbers("right half") == pytest.approx((-10, -67, 67, 134), abs=1.5)
+    # one that is drawn in another arena is relative to the centre of that
+    wells.page.tools["circle"].click()
+    wells.drag((239.5, 239.5), (259.5, 239.5))
+    assert wells.numbers("circle") == pytest.approx((0, 0, 20), abs=1.5)
+
+
 def grey(hand: Hand) -> int:
     """Return the brightness of the image far from all regions."""
     place, image = hand.page.canvas.place, hand.page.canvas.grab().toImage()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from math import hypot
 from pathlib import Path
 
 from PyQt5.QtCore import Qt
@@ -42,6 +43,7 @@ from deeplabstream.gui.widgets.still_image import KINDS, StillImage
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
+from deeplabstream.settings.arena_instances import centre_of
 from deeplabstream.settings.text_rewriting import with_name
 
 _SIDE_WIDTH = 310
@@ -274,8 +276,32 @@ class RegionsPage(QWidget):
             for key in ("REGION", "LINE", "POINT"):
                 shape = shape_of(key, values.get(key, ""))
                 if shape is not None and scale is not None:
-                    found[name] = shape.scaled(1 / scale)
+                    found[name] = shape.scaled(1 / scale).moved(*self._origin(name))
         return found
+
+    def _origin(self, name: str) -> tuple[float, float]:
+        """Return the place of 0 0 of a trigger in the image, px.
+
+        A trigger that is made for each arena is drawn in the first one.
+        """
+        settings = self.document.settings or self.bridge.session.settings
+        if name not in settings.in_each_arena:
+            return 0.0, 0.0
+        return centre_of(next(iter(settings.arenas.values())))
+
+    def _nearest_origin(self, shape: Shape) -> tuple[float, float]:
+        """Return the centre of the arena in which a new shape was drawn; 0 0: no arenas."""
+        settings = self.document.settings or self.bridge.session.settings
+        if not settings.arenas:
+            return 0.0, 0.0
+        x, y = shape.outline().mean(axis=0)
+        centres = [centre_of(arena) for arena in settings.arenas.values()]
+        return min(centres, key=lambda centre: hypot(centre[0] - x, centre[1] - y))
+
+    def _own(self, name: str, shape: Shape) -> Shape:
+        """Return a shape of the image in the unit, and from the origin, of a trigger."""
+        x, y = self._origin(name)
+        return shape.moved(-x, -y).scaled(self._mm_per_pixel(name) or 1.0)
 
     def _mm_per_pixel(self, name: str) -> float | None:
         """Return the size of a pixel in a trigger's unit; None: it is not constant.
@@ -324,8 +350,8 @@ class RegionsPage(QWidget):
         self.canvas.use_tool(None)
 
     def _change(self, name: str, shape: Shape) -> None:
-        scaled = shape.scaled(self._mm_per_pixel(name) or 1.0)
-        self.document.set_value(f"Trigger {name}", shape.key, scaled.word)
+        word = self._own(name, shape).word
+        self.document.set_value(f"Trigger {name}", shape.key, word)
 
     def _make(self, shape: Shape) -> None:
         if self.calibrating.take(shape):
@@ -335,15 +361,15 @@ class RegionsPage(QWidget):
         values["BODYPARTS"] = self._usual_part()
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:
             values["CAMERA"] = self.canvas.camera
-        values[shape.key] = shape.word
+        x, y = self._nearest_origin(shape)
+        values[shape.key] = shape.moved(-x, -y).word
         self._add(shape.kind, values)
 
     def _copy(self) -> None:
         name = self.canvas.chosen_name
         shape = self.canvas.shapes[name]
         values = dict(self.document.values[f"Trigger {name}"])
-        scale = self._mm_per_pixel(name) or 1.0
-        values[shape.key] = shape.moved(20, 20).scaled(scale).word
+        values[shape.key] = self._own(name, shape.moved(20, 20)).word
         self._add(name, values)
 
     def _add(self, stem: str, values: dict[str, str]) -> None:
