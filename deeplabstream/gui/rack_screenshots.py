@@ -15,7 +15,7 @@ from deeplabstream.settings.rack_file import RackFile, load_rack
 
 _BOXES = {"left": 0, "right": 0, "flies": 1}
 """Number of the example in `EXAMPLES` that each box runs."""
-_TICK_MS, _SETTLE_TICKS = 500, 5
+_TICK_MS, _SETTLE_TICKS, _START_TICKS = 500, 5, 240
 _SIZE = 1366, 768
 _QUALITY = 88
 
@@ -56,11 +56,13 @@ class RackPhotographer:
         """Do the next step, and yield."""
         window = self._window
         window.start_all.click()
-        while not all(tile.view.place for tile in window.tiles.values()):
+        for _ in range(_START_TICKS):
+            if self._all_run:
+                break
             yield
         for _ in range(round(self._after_s * 1000 / _TICK_MS)):
             yield
-        if not all(tile.view.place for tile in window.tiles.values()):
+        if not self._all_run:
             return  # a box has ended, as on an overloaded computer
         for style in PALETTES:
             use_palette(style)
@@ -73,6 +75,11 @@ class RackPhotographer:
         window.stop_everything()
         while window.running:
             yield
+
+    @property
+    def _all_run(self) -> bool:
+        """Whether each box shows an image."""
+        return all(tile.view.place for tile in self._window.tiles.values())
 
     def _take(self, name: str) -> None:
         file = self._folder / name
