@@ -190,7 +190,7 @@ def _read(
     sections = read_sections(text).texts
     deciding = sections.get("Experiment", {}).get("CAMERA", "")
     camera = _camera(run, camera or deciding, bool(camera))
-    frames = read_frames(run, camera).of_analysis()
+    frames = read_frames(run, camera).without_absent_animals().of_analysis()
     t = np.round(frames.times_s, 6)  # rounded as in the tables
     keep = np.concatenate([[True], np.diff(t) > 0]) if len(t) else np.zeros(0, bool)
     poses = frames.poses

@@ -19,7 +19,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Skeleton, part_names
 from deeplabstream.files.path_containment import inside
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
-from deeplabstream.recording.corrected_poses import apply_corrections
+from deeplabstream.recording.corrected_poses import ABSENT, apply_corrections
 from deeplabstream.recording.pose_corrections import Correction, corrections_of
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import RunFolder
@@ -143,6 +143,39 @@ class RecordedFrames:
         whole = pd.concat([rows, marks], axis=1)
         return replace(self, rows=whole, corrections=len(corrections))
 
+    def without_absent_animals(self) -> "RecordedFrames":
+        """Return the frames without the animals that a merge or a split emptied on all frames.
+
+        An animal that was lost, but not merged or split, stays. Of several animals one always
+        stays.
+        """
+        animals = self.skeleton.animals
+        cells = self.rows["flags"][self.analysed] if self.corrections else ()
+        states = [parse_flags(cell) for cell in cells]
+        kept = tuple(
+            name
+            for name in animals
+            if not states or any(flags.get(name) != ABSENT for flags in states)
+        )
+        if not kept or kept == animals:
+            return self
+        rows = self.rows
+        if len(kept) == 1:  # the columns of a single animal have no name of it
+            prefix = f"{kept[0]}_"
+            parts = self.skeleton.bodyparts
+            single = replace(self.skeleton, animals=kept)
+            own = [
+                *(f"corrected_{prefix}{part}" for part in parts),
+                *(f"{prefix}{name}" for name in keypoint_columns(single)),
+            ]
+            plain = [
+                *(f"corrected_{part}" for part in parts),
+                *keypoint_columns(single),
+            ]
+            rows = rows.rename(columns=dict(zip(own, plain, strict=True)))
+        skeleton = replace(self.skeleton, animals=kept)
+        return replace(self, rows=rows, skeleton=skeleton)
+
     def row_at(self, time_s: float) -> int:
         """Return the row of the last frame at a time; the first one before it."""
         after = np.searchsorted(self.times_s, np.float64(time_s + 1e-9), side="right")
@@ -213,10 +246,11 @@ def _filled(table: Path) -> bool:
 def recorded_parts(folder: RunFolder) -> Iterator[tuple[str, RecordedFrames]]:
     """Yield file name without ending and frames of each video of the analysed cameras.
 
-    A camera without videos is one part.
+    A camera without videos is one part. Animals that corrections emptied are left out.
     """
     for camera in analysed_cameras(folder):
-        yield from read_frames(folder, camera).parts().items()
+        frames = read_frames(folder, camera).without_absent_animals()
+        yield from frames.parts().items()
 
 
 def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:

@@ -134,7 +134,7 @@ def _write_run(folder: RunFolder, into: Path, subject: NwbSubject, path: Path) -
     version = str(facts.get("application") or "")
     sources = []
     for camera in analysed_cameras(folder):
-        frames = read_frames(folder, camera)
+        frames = read_frames(folder, camera).without_absent_animals()
         sources.append(
             NwbPoses(frames.poses, _videos(frames), version, frames.corrections)
         )
