@@ -26,49 +26,31 @@ def _latencies(status: BoxStatus) -> Iterator[Sample]:
         yield {"quantile": name}, ms / 1e3
 
 
-def _if_known(value: float | None, factor: float = 1.0) -> list[Sample]:
-    """Return the only sample of a value; an unknown one is left out."""
-    return [] if value is None else [({}, value * factor)]
+def _value(name: str, factor: float = 1.0) -> Samples:
+    """Return a function of a field of the status; an unknown value has no sample."""
+
+    def samples(status: BoxStatus) -> Iterator[Sample]:
+        value = getattr(status, name)
+        if value is not None:
+            yield {}, value * factor
+
+    return samples
 
 
-METRICS: dict[str, tuple[str, str, Samples]] = {
-    "analysed_frames_per_second": ("gauge", "analysed frames per second", _rates),
-    "nominal_frames_per_second": (
-        "gauge",
-        "frame rate of the camera by its driver",
-        _nominal_rates,
-    ),
-    "latency_seconds": (
-        "gauge",
-        "exposure to decision or output of the last frames",
-        _latencies,
-    ),
-    "trials": ("gauge", "trials of the run", lambda it: _if_known(it.trials)),
-    "lost_frames": (
-        "gauge",
-        "frames that the cameras have lost",
-        lambda it: _if_known(it.lost),
-    ),
-    "lost_video_frames": (
-        "gauge",
-        "frames that are missing in the videos",
-        lambda it: _if_known(it.lost_to_video),
-    ),
-    "skipped_frames": (
-        "gauge",
-        "frames that were delivered and not analysed",
-        lambda it: _if_known(it.skipped),
-    ),
-    "disk_free_bytes": (
-        "gauge",
-        "free space of the disk of the run",
-        lambda it: _if_known(it.disk_free_gb, 1e9),
-    ),
-    "alarms_total": (
-        "counter",
-        "alarms since the start of the box",
-        lambda it: _if_known(it.alarm_count),
-    ),
+_TABLE: tuple[tuple[str, str, Samples], ...] = (
+    ("analysed_frames_per_second", "analysed frames per second", _rates),
+    ("nominal_frames_per_second", "frame rate by the camera's driver", _nominal_rates),
+    ("latency_seconds", "exposure to decision or output, last frames", _latencies),
+    ("trials", "trials of the run", _value("trials")),
+    ("lost_frames", "frames that the cameras have lost", _value("lost")),
+    ("lost_video_frames", "frames missing in the videos", _value("lost_to_video")),
+    ("skipped_frames", "frames delivered and not analysed", _value("skipped")),
+    ("disk_free_bytes", "free space of the run's disk", _value("disk_free_gb", 1e9)),
+    ("alarms_total", "alarms since the start of the box", _value("alarm_count")),
+)
+METRICS = {
+    name: ("counter" if name.endswith("_total") else "gauge", about, samples)
+    for name, about, samples in _TABLE
 }
 """By name, without `deeplabstream_`: type, meaning, and its samples of a box."""
 
