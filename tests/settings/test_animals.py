@@ -228,9 +228,12 @@ def test_a_classifier_learns_from_one_animal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, folder, _ = run
-    words = [str(tmp_path / "new"), "--of", str(folder.path), str(tmp_path / "no.csv")]
-    assert train_classifier([*words, "--animal", "carl"]) == 2
+    words = [str(tmp_path / "new"), "--of", str(folder.path)]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("start_s,end_s,behaviour\n0,0.1,rearing\n")
+    assert train_classifier([*words, str(labels), "--animal", "carl"]) == 2
     assert "has no animal 'carl'; available: anna, bob" in capsys.readouterr().err
+    words.append(str(tmp_path / "no.csv"))
     assert train_classifier([*words, "--animal", "bob"]) == 2
     assert "no.csv" in capsys.readouterr().err  # the poses were found
 
