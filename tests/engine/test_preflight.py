@@ -377,7 +377,9 @@ def test_arenas_must_lie_in_the_picture(
     grid = (
         f"[Arenas]\nROWS = 2\nCOLUMNS = 2\nCORNERS = 60 60, {last}\nSHAPE = circle 50\n"
     )
-    rig.settings = parse(RIG + grid, tmp_path)
+    before, laser, after = re.split(r"\[Output laser\]([^[]*)", RIG)
+    own = [f"[Output laser.{arena}]{laser}" for arena in ("A1", "A2", "B1", "B2")]
+    rig.settings = parse("".join([before, *own, after, grid]), tmp_path)
     (found,) = [f for f in inspected(rig, {"arena": 30.0}) if "arenas " in f.text]
     assert says in found.text
     assert (found.good, found.grave) == (good, stops)
