@@ -520,7 +520,9 @@ class Loop:
                 how = f"failed: {str(error) or type(error).__name__}"
                 self._end_arena(running, plan, how, "error")
         finally:
-            self._note("error", f"arena {arena}: {_error_text(error)}")
+            # the last line is the alarm
+            *trace, last = _error_text(error).splitlines() or [""]
+            self._note("error", "\n".join([*trace, f"arena {arena}: {last}"]))
 
     def _stop_trigger(self, plan: RunningPlan) -> str:
         """Return the name of STOP_TRIGGER, of a plan's arena if that has one; empty: none."""
