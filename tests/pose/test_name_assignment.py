@@ -56,10 +56,18 @@ def test_present_names_are_kept_without_evidence() -> None:
 
 def test_names_alike_and_unlearned_have_no_evidence_against_each_other() -> None:
     costs = np.array([[1.0, 9.0, 30.0, 50.0]])
-    views, learned = np.array([2.0]), np.array([True, True, True, False])
-    against = evidence_against(costs, views, 8.0, learned, [])
+    views, most = np.array([2.0]), np.array([16.0])
+    learned = np.array([True, True, True, False])
+    against = evidence_against(costs, views, most, learned, [])
     assert against.tolist() == [[0, 16, 16, 0]]
-    against = evidence_against(costs, views, 8.0, learned, [(0, 1)])
+    against = evidence_against(costs, views, most, learned, [(0, 1)])
     assert against.tolist() == [[0, 0, 16, 0]]
-    against = evidence_against(costs, views, 8.0, learned, [(1, 2), (0, 1)])
+    against = evidence_against(costs, views, most, learned, [(1, 2), (0, 1)])
     assert against.tolist() == [[0, 0, 0, 0]]
+
+
+def test_a_view_of_a_part_counts_less_and_no_view_decides_more_than_another() -> None:
+    costs = np.array([[0.0, 6.0, 90.0]])
+    half, most = np.array([0.5]), np.array([8.0])
+    against = evidence_against(costs, half, most, np.ones(3, bool), [])
+    assert against.tolist() == [[0, 3, 8]]

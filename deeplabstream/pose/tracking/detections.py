@@ -11,8 +11,11 @@ from deeplabstream.pose.tracking.appearance_model import body_points
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
-CLEAR = 0.3
-"""Lengths between a pixel of an animal and all others' points and edges."""
+CLEAR = 0.25
+"""Lengths between a pixel of an animal and all others' points and edges. The body of a mouse
+extends 0.2 lengths to each side of its midline."""
+CLEAR_TO_LEARN = 0.3
+"""The same before the first names: the appearance is learned from these views."""
 USER_FLAGS = ("swapped", "confirmed")
 """Flags of `Pose.identity` that a user set."""
 
@@ -47,12 +50,12 @@ class Detections:
         image: Image,
         appearance: IdentityEvidence,
         covering: Collection[int] = (),
-        length: float = 0.0,
+        distance: float = 0.0,
         least: float = 0.0,
     ) -> dict[int, ClearView]:
         """Return the view of each animal whose clear share is at least `least`.
 
-        Clear are pixels `CLEAR` lengths (px) from the points and edges of all others. A
+        Clear are pixels `distance` (px) from the points and edges of all others. A
         detection that may be `covering` a hidden animal is not used: its pixels may be that
         one's.
         """
@@ -74,7 +77,7 @@ class Detections:
                 if other != one:
                     off = body[:, None] - pixels[None]
                     nearest = (off * off).sum(axis=-1).min(axis=1)
-                    apart &= nearest > (CLEAR * length) ** 2
+                    apart &= nearest > distance**2
             share = float(apart.mean())
             if share > 0 and share >= least:
                 clear = body[apart]

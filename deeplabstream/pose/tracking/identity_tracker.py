@@ -27,7 +27,13 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
-from deeplabstream.pose.tracking.detections import ClearView, Detections, detections
+from deeplabstream.pose.tracking.detections import (
+    CLEAR,
+    CLEAR_TO_LEARN,
+    ClearView,
+    Detections,
+    detections,
+)
 from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_of
 from deeplabstream.pose.tracking.embedding_evidence import EmbeddingEvidence
 from deeplabstream.pose.tracking.hidden_animals import HiddenAnimals
@@ -53,8 +59,8 @@ WELL_FITTING = 6.0
 """Misfit up to which an assignment fits: twice the usual mean squared distance of points, in
 standard deviations."""
 HIDDEN_S = 0.15
-"""Seconds without a visible point, a length beside another animal, after which an
-animal may reappear on another side."""
+"""Seconds without a visible point, a length beside another animal, after which that one may
+cover it; nearer, fewer."""
 OVERLAP = 0.3
 """Distance from another animal, in lengths, at which that time is 0."""
 COVERING = 0.6
@@ -122,11 +128,10 @@ class IdentityTracker:
     """(animal, feature): recent appearance."""
     _counts: list[float] = field(init=False)
     """By animal: clear views in `_views`; of a part of it, that share of a view."""
+    _shown: list[int] = field(init=False)
+    """By animal: frames with a clear view in `_views`."""
     _margins: Array = field(init=False)
     """(animal, animal): the smallest margin of motion since they were last known."""
-    _hidden: dict[tuple[int, int], tuple[int, list[float]]] = field(init=False)
-    """By pair that is ambiguous only because one is not visible: which one, and its last
-    position (px)."""
     _covered: HiddenAnimals = field(init=False)
     _occupancy: ShelterOccupancy = field(init=False)
     _readers: TagReaders = field(init=False)
@@ -147,9 +152,9 @@ class IdentityTracker:
         self._ambiguities = IdentityAmbiguities(animals, since_s)
         self._corrections = {}
         self._views = np.zeros((animals, 0))
-        self._counts = [0.0] * animals
+        self._counts, self._shown = [0.0] * animals, [0] * animals
         self._margins = np.full((animals, animals), np.inf)
-        self._hidden, self._covered = {}, HiddenAnimals()
+        self._covered = HiddenAnimals()
         self._occupancy = ShelterOccupancy(animals, self.shelters)
         self._readers = TagReaders(animals, self.tag_places)
         self._unseen_since_s = [np.inf] * animals
@@ -208,7 +213,9 @@ class IdentityTracker:
 
         self._readers.update(of, detected.points, detected.seen, time_s)
         self.tag_results = []
+        # Before the names are resolved: the views of this frame decide about it, too
         views = self._clear_views(image, of, detected, time_s)
+        self._update_views(of, views)
         ends: dict[int, str] = {}
         if not self._named:
             of = self._name(image, of, detected, views, time_s)
@@ -241,9 +248,10 @@ class IdentityTracker:
         covering = {
             of[animal] for animal in self._covered.covering(time_s) if animal in of
         }
-        least = CLEAR_SHARE if self._named else FIRST_CLEAR_SHARE
+        share = CLEAR_SHARE if self._named else FIRST_CLEAR_SHARE
+        distance = CLEAR if self._named else CLEAR_TO_LEARN
         return detected.clear_views(
-            image, self._appearance, covering, self._motion.length, least
+            image, self._appearance, covering, distance * self._motion.length, share
         )
 
     def _embed(
@@ -299,21 +307,11 @@ class IdentityTracker:
             smallest = min(margin, float(self._margins[one, other]))
 
             # An animal that disappears beside another may reappear on any side of it
-            hidden = self._hidden_animal(one, other, of, detected, time_s)
-            if margin < required:
-                # The pair is ambiguous for another reason too, so reappearance does not
-                # end the ambiguity
-                self._hidden.pop((one, other), None)
-            elif hidden is not None and not self._ambiguities.is_between(one, other):
-                place = self._motion.middles[hidden].tolist()
-                self._hidden[one, other] = hidden, place
-
-            if margin < required or hidden is not None:
+            covers = self._may_cover(one, other, of, detected, time_s)
+            if margin < required or covers:
                 smallest = 0.0
                 self._begin_ambiguity(one, other, time_s)
             self._margins[one, other] = self._margins[other, one] = smallest
-
-        self._end_hidden(of, detected)
 
     def _begin_ambiguity(self, one: int, other: int, time_s: float) -> None:
         self._apart_since_s = np.inf
@@ -321,6 +319,7 @@ class IdentityTracker:
         # Earlier views may show the other animal; those of the rest of the group stay
         # views of the same animal
         self._counts[one] = self._counts[other] = 0.0
+        self._shown[one] = self._shown[other] = 0
         if self.embeddings is not None:
             self.embeddings.begin((one, other))
 
@@ -332,7 +331,6 @@ class IdentityTracker:
             of, detected.points, detected.seen, self._motion.length, time_s
         )
         for one, other in sorted(pairs):
-            self._hidden.pop((one, other), None)
             self._begin_ambiguity(one, other, time_s)
             self._margins[[one, other], [other, one]] = 0.0
 
@@ -350,53 +348,34 @@ class IdentityTracker:
             time_s,
         )
         for one, other in pairs:
-            self._hidden.pop((min(one, other), max(one, other)), None)
             self._begin_ambiguity(one, other, time_s)
             self._margins[[one, other], [other, one]] = 0.0
 
-    def _hidden_animal(
+    def _may_cover(
         self,
         one: int,
         other: int,
         of: dict[int, int],
         detected: Detections,
         time_s: float,
-    ) -> int | None:
-        """Return which of two was not visible for a while beside the other; None: neither."""
+    ) -> bool:
+        """Return whether one of two was not visible for a while, near the other."""
         for hidden, visible in ((one, other), (other, one)):
-            if hidden in of or visible not in of or self._occupancy.is_settled(hidden):
+            if hidden in of or visible not in of or self._occupancy.went_in(hidden):
                 continue
             last = self._motion.middles[hidden].tolist()
             visible_at = detected.middles[of[visible]].tolist()
             distance = dist(last, visible_at) / self._motion.length
 
-            # The nearer the other animal, the sooner it may hide this one
+            # The nearer the other animal, the sooner it may hide this one. A hidden animal
+            # that is farther is compared with the other when it reappears (`HiddenAnimals`)
             needed_s = HIDDEN_S * (distance - OVERLAP) / (1 - OVERLAP)
-            if distance < 1 and time_s - self._unseen_since_s[hidden] >= needed_s:
-                return hidden
-        return None
-
-    def _end_hidden(self, of: dict[int, int], detected: Detections) -> None:
-        """End the ambiguity of an animal that reappears where it was not found.
-
-        The other one must not have been near that place: then nothing covered it.
-        """
-        for (one, other), (hidden, place) in list(self._hidden.items()):
-            neighbour = of.get(other if hidden == one else one)
-            if neighbour is None:
-                continue
-            length = self._motion.length
-            apart = dist(place, detected.middles[neighbour].tolist()) / length
-            moved = 0.0
-            if hidden in of:
-                moved = dist(place, detected.middles[of[hidden]].tolist())
-                moved /= length
-
-            if apart < COVERING or moved > 1:
-                del self._hidden[one, other]  # an ordinary ambiguity from now on
-            elif hidden in of and moved < OVERLAP:
-                del self._hidden[one, other]
-                self._ambiguities.end(one, other)
+            if (
+                distance < COVERING
+                and time_s - self._unseen_since_s[hidden] >= needed_s
+            ):
+                return True
+        return False
 
     def _sort_new(self, of: dict[int, int], time_s: float) -> dict[int, int]:
         """Sort the animals from left to right while they are found for the first time.
@@ -428,7 +407,8 @@ class IdentityTracker:
         animals, length = range(len(self._counts)), self._motion.length
         middles = self._motion.middles.tolist()
         if not all(dist(*two) >= OVERLAP * length for two in combinations(middles, 2)):
-            self._apart_since_s, self._counts = np.inf, [0.0] * len(animals)
+            self._apart_since_s = np.inf
+            self._counts, self._shown = [0.0] * len(animals), [0] * len(animals)
             return of
         self._apart_since_s = min(self._apart_since_s, time_s)
         if len(of) < len(animals):
@@ -517,8 +497,9 @@ class IdentityTracker:
             if same[one, other] and learned[one] and learned[other]
         ]
         views = np.minimum(self._counts, VIEWS)[group]
+        most = DISTINCT * np.minimum(self._shown, VIEWS)[group]
         costs = self._appearance.costs(self._views)[pairs]
-        evidence = evidence_against(costs, views, DISTINCT, learned, alike)
+        evidence = evidence_against(costs, views, most, learned, alike)
         if self.embeddings is not None:
             evidence += self.embeddings.evidence(group)
         return evidence
@@ -637,7 +618,6 @@ class IdentityTracker:
 
     def _learn(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
         """Update the appearance of animals with known identity."""
-        self._update_views(of, views)
         if not self._named:
             return
         learned = self._appearance.learned
@@ -663,8 +643,10 @@ class IdentityTracker:
             if self._views.shape[1] != len(features):  # from grey to colour, or back
                 self._views = np.zeros((len(self._counts), len(features)))
                 self._counts = [0.0] * len(self._counts)
+                self._shown = [0] * len(self._counts)
             weight = view.share if self._named else 1.0
             self._counts[animal] += weight
+            self._shown[animal] += 1
             share = max(weight / self._counts[animal], weight / VIEWS)
             self._views[animal] += share * (features - self._views[animal])
 
@@ -682,7 +664,6 @@ class IdentityTracker:
     def _reorder(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
         """Reorder the animals: `order[n]` becomes the n-th; appearance stays with the names."""
         self._motion.reorder(order)
-        self._hidden.clear()
         self._covered.reorder(order)
         self._occupancy.reorder(order)
         self._readers.reorder(order)
@@ -690,6 +671,7 @@ class IdentityTracker:
             self.embeddings.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
+        self._shown = [self._shown[n] for n in order]
         self._margins = self._margins[order][:, order]
         self._unseen_since_s = [self._unseen_since_s[n] for n in order]
         return {n: of[old] for n, old in enumerate(order) if old in of}

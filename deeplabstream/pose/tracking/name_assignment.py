@@ -18,7 +18,7 @@ _PREFERENCE = 1e-6
 def evidence_against(
     costs: Array,
     views: Array,
-    most: float,
+    most: Array,
     learned: Mask,
     alike: Iterable[tuple[int, int]],
 ) -> Array:
@@ -29,9 +29,9 @@ def evidence_against(
     costs : numpy.ndarray of float, shape (animal, name)
         Distance of the mean view of each animal to the appearance of each name.
     views : numpy.ndarray of float, shape (animal,)
-        Number of views in the mean.
-    most : float
-        Largest evidence of one view: it may be a wrong one.
+        Number of views in the mean; one of a part of the animal is that share of a view.
+    most : numpy.ndarray of float, shape (animal,)
+        Largest evidence of all views of each animal: some may be of another one.
     learned : numpy.ndarray of bool, shape (name,)
         Names whose appearance is known; nothing speaks against the others.
     alike : iterable of (int, int)
@@ -46,7 +46,7 @@ def evidence_against(
         costs[:, columns] = costs[:, columns].min(axis=1, keepdims=True)
     best = costs.min(axis=1, where=learned, initial=np.inf, keepdims=True)
     costs = np.where(learned, costs - best, 0.0)
-    return np.asarray(costs.clip(0.0, most) * views[:, None])
+    return np.asarray((costs * views[:, None]).clip(0.0, most[:, None]))
 
 
 def best_names(evidence: Array, allowed: Mask) -> list[int]:
