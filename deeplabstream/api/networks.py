@@ -7,6 +7,7 @@ from typing import Any
 
 from deeplabstream.api.pose_arrays import arrays_of, labelled
 from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.offline.video_identity import VideoAnimals
 from deeplabstream.offline.video_inference import predict as predict_video
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator, open_for_videos
@@ -105,7 +106,7 @@ def predict(
     else:
         estimator, scorer = model, model.sha256[:8]
     found = predict_video(
-        Path(video), estimator, scorer, batch=batch, names=individuals
+        Path(video), estimator, scorer, batch=batch, animals=VideoAnimals(individuals)
     )
     poses = arrays_of(
         found.table, found.rows.rate, estimator.threshold, str(found.table.source)

@@ -6,7 +6,7 @@ per animal with its word of `Pose.identity`; empty: the identity is known.
 
 import csv
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +18,34 @@ from deeplabstream.pose.tracking.identity_tracker import (
     IdentitySettings,
     IdentityTracker,
 )
+from deeplabstream.pose.tracking.shelters import Shelter
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.video_reader import VideoImage, VideoReader
 
 _COLUMNS = ["frame", "time_s"]
 
 
+@dataclass(frozen=True, slots=True)
+class VideoAnimals:
+    """The animals of a video, and how they are identified."""
+
+    names: Sequence[str] = ()
+    """Empty: animal1, animal2 and so on, as many as the network finds."""
+    rules: IdentitySettings = field(default_factory=IdentitySettings)
+    shelters: Sequence[Shelter] = ()
+    """In px of the video."""
+
+
 class VideoIdentityTracker:
     """Identity tracker of one video: orders the animals of each frame by name."""
 
     def __init__(
-        self, skeleton: Skeleton, threshold: float, rules: IdentitySettings
+        self, skeleton: Skeleton, threshold: float, animals: VideoAnimals
     ) -> None:
         self.skeleton = skeleton
-        self._identity = IdentityTracker(skeleton, threshold, rules)
+        self._identity = IdentityTracker(
+            skeleton, threshold, animals.rules, shelters=animals.shelters
+        )
         self.names: list[tuple[str, ...]] = []
         """`Pose.identity` of each row; of one without an image, that of a known identity."""
 
@@ -61,27 +75,24 @@ def is_ambiguous(word: str) -> bool:
 
 
 def identity_tracker_for(
-    rows: VideoReader,
-    estimator: PoseEstimator,
-    names: Sequence[str],
-    rules: IdentitySettings,
+    rows: VideoReader, estimator: PoseEstimator, animals: VideoAnimals
 ) -> VideoIdentityTracker | None:
     """Return the identity tracker for a network of several animals; None: of one animal.
 
     DeepLabStreamError: there are more names than animals.
     """
     grey = np.full(rows.form.shape, 127, rows.form.dtype)
-    animals = len(estimator.estimate([grey])[0].points)
-    if len(names) > animals:
-        found = "one animal" if animals == 1 else f"{animals} animals at most"
+    count, names = len(estimator.estimate([grey])[0].points), animals.names
+    if len(names) > count:
+        found = "one animal" if count == 1 else f"{count} animals at most"
         raise DeepLabStreamError(
             f"{len(names)} names, but the network finds {found}: {', '.join(names)}"
         )
-    if animals == 1:
+    if count == 1:
         return None
     skeleton = estimator.skeleton
-    named = replace(skeleton, animals=tuple(names) or skeleton.named(animals))
-    return VideoIdentityTracker(named, estimator.threshold, rules)
+    named = replace(skeleton, animals=tuple(names) or skeleton.named(count))
+    return VideoIdentityTracker(named, estimator.threshold, animals)
 
 
 def identity_file(poses: Path) -> Path:

@@ -35,6 +35,7 @@ from deeplabstream.offline.metrics import METRICS
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.offline.video_identity import (
+    VideoAnimals,
     VideoIdentityTracker,
     identity_file,
     identity_tracker_for,
@@ -44,7 +45,6 @@ from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
-from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.pose.tracking.named_estimator import NamedEstimator
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
@@ -217,23 +217,20 @@ def predict(
     decoder: Decoder = "cpu",
     partial: Path | None = None,
     watch: Watch = lambda done, rows: None,
-    names: Sequence[str] = (),
-    rules: IdentitySettings | None = None,
+    animals: VideoAnimals | None = None,
 ) -> VideoPoses:
     """Return the poses of every frame of `video`, raw: nothing is thresholded.
 
     `scorer` is the network's name, for the table. With `partial`, rows are kept there
     while they are made, and an interrupted prediction of the same video by the same
     network continues. DeviceError: the file is not a readable video.
-    Several animals are identified by `rules` and get `names`; that depends on all images
+    Several animals are identified and get the names of `animals`; that depends on all images
     before, so such a prediction starts again at the first frame.
     """
     rows = open_video(video)
     if not len(rows):
         raise DeepLabStreamError(f"{video} contains no frames")
-    identities = identity_tracker_for(
-        rows, estimator, names, rules or IdentitySettings()
-    )
+    identities = identity_tracker_for(rows, estimator, animals or VideoAnimals())
     skeleton = identities.skeleton if identities else estimator.skeleton
     shape = skeleton.count, len(skeleton.bodyparts), 3
     with ExitStack() as files:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from deeplabstream.core.errors import DeepLabStreamError, check_packages
+from deeplabstream.engine.identity_reporting import shelters_of
 from deeplabstream.offline.labelled_poses import known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.parallel import open_parallel
@@ -26,6 +27,7 @@ from deeplabstream.offline.video_files import (
     stems,
     video_files,
 )
+from deeplabstream.offline.video_identity import VideoAnimals
 from deeplabstream.offline.video_inference import VideoPoses, is_begun, predict
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.image_copies import open_with_copies
@@ -37,6 +39,7 @@ from deeplabstream.pose.model.model_opening import (
 )
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
+from deeplabstream.pose.tracking.shelters import Shelter
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
     best,
@@ -49,6 +52,7 @@ from deeplabstream.programs.shared_options import (
     threads,
 )
 from deeplabstream.recording.exporters.pose_files import PACKAGES, WRITERS
+from deeplabstream.settings.loading import load
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import Bar
 from deeplabstream.video.decoding import Decoder
@@ -84,6 +88,14 @@ class PredictVideos:
     believe_after_s: float = option(default=0.0, ge=0, metavar="SECONDS")
     """Time after which motion alone resolves an ambiguous identity of animals that look
     alike; 0: never."""
+    shelters: Path | None = option(
+        default=None,
+        title="Shelters",
+        metavar="SETTINGS",
+        advanced=True,
+        filter="Settings (*.ini)",
+    )
+    """Settings of the rig or run of the videos, with shelters of its deciding camera."""
     metrics: bool = option(default=True)
     """Write metrics beside the poses: jumps, and PCA errors with `labels`."""
     labels: Path | None = option(
@@ -138,6 +150,7 @@ def predict_videos(options: PredictVideos) -> int:
     """Predict and write the poses of all videos; return 1 if one could not be predicted."""
     needed = [name for kind in options.to for name in PACKAGES.get(kind, ())]
     check_packages(f"--to {' '.join(options.to)}", needed)
+    animals = _animals(options)
     groups, estimator = _groups(options)
     for sentence in (*outdated(options.model), *gpu_remarks()):
         print(f"Warning: {sentence}", file=sys.stderr)
@@ -152,7 +165,7 @@ def predict_videos(options: PredictVideos) -> int:
             try:
                 if _needed(options, group, estimator):
                     with overall.bar(number, f"{Path(group.name).name}{place}") as bar:
-                        poses = _predicted(options, group, estimator, bar)
+                        poses = _predicted(options, group, estimator, animals, bar)
                     ends.append(writing.submit(group.write, poses))
             except DeepLabStreamError as error:
                 print(error, file=sys.stderr)
@@ -228,12 +241,35 @@ def _needed(options: PredictVideos, group: _Group, estimator: PoseEstimator) -> 
     return True
 
 
+def _animals(options: PredictVideos) -> VideoAnimals:
+    """Return the animals' names, and how they are identified."""
+    rules = IdentitySettings(options.first, options.believe_after_s)
+    shelters = _shelters(options.shelters) if options.shelters else ()
+    return VideoAnimals(options.animals, rules, shelters)
+
+
+def _shelters(file: Path) -> tuple[Shelter, ...]:
+    """Return the shelters of the deciding camera; DeepLabStreamError: it has none."""
+    settings = load(file)
+    camera = settings.deciding_camera
+    found = shelters_of(settings).get(camera, ())
+    if not found:
+        raise DeepLabStreamError(
+            f"{file}: [Animals] SHELTERS names no region of [Camera {camera}], the deciding "
+            "camera. Mark one on the page Regions, or leave out --shelters"
+        )
+    return found
+
+
 def _predicted(
-    options: PredictVideos, group: _Group, estimator: PoseEstimator, bar: Bar
+    options: PredictVideos,
+    group: _Group,
+    estimator: PoseEstimator,
+    animals: VideoAnimals,
+    bar: Bar,
 ) -> dict[str, VideoPoses]:
     """Return the poses of the videos by view."""
     network = Path(options.model).name
-    rules = IdentitySettings(options.first, options.believe_after_s)
     folder = group.partial.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -246,7 +282,7 @@ def _predicted(
         poses = predict(
             group.videos[""], estimator, network,
             batch=options.batch, decoder=options.decoder,
-            partial=group.partial, watch=bar.show, names=options.animals, rules=rules,
+            partial=group.partial, watch=bar.show, animals=animals,
         )  # fmt: skip
     except OSError as error:
         raise DeepLabStreamError(f"Can't write {folder}: {error}") from error

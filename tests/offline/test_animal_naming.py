@@ -8,6 +8,7 @@ import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
+from deeplabstream.offline.video_identity import VideoAnimals
 from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
@@ -37,8 +38,7 @@ def test_each_animal_has_the_rows_of_its_name(
         path,
         PlaceholderNetwork(animals=2),
         "blobs",
-        names=["anna", "bob"],
-        rules=IdentitySettings("darkest"),
+        animals=VideoAnimals(["anna", "bob"], IdentitySettings("darkest")),
     )
     assert found.identities is not None
     assert 0 < found.identities.ambiguous < 150
@@ -56,4 +56,6 @@ def test_each_animal_has_the_rows_of_its_name(
 
 def test_more_names_than_animals_are_refused(film: tuple[Path, Arena]) -> None:
     with pytest.raises(DeepLabStreamError, match="2 names, but the network finds one"):
-        predict(film[0], PlaceholderNetwork(), "one", names=["anna", "bob"])
+        predict(
+            film[0], PlaceholderNetwork(), "one", animals=VideoAnimals(["anna", "bob"])
+        )

@@ -88,3 +88,56 @@ def test_identities_of_another_video_are_refused(film: Path, tmp_path: Path) -> 
         DeepLabStreamError, match=r"does not belong to film\.csv.*150 rows"
     ):
         with_identity(read_poses(tmp_path / "film.csv"))
+
+
+RIG = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:0:2
+[Camera top]
+KIND = SimulatedCamera
+"""
+NEST = """
+[Animals]
+SHELTERS = nest
+[Trigger nest]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 116 22 88 48
+"""
+
+
+def test_the_shelters_of_settings_are_those_of_the_video(tmp_path: Path) -> None:
+    """From 8.5 s on; anna is in the shelter from 10.2 to 12.4 s."""
+    arena = Arena((240, 320, 3), 4, animals=2, alike=False)
+
+    def draw(row: int) -> Image:
+        image = np.empty(arena.shape, np.uint8)
+        arena.draw(image, 8.5 + row / 30, row)
+        return image
+
+    film = write_film(tmp_path / "film.mp4", draw, FRAMES, rate=30)
+    settings = tmp_path / "settings.ini"
+    settings.write_text(RIG + NEST, "utf-8")
+    plain = predicted(film, tmp_path / "plain")
+    rows = predicted(film, tmp_path / "nest", "--shelters", str(settings))
+
+    hidden = {
+        str(row)
+        for row in range(FRAMES)
+        if np.isnan(arena.truth(8.5 + row / 30)).all(axis=(1, 2)).any()
+    }
+    told = {row["frame"] for row in rows if "shelter1" in row["anna"] + row["bob"]}
+    assert len(told & hidden) >= 20
+    assert not any("shelter1" in row["anna"] + row["bob"] for row in plain)
+
+
+def test_settings_without_a_shelter_are_refused(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.ini"
+    settings.write_text(RIG, "utf-8")
+    words = ["--model", "stand-in:0:2", "--shelters", str(settings)]
+    assert main([str(film), *words]) != 0
+    assert "SHELTERS names no region of [Camera top]" in capsys.readouterr().err

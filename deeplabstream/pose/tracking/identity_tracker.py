@@ -579,9 +579,6 @@ class IdentityTracker:
         for other in others:
             ambiguities.end(animal, other)
         self._margins[animal, others] = self._margins[others, animal] = np.inf
-        self._hidden = {
-            pair: last for pair, last in self._hidden.items() if animal not in pair
-        }
         named = doubted or slot != animal
         self.tag_results.append(TagResult(read, "named" if named else "known", slot))
         return of
