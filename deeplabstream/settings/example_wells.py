@@ -35,26 +35,24 @@ CORNERS = {corners}
 SHAPE = circle {radius:.0f}
 
 [Experiment]
-EXP_NAME = each
+EXP_NAME = light
+
+# in px from the centre of each well
+[Trigger left half]
+KIND = InsideRegion
+BODYPARTS = centre
+REGION = rectangle -{radius:.0f} -{radius:.0f} {radius:.0f} {diameter:.0f}
 
 # The light of a well is on while its fly is in the left half of the well.
-[Experiment each]
-KIND = EachAnimal
-TRIGGERS = {triggers}
-OUTPUTS = {outputs}
+[Experiment light]
+KIND = Conditional
+TRIGGER = left half
+OUTPUT = light
 MAX_ON_S = 10
-REST_S = 5
-TIME_LIMIT_S = 86400
-"""
-_WELL = """
-[Trigger {name} left]
-KIND = InsideRegion
-ANIMAL = {name}
-BODYPARTS = centre
-REGION = rectangle {left:.0f} {top:.0f} {right:.0f} {bottom:.0f}
+TRIALS = 1000
 """
 _OUTPUT = """
-[Output light {name}]
+[Output light.{name}]
 KIND = SimulatedOutput
 """
 
@@ -79,14 +77,7 @@ def wells_text() -> str:
         length=radius / 3,
         corners=", ".join(f"{x:.0f} {y:.0f}" for x, y in corners),
         radius=radius,
-        triggers=", ".join(f"{name} left" for name in names),
-        outputs=", ".join(f"light {name}" for name in names),
+        diameter=2 * radius,
     )
-    wells = [
-        _WELL.format(
-            name=name, left=x - radius, top=y - radius, right=x, bottom=y + radius
-        )
-        for name, (x, y) in centres.items()
-    ]
     outputs = [_OUTPUT.format(name=name) for name in names]
-    return "".join([head, *wells, *outputs])
+    return "".join([head, *outputs])
