@@ -88,8 +88,6 @@ PARSED = {
     "utils/PublishRack.py": "needs a rack file; tests/rack",
     "utils/CollectRuns.py": "needs rclone; tests/programs",
     "utils/WriteService.py": "needs a rack file; tests/rack/test_service_definition.py",
-    "utils/ListAnimals.py": "needs a folder of animals; tests/recording/test_animal_file.py",
-    "utils/PruneVideos.py": "needs a folder of runs; tests/recording/test_video_retention.py",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
     "utils/MotionEnergy.py": "the same with one more region",
     "utils/RehearseExperiment.py": "the same for longer",
