@@ -33,8 +33,8 @@ class ServiceDefinition:
     def systemd_unit(self) -> str:
         """Return a unit for the user's own systemd.
 
-        It is restarted after a crash, not after an end with an alarm: an experiment that has
-        ended must not start again.
+        It is restarted when a signal has ended it, not after an exit code, which an end with
+        an alarm has too: an experiment that has ended must not start again.
         """
         command = " ".join(_unit_word(word) for word in self.command)
         return f"""\
@@ -48,8 +48,11 @@ ExecStart={command}
 StandardInput=null
 Restart=on-abnormal
 RestartSec=10
-# guards switch outputs off after the main process: they end by themselves
-KillMode=mixed
+# boxes end when their input ends; guards, which switch outputs off, and the process that sends
+# alarms must outlive the main process
+KillMode=process
+# a box that ends for lack of memory ends alone
+OOMPolicy=continue
 TimeoutStopSec={_STOPS_S}
 
 [Install]

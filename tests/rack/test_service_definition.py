@@ -92,6 +92,12 @@ def test_nothing_in_a_unit_is_replaced_by_systemd() -> None:
     )
 
 
+def test_systemd_kills_no_guard_and_no_sender_when_the_main_process_has_ended() -> None:
+    lines = service(["/bin/python"]).systemd_unit().splitlines()
+    assert "KillMode=process" in lines
+    assert "OOMPolicy=continue" in lines
+
+
 def test_a_path_with_a_line_break_is_refused() -> None:
     with pytest.raises(DeepLabStreamError, match="rename the file"):
         service(["/bin/python", "a\nExecStart=/bin/false"])
