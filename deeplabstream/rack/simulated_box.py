@@ -7,6 +7,7 @@ from typing import Any
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import kinds_of
 from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.simulation.virtual_output import virtual_outputs
 
 _SIMULATED = "SimulatedCamera"
@@ -20,8 +21,11 @@ def simulated(rig: Settings) -> Settings:
     """Return the settings with simulated cameras, virtual outputs, no inputs, no remotes.
 
     Network, triggers, experiment and recording are those of the rig. A simulated camera has
-    size and rate of the settings, or 640×480 at 30/s, and so many animals as have names.
+    size and rate of the settings, or 640×480 at 30/s, and so many animals as have names. The
+    progress of an animal is neither used nor changed.
     """
+    # what replaces values in the text and reads it again would bring the devices back
+    rig = with_drawn_seeds(rig)
     animals = max(1, len(rig.animals.names))
     return replace(
         rig,
@@ -29,6 +33,7 @@ def simulated(rig: Settings) -> Settings:
         outputs=virtual_outputs(rig.outputs),
         inputs={},
         remotes={},
+        subject=replace(rig.subject, progress_folder=None),
     )
 
 

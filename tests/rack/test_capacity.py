@@ -1,14 +1,24 @@
 """The rule by which a computer carries boxes, and the search for their number."""
 
+from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
 
 import pytest
 
+from deeplabstream.engine.session.animal_progress import AnimalProgress
 from deeplabstream.rack.box_load import BoxLoad, CameraLoad
 from deeplabstream.rack.capacity import RatedLoad, find_capacity, rated, sentence
 from deeplabstream.rack.simulated_box import simulated
+from deeplabstream.recording.animal_file import (
+    Animal,
+    AnimalEntry,
+    animal_file,
+    read_animal,
+    write_animal,
+)
 from deeplabstream.settings.loading import parse
+from deeplabstream.settings.text_rewriting import with_drawn_seeds
 
 
 def camera(box: str, share: float = 1.0, p50_ms: float = 10.0) -> CameraLoad:
@@ -118,3 +128,48 @@ def test_a_simulated_box_opens_no_device(tmp_path: Path) -> None:
     assert not box.cameras["side"].record
     assert box.cameras["drawn"] is rig.cameras["drawn"]
     assert (box.pose, box.experiment) == (rig.pose, rig.experiment)
+
+
+SHAPING = """
+[Session]
+ANIMAL = m1
+PROGRESS_FOLDER = animals
+[Camera top]
+KIND = Webcam
+SOURCE = 7
+[Trigger corner]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = circle 0 0 9
+PROBABILITY = 0.5
+SEED = new
+[Output feeder]
+KIND = SerialLine
+PORT = /dev/nowhere
+[Experiment]
+EXP_NAME = shaping
+[Experiment shaping]
+KIND = Stages
+STAGES = corner, corner, corner
+REWARD = feeder
+"""
+
+
+def test_a_new_seed_and_progress_of_an_animal_open_no_device_of_a_simulated_box(
+    tmp_path: Path,
+) -> None:
+    file = animal_file(tmp_path / "animals", "m1")
+    entry = AnimalEntry(
+        time=datetime(2026, 11, 25, tzinfo=UTC),
+        experiment="shaping",
+        values={"FIRST_STAGE": "2"},
+    )
+    write_animal(file, Animal(animal="m1").after(entry))
+
+    box = simulated(parse(SHAPING, tmp_path))
+    # as a session does at its start
+    used, _ = AnimalProgress().open(with_drawn_seeds(box))
+    assert not any(
+        it.occupied for it in (*used.cameras.values(), *used.outputs.values())
+    )
+    assert len(read_animal(file).history) == 1
