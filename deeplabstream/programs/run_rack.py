@@ -217,7 +217,7 @@ def _alarms(rack: RackFile) -> Iterator[SenderProcess | None]:
     addresses = read_addresses(rack.alarms.address_file)
     _print(f"Alarms are sent to {', '.join(addresses.names)}.")
     command = [*program_of("SendAlarms", rack.path), "--by-rack"]
-    with closing(SenderProcess(command, _print, SystemClock())) as sender:
+    with SenderProcess(command, _print, SystemClock()) as sender:
         yield sender
 
 

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from queue import Empty, Full, Queue, SimpleQueue
+from types import TracebackType
+from typing import Self
 
 from deeplabstream.core.clock import Clock
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.rack.alarms.alarm_messages import (
     LONGEST_TEXT,
     AlarmDecoder,
@@ -57,6 +60,21 @@ class SenderProcess:
         self._pause_ns = FIRST_PAUSE_NS
         self._alive_ns = 0
         self._well = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Send an alarm after an error that nobody expects, then close."""
+        if isinstance(error, Exception) and not isinstance(error, DeepLabStreamError):
+            text = f"the rack has failed, its boxes are ending: {error!r}"
+            self.raise_alarm("", text, urgent=True)
+        self.close()
 
     @property
     def pid(self) -> int | None:

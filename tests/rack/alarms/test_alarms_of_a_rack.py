@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.programs.send_alarms import PROGRAM
 from deeplabstream.rack.alarms.alarm_log import AlarmEvent, AlarmLog, alarm_log
 from deeplabstream.rack.alarms.sender_process import SenderProcess
@@ -215,6 +216,27 @@ def test_alarms_of_a_killed_sender_are_sent_by_the_next_one(
     outlet.wait(lambda: bool(web.texts))
     outlet.sender.close()
     assert "box left: camera top is lost" in web.texts
+
+
+@pytest.mark.parametrize(
+    ("error", "texts"),
+    [
+        (DeviceError("a box is in use"), []),
+        (
+            KeyError("left"),
+            ["rack: the rack has failed, its boxes are ending: KeyError('left')"],
+        ),
+    ],
+)
+def test_a_rack_that_fails_is_an_alarm_and_one_that_is_refused_is_none(
+    small_rack: Path, web: Service, error: Exception, texts: list[str]
+) -> None:
+    with_alarms(small_rack, json_address(web))
+    outlet = Outlet(small_rack)
+    with pytest.raises(type(error)), outlet.sender:
+        outlet.wait(lambda: outlet.sender.pid is not None)
+        raise error
+    assert web.texts == texts
 
 
 def test_held_warnings_come_in_one_message_when_the_rack_ends(
