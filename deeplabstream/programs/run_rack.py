@@ -38,6 +38,7 @@ from deeplabstream.rack.rack_run import chosen_boxes, run_rack
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from deeplabstream.settings.sections import Settings
+from deeplabstream.startup.standard_streams import outlive_full_disk
 
 _STDIN, _STDOUT = 0, 1
 
@@ -110,6 +111,7 @@ def run_headless_rack(options: RackOptions) -> int:
     rigs = checked_rigs(rack)
     if options.capacity:
         return _measure_capacity(options, rack, {name: rigs[name] for name in names})
+    outlive_full_disk()
     program = program_of("RunRack", rack.path)
     with (
         termination() as requests,

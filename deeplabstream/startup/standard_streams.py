@@ -1,6 +1,7 @@
 """Standard streams that survive their terminal: output that can't be written is dropped.
 
-A run must not end because its terminal was closed, or because `| head` has ended.
+A run must not end because its terminal was closed, because `| head` has ended, or because the
+disk of its printed lines is full.
 """
 
 import errno
@@ -10,10 +11,15 @@ from typing import IO, Any
 
 _GONE = {errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF, errno.EINVAL}
 """Errors of a stream without a reader; EINVAL: closed pipe or console on Windows."""
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""Errors of a file on a full disk, or of a user who may not use more of it."""
 
 
 class _Lenient(io.RawIOBase):
     """Writes to another raw stream until that is closed; then drops all output."""
+
+    dropped = frozenset(_GONE)
+    """Errors after which output is dropped."""
 
     def __init__(self, stream: IO[bytes] | io.RawIOBase) -> None:
         super().__init__()
@@ -32,7 +38,7 @@ class _Lenient(io.RawIOBase):
         try:
             return self._stream.write(data)
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in self.dropped:
                 raise
             return len(memoryview(data).cast("B"))
 
@@ -59,3 +65,12 @@ def outlive_readers() -> None:
                     write_through=stream.write_through,
                 ),
             )
+
+
+def outlive_full_disk() -> None:
+    """Drop output that a full disk does not take, in this process, from now on.
+
+    For processes whose end would end an experiment. Others end with an error, so that no
+    table that they print is short unnoticed.
+    """
+    _Lenient.dropped = frozenset(_GONE | _FULL)

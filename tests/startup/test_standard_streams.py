@@ -62,7 +62,7 @@ def test_what_can_be_read_is_printed() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
-def test_a_full_disk_is_an_error_as_ever() -> None:
+def test_a_full_disk_is_an_error_of_a_program_that_runs_no_experiment() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ran = subprocess.run(
             [sys.executable, "-c", PROCESSES["program"] + PROGRAM],
@@ -74,3 +74,30 @@ def test_a_full_disk_is_an_error_as_ever() -> None:
             check=False,
         )
     assert "No space left" in ran.stderr
+
+
+RUNNING = {
+    **PROCESSES,
+    "program": PROCESSES["program"]
+    + "; from deeplabstream.startup.standard_streams import outlive_full_disk; "
+    "outlive_full_disk()",
+}
+"""What a process does before it takes part in an experiment."""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+@pytest.mark.parametrize("prepared", RUNNING.values(), ids=list(RUNNING))
+@pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
+def test_a_process_of_an_experiment_goes_on_when_the_disk_of_its_output_is_full(
+    options: list[str], prepared: str
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            [sys.executable, *options, "-c", prepared + PROGRAM],
+            cwd=ROOT,
+            input=b"\n",
+            stdout=full,
+            stderr=full,
+            check=False,
+        )
+    assert ran.returncode == 7

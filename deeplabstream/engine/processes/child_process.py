@@ -21,7 +21,7 @@ from deeplabstream.ipc.journal import JournalSpec
 from deeplabstream.ipc.parent_watch import wait_for_end_of_parent
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, message_check
 from deeplabstream.ipc.watched_thread import thread_failure
-from deeplabstream.startup.standard_streams import outlive_readers
+from deeplabstream.startup.standard_streams import outlive_full_disk, outlive_readers
 
 FLUSH_S = 60.0
 """How long an ending process waits until its last messages are read."""
@@ -117,6 +117,7 @@ def set_up_child(
     """
     leave_to_parent()
     outlive_readers()
+    outlive_full_disk()
     on_sigterm = terminated or orphaned
     signal.signal(signal.SIGTERM, lambda _number, _frame: on_sigterm())
 

@@ -31,7 +31,7 @@ from deeplabstream.ipc.forked_children import close_in_forked_children
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
 from deeplabstream.ipc.pipe import Connection, has_message
 from deeplabstream.plugins.output import Output, taking_over
-from deeplabstream.startup.standard_streams import outlive_readers
+from deeplabstream.startup.standard_streams import outlive_full_disk, outlive_readers
 
 HANG_S = 1.0
 """An engine without a heartbeat for this long hangs."""
@@ -225,6 +225,7 @@ def settle_guard(
     """
     leave_to_parent()
     outlive_readers()  # printing must not fail when stdout has been closed
+    outlive_full_disk()
 
     # A signal to all processes of the program must not end the one that switches the
     # outputs off.

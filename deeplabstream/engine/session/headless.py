@@ -22,6 +22,7 @@ from deeplabstream.engine.session.session_state import (
     StateChanged,
     last_line,
 )
+from deeplabstream.startup.standard_streams import outlive_full_disk
 
 _TICK_S = 0.05
 _START_UP_S = 60.0
@@ -53,6 +54,7 @@ def run_headless(
         over = over or session.state.remote_over
         return over or stopped() or (termination is not None and termination.requested)
 
+    outlive_full_disk()
     run = _Run(session, report, Summary())
     clock = clock or SystemClock()
     start_ns = clock.now_ns()
