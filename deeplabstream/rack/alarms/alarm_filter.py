@@ -11,7 +11,8 @@ from deeplabstream.settings.alarm_section import AlarmSection
 MOST_HELD = 500
 """Alarms that are held until the end of the quiet hours; then the oldest is dropped."""
 _MOST_KNOWN = 2000
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"(\[[^\]]*\])|(?<![\w.-])\d+(\.\d+)?(?![\w-])")
+"""A number, not one in a name such as `cam1`; or a section in brackets, which is kept."""
 
 
 class AlarmFilter:
@@ -30,9 +31,10 @@ class AlarmFilter:
     ) -> RaisedAlarm | None:
         """Return the alarm to send now; None: it is held, or was sent a short time ago.
 
-        Alarms that differ in numbers only are the same. `holds` tells the two apart.
+        Alarms that differ in numbers only, not in names, are the same. `holds` tells the two
+        apart.
         """
-        key = alarm.source, _NUMBER.sub("#", alarm.text)
+        key = alarm.source, _NUMBER.sub(lambda it: it[1] or "#", alarm.text)
         last_ns = self._sent_ns.get(key)
         if last_ns is not None and now_ns - last_ns < self._repeat_ns:
             self._unsent[key] = self._unsent.get(key, 0) + 1

@@ -46,6 +46,24 @@ def test_alarms_that_differ_in_numbers_only_are_the_same() -> None:
     assert chosen.take(alarm(3, "the disk is full"), 2, DAY)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("[Camera cam1] is lost", "[Camera cam2] is lost"),
+        ("[Camera 1] is lost", "[Camera 2] is lost"),
+        ("camera top-1 is lost", "camera top-2 is lost"),
+        ("camera top_1 is lost", "camera top_2 is lost"),
+    ],
+)
+def test_alarms_on_two_cameras_differ_also_if_only_a_digit_of_the_name_does(
+    one: str, other: str
+) -> None:
+    chosen = AlarmFilter(section())
+    assert chosen.take(alarm(1, one, urgent=True), 0, DAY)
+    assert chosen.take(alarm(2, other, urgent=True), 1, DAY)
+    assert chosen.take(alarm(3, one, urgent=True), 2, DAY) is None
+
+
 def test_quiet_hours_hold_what_is_not_urgent_until_their_end() -> None:
     chosen = AlarmFilter(section())
     assert chosen.take(alarm(1, "a warning"), 0, NIGHT) is None
