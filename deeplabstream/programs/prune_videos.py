@@ -34,11 +34,13 @@ class PruneOptions:
     folder: Path = option(positional=True, metavar="RUNS")
     """Folder of run folders."""
     keep_days: float = option(ge=0, metavar="DAYS")
-    """Keep videos that were closed within so many days before the newest one."""
+    """Keep videos that were closed within so many days before the newest one; of several runs,
+    that of the second newest."""
     free_gb: float = option(default=0.0, ge=0, metavar="GB")
     """Delete only until so much is free on the disk; 0: all that are old."""
     exported_only: bool = option(default=False)
-    """Only videos of runs that were exported (folder `export`)."""
+    """Only videos of runs that were exported (folder `export`), but not as NWB, which refers to
+    the videos."""
     keep_events: bool = option(default=False)
     """Keep videos with marks of the experiment or edges of outputs."""
     delete: bool = option(default=False)

@@ -33,11 +33,14 @@ class RetentionRules:
     """Which videos are kept."""
 
     keep_days: float | None = None
-    """Videos closed within so many days before the newest one are kept; None: any age."""
+    """Videos closed within so many days before the newest one are kept; None: any age.
+
+    The newest one is that of the second newest run, if there are several runs.
+    """
     free_bytes: int = 0
     """Older videos are deleted only until so much is free on the disk; 0: all are."""
     exported_only: bool = False
-    """Videos of runs that were not exported are kept."""
+    """Videos of runs that were not exported are kept, and those that an NWB file refers to."""
     keep_events: bool = False
     """Videos in which the experiment did something are kept: marks, edges of outputs."""
 
@@ -82,12 +85,15 @@ def chosen_videos(
 ) -> list[RecordedVideo]:
     """Return the videos that the rules delete, the oldest first.
 
-    `free_bytes`: free space of the disk. Ages are counted from the newest video if that is
-    earlier than `now_s`: a clock that is set forward deletes nothing.
+    `free_bytes`: free space of the disk. Ages are counted from the newest video of the second
+    newest run, or of the only run, if that is earlier than `now_s`: a clock that is set
+    forward, also for one of several runs, deletes nothing.
     """
     if rules.keep_days is None and not rules.free_bytes:
         return []
-    newest_s = min([now_s, max((it.closed_s for it in videos), default=now_s)])
+    by_time = sorted(videos, key=lambda it: it.closed_s)
+    ends_s = sorted({it.path.parent: it.closed_s for it in by_time}.values())
+    newest_s = min([now_s, *ends_s[-2:]])
     first_s = newest_s - (rules.keep_days or 0.0) * _DAY_S
     chosen = []
     for video in sorted(videos, key=lambda it: (it.closed_s, it.path)):
@@ -102,9 +108,16 @@ def chosen_videos(
 
 def _permitted(video: RecordedVideo, rules: RetentionRules) -> bool:
     run = video.path.parent
-    if rules.exported_only and not any((run / EXPORT).glob("*")):
+    if rules.exported_only and not _is_exported(run):
         return False
     return not (rules.keep_events and _has_events(video))
+
+
+def _is_exported(run: Path) -> bool:
+    """Return whether a run has exported files, none of which needs the videos of the run."""
+    # names of unfinished files begin with a dot
+    files = [path for path in (run / EXPORT).glob("*") if path.name[0] != "."]
+    return bool(files) and not any(path.suffix == ".nwb" for path in files)
 
 
 def _has_events(video: RecordedVideo) -> bool:

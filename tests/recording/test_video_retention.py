@@ -106,9 +106,29 @@ def test_runs_that_were_not_exported_can_be_kept(run: RunFolder) -> None:
     rules = RetentionRules(keep_days=14, exported_only=True)
     videos = closed_videos(run.path)
     assert chosen_videos(videos, rules, NOW_S, 0) == []
-    (run.path / "export").mkdir()
-    (run.path / "export" / "run.nwb").touch()
+    export = run.path / "export"
+    export.mkdir()
+    (export / ".top.dlc.x1").mkdir()
+    assert chosen_videos(videos, rules, NOW_S, 0) == [], "nothing is complete"
+    (export / "top.dlc.csv").touch()
     assert len(chosen_videos(videos, rules, NOW_S, 0)) == 2
+    (export / "run.nwb").touch()
+    assert chosen_videos(videos, rules, NOW_S, 0) == [], "NWB refers to the videos"
+
+
+def test_one_run_under_a_wrong_clock_does_not_make_all_others_old(
+    tmp_path: Path,
+) -> None:
+    def video(run: str, age_days: float) -> RecordedVideo:
+        path = tmp_path / run / "top.mkv"
+        return RecordedVideo(path, path, 1000, NOW_S - age_days * DAY_S)
+
+    rules = RetentionRules(keep_days=14)
+    runs = [video("first", 20), video("second", 3), video("third", 0)]
+    chosen = chosen_videos([*runs, video("wrong", -4000)], rules, NOW_S, 0)
+    assert chosen == [runs[0]]
+    later_s = NOW_S + 4001 * DAY_S
+    assert chosen_videos([*runs[1:], video("wrong", -4000)], rules, later_s, 0) == []
 
 
 def test_videos_with_marks_and_edges_can_be_kept(run: RunFolder) -> None:
