@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.deleted_videos import DELETED
 
 _NO_HASH = "hashes could not be checked"
+_LEFT = "--exclude", f"/{DELETED}"
+"""What is not copied: the account of deleted videos changes after the end of a run, and tells of
+the videos here, not of the copies."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ def collect(
     for run in runs:
         place = f"{destination.rstrip('/')}/{run.name}"
         # --immutable: a file that is there already is never replaced
-        copied = _rclone(program, "copy", run, place, "--checksum", "--immutable")
-        compared = _rclone(program, "check", run, place, "--one-way")
+        copied = _rclone(
+            program, "copy", run, place, "--checksum", "--immutable", *_LEFT
+        )
+        compared = _rclone(program, "check", run, place, "--one-way", *_LEFT)
         if copied.returncode or compared.returncode:
             failed = copied if copied.returncode else compared
             yield Collected(run, _problem(failed.stderr))

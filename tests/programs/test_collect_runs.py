@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.programs.collect_runs import PROGRAM
+from deeplabstream.recording.run_collection import collect
 
+needs_shell = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows runs no shell scripts"
+)
 needs_rclone = pytest.mark.skipif(
     shutil.which("rclone") is None, reason="rclone is not installed"
 )
@@ -62,6 +66,29 @@ def test_nothing_is_replaced_or_deleted_here_or_there(
     assert (other / "events.csv").read_text() == "another file\n"
     assert (other / "notes.txt").exists()
     assert (first / "events.csv").read_text() == "events of first\n"
+
+
+@needs_shell
+def test_the_account_of_videos_deleted_here_is_not_copied(tmp_path: Path) -> None:
+    said = tmp_path / "said.txt"
+    stand_in = tmp_path / "rclone"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> "{said}"\n')
+    stand_in.chmod(0o755)
+    run = run_folder(tmp_path / "output", "first")
+    (run / "deleted_videos.json").write_text("{}")
+    assert [str(it) for it in collect([run], "there", str(stand_in))]
+    lines = said.read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["copy", "check"]
+    assert all("--exclude /deleted_videos.json" in line for line in lines)
+
+
+@needs_rclone
+def test_a_run_whose_videos_are_deleted_later_stays_collected(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "output", "first")
+    words = [str(run.parent), "--to", str(tmp_path / "there")]
+    for account in ("{}", '{"top.mkv": {}}'):
+        (run / "deleted_videos.json").write_text(account)
+        assert PROGRAM.main(words) == 0
 
 
 def test_runs_with_one_name_are_refused(
