@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -84,12 +85,22 @@ def atomic_file(path: Path) -> Iterator[Path]:
         shutil.rmtree(drafts, ignore_errors=True)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file in one step; DeviceError: it can't be written."""
+def write_json(path: Path, content: Any, *, through_power_cut: bool = False) -> None:
+    """Write a JSON file in one step; DeviceError: it can't be written.
+
+    `through_power_cut`: the file gets its name when its content is on the disk, so that after
+    a power cut it has the old or the new content. That takes as long as the disk.
+    """
     text = json.dumps(content, indent=2, ensure_ascii=False)
     try:
-        with atomic_file(path) as draft:
-            draft.write_text(f"{text}\n", "utf-8", newline="\n")
+        with (
+            atomic_file(path) as draft,
+            draft.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            file.write(f"{text}\n")
+            if through_power_cut:
+                file.flush()
+                os.fsync(file.fileno())
     except OSError as error:
         reason = error.strerror or error
         raise DeviceError(f"Can't write {path}: {reason}") from error

@@ -17,6 +17,8 @@ from deeplabstream.files.foreign_files import read_json
 
 _NAME = re.compile(r"\w+([ .-]+\w+)*")
 """Pattern of the names of animals that can have a file."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?", re.IGNORECASE)
+"""Pattern of the names that mean a device in Windows."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
@@ -76,22 +78,36 @@ def animal_file(folder: Path, animal: str) -> Path:
             f"[Session] ANIMAL = {animal}: with PROGRESS_FOLDER, a name has letters, digits, "
             "and single spaces, dots or - between them"
         )
+    if _RESERVED.fullmatch(animal):
+        raise DeviceError(
+            f"[Session] ANIMAL = {animal}: Windows has no file of that name; use another one"
+        )
     return folder / f"{animal}.json"
 
 
 def read_animal(file: Path) -> Animal:
-    """Return the animal of a file, or one without entries; DeviceError: it can't be read."""
+    """Return the animal of a file, or one without entries.
+
+    DeviceError: the file can't be read, or is of another animal.
+    """
     try:
-        return Animal(**read_json(file))
+        found = Animal(**read_json(file))
     except FileNotFoundError:
         return Animal(animal=file.stem)
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is damaged"
         raise DeviceError(f"{file} can't be read: {reason}") from error
+    # some disks do not tell M1.json from m1.json
+    if found.animal != file.stem:
+        raise DeviceError(
+            f"{file} is of the animal {found.animal}: names of animals must differ in more "
+            "than case"
+        )
+    return found
 
 
 def write_animal(file: Path, animal: Animal) -> None:
-    """Write the file of an animal in one step; DeviceError: it can't be written."""
+    """Write the file of an animal in one step, to the disk; DeviceError: it can't be written."""
     entries = [
         {
             name: value.isoformat() if isinstance(value, datetime) else value
@@ -100,7 +116,8 @@ def write_animal(file: Path, animal: Animal) -> None:
         }
         for entry in animal.history
     ]
-    write_json(file, {"animal": animal.animal, "history": entries})
+    content = {"animal": animal.animal, "history": entries}
+    write_json(file, content, through_power_cut=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.files import atomic_replace
-from deeplabstream.files.atomic_replace import atomic_file, replace
+from deeplabstream.files.atomic_replace import atomic_file, replace, write_json
 
 
 class Windows:
@@ -174,3 +174,17 @@ def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
     assert refused.value.filename == str(pipe)
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_file_that_a_power_cut_must_not_empty_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    file, synced = tmp_path / "m1.json", []
+
+    def sync(number: int) -> None:
+        synced.append((os.fstat(number).st_size, file.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_json(file, {"animal": "m1"}, through_power_cut=asked)
+    assert synced == ([(file.stat().st_size, False)] if asked else [])

@@ -49,10 +49,26 @@ def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, text: str) -> None:
     assert file.read_text() == text
 
 
-@pytest.mark.parametrize("name", ["", "../m1", "a/b", ".m1", "m1.", "a:b"])
+@pytest.mark.parametrize(
+    "name", ["", "../m1", "a/b", ".m1", "m1.", "a:b", "CON", "nul", "com1", "aux.2"]
+)
 def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DeviceError, match="ANIMAL"):
         animal_file(tmp_path, name)
+
+
+def test_names_that_begin_like_a_device_are_those_of_files(tmp_path: Path) -> None:
+    for name in ("control", "com", "m1 con"):
+        assert animal_file(tmp_path, name).stem == name
+
+
+def test_the_file_of_another_animal_is_refused_and_kept(tmp_path: Path) -> None:
+    file = animal_file(tmp_path, "m1")
+    write_animal(file, Animal(animal="M1").after(entry(2)))
+    text = file.read_text()
+    with pytest.raises(DeviceError, match=r"of the animal M1: names .* more than case"):
+        read_animal(file)
+    assert file.read_text() == text
 
 
 def test_an_animal_is_in_one_run_at_a_time(tmp_path: Path) -> None:
