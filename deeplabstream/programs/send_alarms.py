@@ -21,7 +21,11 @@ from deeplabstream.rack.alarms.alarm_log import AlarmLog, alarm_log
 from deeplabstream.rack.alarms.alarm_messages import AlarmDecoder, AlarmMessage, encode
 from deeplabstream.rack.alarms.alarm_sender import AlarmSender, Inbox, RackClosed
 from deeplabstream.rack.alarms.apprise_sending import senders
-from deeplabstream.rack.alarms.heartbeat_address import HeartbeatAddress, call_address
+from deeplabstream.rack.alarms.heartbeat_address import (
+    UNANSWERED,
+    HeartbeatAddress,
+    call_address,
+)
 from deeplabstream.settings.alarm_section import AlarmSection
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.rack_file import RackFile, load_rack
@@ -72,9 +76,10 @@ def send_test(title: str, section: AlarmSection) -> int:
         try:
             call_address(addresses.heartbeat)
             print("heartbeat: answers", flush=True)
-        except (OSError, ValueError) as error:
+        except UNANSWERED as error:
             failures += 1
-            print(f"heartbeat: does not answer: {error}", flush=True)
+            reason = error if isinstance(error, OSError) else type(error).__name__
+            print(f"heartbeat: does not answer: {reason}", flush=True)
     return 1 if failures else 0
 
 

@@ -51,7 +51,9 @@ def read_addresses(file: Path) -> Addresses:
         if line.lower().startswith(_HEARTBEAT):
             heartbeat = line[len(_HEARTBEAT) :].strip()
             if not _is_web_address(heartbeat):
-                raise DeviceError(f"{name}, line {number}: heartbeat= needs http(s)://")
+                raise DeviceError(
+                    f"{name}, line {number}: heartbeat= needs http(s)://, no spaces"
+                )
         elif "://" in line:
             alarms.append(line)
         else:
@@ -64,6 +66,8 @@ def read_addresses(file: Path) -> Addresses:
 
 
 def _is_web_address(word: str) -> bool:
+    if " " in word or not word.isprintable():
+        return False
     try:
         parts = urlsplit(word)
     except ValueError:

@@ -4,13 +4,16 @@ import threading
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from http.client import HTTPException
 
 INTERVAL_NS = 60_000_000_000
+UNANSWERED = OSError, ValueError, HTTPException
+"""Errors of a call; a text of the last two may have the address, which is a secret."""
 _TIMEOUT_S = 20.0
 
 
 def call_address(address: str) -> None:
-    """Call a web address; OSError: it does not answer, or refuses."""
+    """Call a web address; `UNANSWERED`: it does not answer, or refuses."""
     with urllib.request.urlopen(address, timeout=_TIMEOUT_S):
         pass
 
@@ -32,12 +35,10 @@ class HeartbeatAddress:
         if self._thread is not None and self._thread.is_alive():
             return
         self._called_ns = now_ns
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        with suppress(
-            OSError, ValueError
-        ):  # its service notices that it was not called
+        with suppress(*UNANSWERED):  # its service notices that it was not called
             if self._call is not None:
                 self._call()

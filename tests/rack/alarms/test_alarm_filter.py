@@ -103,6 +103,8 @@ def test_quiet_hours_may_lie_within_a_day() -> None:
         ("", "no address"),
         ("me@lab.org", "line 1: no address such as"),
         ("json://host\nheartbeat=ftp://host", r"line 2: heartbeat= needs"),
+        ("json://host\nheartbeat=https://host/me@lab.org now", r"line 2: heartbeat="),
+        ("json://host\nheartbeat=https://host/me@lab.org\tnow", r"line 2: heartbeat="),
     ],
 )
 def test_problems_of_the_addresses_are_named_without_secrets(

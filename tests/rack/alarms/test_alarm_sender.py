@@ -5,7 +5,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.client import BadStatusLine, InvalidURL
 from pathlib import Path
+
+import pytest
 
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.rack.alarms.address_queue import (
@@ -143,6 +146,29 @@ def test_the_heartbeat_stops_when_a_box_or_the_rack_does_not_answer(
     desk.step(RackAlive(True))
     desk.step(RackAlive(False))
     assert desk.calls == [0, INTERVAL_NS]
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidURL("control"), BadStatusLine("220"), OSError(), ValueError()]
+)
+def test_an_address_that_can_t_be_called_is_no_error_of_the_heartbeat(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    called = threading.Event()
+
+    def call() -> None:
+        called.set()
+        raise error
+
+    address = HeartbeatAddress(call)
+    address.beat(0, well=True)
+    assert called.wait(60)
+    wait(
+        lambda: not any(it.name.startswith("heartbeat") for it in threading.enumerate())
+    )
+    assert not failed
 
 
 def test_a_log_that_can_t_be_written_does_not_stop_an_alarm(tmp_path: Path) -> None:

@@ -76,6 +76,18 @@ def test_a_test_message_reaches_every_address(
     assert web.calls == ["/ping/secret"] and "secret" not in told
 
 
+def test_a_heartbeat_address_that_is_no_web_server_is_told_without_its_secret(
+    small_rack: Path, web: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_service() as other:
+        beat = f"heartbeat=http://127.0.0.1:{other.port}/ping/secret"
+        with_alarms(small_rack, json_address(web), beat)
+        assert PROGRAM.main([str(small_rack), "--test"]) == 1
+    told = capsys.readouterr().out
+    assert "heartbeat: does not answer: BadStatusLine\n" in told
+    assert "secret" not in told
+
+
 def test_a_test_names_the_address_that_refuses(
     small_rack: Path, web: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
