@@ -152,7 +152,8 @@ class _RackRun:
             self._stopped = False
             self.start(box.name)
         elif box.active:
-            box.stop(by_user=True)
+            box.stop()
+            box.note_stop()
         else:
             raise DeepLabStreamError(f"[Box {box.name}] does not run: {box.state}")
         return f"{command.action} {box.name}"
@@ -161,9 +162,13 @@ class _RackRun:
         """Stop all boxes, once; `by_user`: by a command, not by the end of the computer."""
         if not self._stopped:
             self._stopped = True
-            self._report(f"All boxes are being stopped: {reason}.")
+            active = [box for box in self._boxes.values() if box.active]
             for box in self._boxes.values():
-                box.stop(by_user)
+                box.stop()
+            # after all stops, as a slow disk delays what follows
+            for box in active if by_user else ():
+                box.note_stop()
+            self._report(f"All boxes are being stopped: {reason}.")
 
     def close(self) -> None:
         """Ask all boxes to end; those that have ended stay as they are."""

@@ -174,18 +174,17 @@ class SupervisedBox:
         if self._phase is _Phase.WAITING:
             yield f"[Box {self.name}] starts when its processes have ended: {self._left}"
 
-    def stop(self, by_user: bool = False) -> None:
-        """Ask it to switch its outputs off, close its record and end; start it no more.
-
-        `by_user`: also not with the computer.
-        """
+    def stop(self) -> None:
+        """Ask it to switch its outputs off, close its record and end; start it no more."""
         self._stopped = True
-        if by_user and self.active:
-            self._write_over(STOPPED)
         if self.running and self._process is not None:
             self._process.stop()
         else:
             self._phase = _Phase.IDLE
+
+    def note_stop(self) -> None:
+        """Write that a user has stopped it: it is not started with the computer either."""
+        self._write_over(STOPPED)
 
     def mark(self, text: str) -> None:
         """Add a text to its record; DeviceError: there is none, or it does not answer."""

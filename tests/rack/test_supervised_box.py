@@ -369,7 +369,8 @@ def test_a_box_that_a_user_has_stopped_is_not_started_with_the_computer(
 ) -> None:
     with box_at(tmp_path, WAITS, daily=True) as box:
         list(box.resume())
-        box.stop(by_user=True)
+        box.stop()
+        box.note_stop()
         until_idle(box)
     with box_at(tmp_path, WAITS, daily=True) as box:
         assert [*box.resume()] == [
