@@ -1,6 +1,8 @@
 """Box status: what a running box reports to its rack, in a small file beside the rack file."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, field
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from deeplabstream.core.clock import Clock
-from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.atomic_replace import atomic_file, write_json
 from deeplabstream.files.foreign_files import read_json
 from deeplabstream.ipc.ring import RingSpec
 
@@ -22,6 +24,9 @@ STARTING = "starting"
 SILENT = "does not answer"
 ENDED = "ended"
 """States of a box besides those that it reports."""
+STOPPED = "a user has stopped it"
+FINISHED = "its experiment has ended"
+"""Reasons for which a run is not repeated by itself."""
 
 
 def rack_folder(rack: Path) -> Path:
@@ -50,6 +55,21 @@ def over_file(rack: Path, box: str) -> Path:
     It is written when a run ends in order or a user stops the box, and removed at a start.
     """
     return box_folder(rack, box) / "over.txt"
+
+
+def note_over(rack: Path, box: str, why: str) -> None:
+    """Write why the last run of a box must not be repeated, so that a power cut keeps it.
+
+    Where that is impossible, the run is repeated and noted, as without the file.
+    """
+    with (
+        suppress(OSError),
+        atomic_file(over_file(rack, box)) as draft,
+        draft.open("w", encoding="utf-8") as file,
+    ):
+        file.write(why)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def waiting_file(rack: Path, box: str) -> Path:

@@ -29,7 +29,7 @@ class BoxView:
     runs: bool
     """Whether its program runs."""
     waits: bool
-    """Whether its rack will start it at a time of the clock."""
+    """Whether its rack will start it at a time of the clock, or restart it."""
     state: str
     """What it does, such as `streaming, analysing`, or why it does nothing."""
     fails: bool
@@ -61,13 +61,12 @@ class RackReader:
         for name, report in self._reports.items():
             report.read()
             runs, status = is_locked(self._files[name]), report.status
-            waiting = self._waiting(name, runs)
-            state = waiting or _state(runs, report)
+            waiting, state = self._waiting(name, runs), _state(runs, report)
             yield BoxView(
                 name=name,
                 runs=runs,
                 waits=bool(waiting),
-                state=state,
+                state=waiting or state,
                 fails=state in {SILENT, KILLED} or bool(status and status.alarm),
                 animal=self.rack.boxes[name].subject.get("ANIMAL", ""),
                 status=status,

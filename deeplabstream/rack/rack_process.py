@@ -86,6 +86,11 @@ class RackProcess:
         found = self._splitter.split(data)
         return [line.decode("utf-8", "replace").rstrip() for line in found]
 
+    def kill(self) -> None:
+        """Kill it: its boxes stop because their input ends."""
+        if self._process is not None:
+            self._process.kill()
+
     def close(self) -> None:
         """End its standard input: the window has ended."""
         if self._process is not None and self._process.stdin is not None:

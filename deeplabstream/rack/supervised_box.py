@@ -15,9 +15,12 @@ from deeplabstream.rack.box_process import BoxProcess
 from deeplabstream.rack.box_restart import Interruption, Restart, pause_s
 from deeplabstream.rack.box_schedule import BoxSchedule
 from deeplabstream.rack.box_status import (
+    FINISHED,
     NOT_STARTED,
     SILENT,
+    STOPPED,
     BoxStatus,
+    note_over,
     over_file,
     read_status,
     restart_file,
@@ -29,9 +32,6 @@ from deeplabstream.settings.rack_file import RackBox
 LEFT_NS = 90_000_000_000
 """Time in which the other processes of a box that has ended end too: guards that switch its
 outputs off, and the recorder; then they are killed."""
-STOPPED = "a user has stopped it"
-FINISHED = "its experiment has ended"
-"""Reasons for which a run is not repeated by itself."""
 
 
 class _Phase(Enum):
@@ -150,7 +150,8 @@ class SupervisedBox:
         file = over_file(self._rack, self.name)
         status = status_file(self._rack, self.name)
         try:
-            return file.read_text("utf-8"), changed(file)
+            # one that a power cut has emptied says only that there was a reason
+            return file.read_text("utf-8") or STOPPED, changed(file)
         except (OSError, ValueError):
             last = read_status(status)
         # a computer that stops just then may leave the status only
@@ -214,7 +215,8 @@ class SupervisedBox:
 
     def _tell_waiting(self) -> None:
         """Write what it waits for into a file, or remove that, when it has changed."""
-        waits = self.state if self._phase is _Phase.SCHEDULED else ""
+        waiting = self._phase in (_Phase.SCHEDULED, _Phase.WAITING)
+        waits = self.state if waiting else ""
         if waits == self._told:
             return
         file = waiting_file(self._rack, self.name)
@@ -282,10 +284,7 @@ class SupervisedBox:
         )
 
     def _write_over(self, why: str) -> None:
-        with suppress(OSError):  # as without the file: the run is repeated, and noted
-            file = over_file(self._rack, self.name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(why, "utf-8")
+        note_over(self._rack, self.name, why)
 
     def _interruption(self) -> Interruption | None:
         """Return the end of the last run if no rack saw it; None: it has ended in order."""

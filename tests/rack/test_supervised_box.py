@@ -18,7 +18,9 @@ from deeplabstream.core.daily_span import read_daily_span
 from deeplabstream.rack.box_process import HANG_NS, START_NS
 from deeplabstream.rack.box_restart import Interruption, read_restart
 from deeplabstream.rack.box_status import (
+    STOPPED,
     BoxStatus,
+    note_over,
     over_file,
     restart_file,
     status_file,
@@ -176,6 +178,18 @@ def test_a_box_that_was_stopped_is_not_restarted(new_box: NewBox) -> None:
     box.wait_for_end()
     assert box.box.failures == 1
     assert not box.box.active
+
+
+def test_a_box_that_waits_for_its_restart_says_so_until_it_runs(
+    new_box: NewBox, tmp_path: Path
+) -> None:
+    box = new_box("sys.exit(1)", restarts=1)
+    box.wait_for_end()
+    assert told_waiting(tmp_path) == "failed, exit code 1; restart 1 of 1 follows"
+    box.advance(10 * SECOND_NS)
+    assert box.told("is being restarted") == 1
+    box.wait_for_end()
+    assert not told_waiting(tmp_path)
 
 
 def test_a_stop_cancels_a_restart_and_a_start_counts_anew(new_box: NewBox) -> None:
@@ -376,6 +390,31 @@ def test_a_box_that_a_user_has_stopped_is_not_started_with_the_computer(
         assert [*box.resume()] == [
             "[Box left] is not started again: a user has stopped it"
         ]
+
+
+def test_a_box_whose_reason_was_emptied_by_a_power_cut_is_not_started(
+    tmp_path: Path,
+) -> None:
+    over = over_file(tmp_path / "rack.ini", "left")
+    over.parent.mkdir(parents=True)
+    over.write_text("")
+    with box_at(tmp_path, WAITS, daily=True) as box:
+        assert [*box.resume()] == [
+            "[Box left] is not started again: a user has stopped it"
+        ]
+
+
+def test_the_reason_for_no_repetition_is_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rack = tmp_path / "rack.ini"
+    synced: list[bool] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda _file: synced.append(over_file(rack, "left").exists())
+    )
+    note_over(rack, "left", STOPPED)
+    assert synced == [False]
+    assert over_file(rack, "left").read_text("utf-8") == STOPPED
 
 
 def test_the_end_of_the_rack_is_no_end_of_a_run(tmp_path: Path) -> None:
