@@ -34,6 +34,7 @@ from deeplabstream.gui.widgets.box_tile import BoxTile
 from deeplabstream.gui.widgets.log_drawer import LogDrawer
 from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.gui.widgets.tile_grid import TileGrid
+from deeplabstream.rack.box_status import STOPPED, note_over
 from deeplabstream.rack.box_views import BoxView, RackReader
 from deeplabstream.rack.newest_frames import NewestFrames
 from deeplabstream.rack.rack_process import RackProcess, end_rack
@@ -44,9 +45,14 @@ _STATES_NS = 500_000_000
 """Interval in which the states are read."""
 _FULL_NS = 60_000_000
 """Shortest time between two images of the box in full."""
+_ANSWER_NS = 3_000_000_000
+"""Time in which the rack answers a stop; then it is killed."""
+_ANSWERS = "ok: stop", "error: ", "All boxes are being stopped"
+"""Beginnings of lines of a rack that has taken a stop."""
 _END, _LEAVE, _STAY = "Stop them and close", "Close, they go on", "Stay"
 _OTHER = (
-    "Another program runs this rack: STOP ALL ends it; then boxes can be started here."
+    "Another program runs this rack: each STOP ends all its boxes; then boxes can be "
+    "started here."
 )
 
 
@@ -72,6 +78,8 @@ class RackWindow(QMainWindow):
         self._reader, self._frames = RackReader(rack, clock), NewestFrames(clock)
         self._boxes: dict[str, BoxView] = {}
         self._read_ns: int | None = None
+        self._stop_ns: int | None = None
+        """Time since which a stop is not answered; None: there is none."""
         self._closing = False
         self.setWindowTitle(f"{rack.path.stem} – rack – DeepLabStream")
 
@@ -91,7 +99,7 @@ class RackWindow(QMainWindow):
             self.log.complain,
             lambda: tuple(filter(None, [self.running and self.process.number])),
         )
-        self._stop_input = StopInput(self, lambda: self.running, self._escape)
+        self._stop_input = StopInput(self, lambda: bool(self._active), self._escape)
         self._connect()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.tick)
@@ -164,15 +172,20 @@ class RackWindow(QMainWindow):
         self._send(f"start {name}")
 
     def stop(self, name: str) -> None:
-        """Switch the outputs of a box off, and end it."""
-        self._send(f"stop {name}")
+        """Switch the outputs of a box off, and end it; of a foreign rack, all boxes."""
+        if self.foreign:
+            self.stop_everything()
+        else:
+            self._send(f"stop {name}")
 
     def stop_everything(self) -> None:
         """Switch the outputs of all boxes off, and end them."""
         self.log.add_line("STOP: all boxes are being stopped", tone="red")
         if self.process.number:
             self._send("stop")
-        elif self.foreign and not end_rack(self.rack.path):
+        elif self.foreign and end_rack(self.rack.path):
+            self._note_stops()
+        elif self.foreign:
             self.log.complain("The program that runs this rack was not found: end it")
 
     def _start_chosen(self) -> None:
@@ -195,6 +208,8 @@ class RackWindow(QMainWindow):
         if self.foreign:
             self.log.complain(_OTHER)
             return
+        if line.startswith("stop") and self._stop_ns is None:
+            self._stop_ns = self._clock.now_ns()
         try:
             self.process.send(line)
         except DeviceError as error:
@@ -204,9 +219,9 @@ class RackWindow(QMainWindow):
         """Stop what is shown while it runs; else leave the box in full."""
         box = None if self.full is None else self._boxes[self.full.box]
         if box is None:
-            if self.running:
+            if self.process.number or self.foreign:
                 self.stop_everything()
-        elif box.runs:
+        elif box.runs or box.waits:
             self.stop(box.name)
         else:
             self.show_tiles()
@@ -247,15 +262,37 @@ class RackWindow(QMainWindow):
         """Show what is new."""
         for line in self.process.lines():
             self.log.add_line(line, tone=_tone(line))
+            if line.startswith(_ANSWERS):
+                self._stop_ns = None
         now_ns = self._clock.now_ns()
         if self._read_ns is None or now_ns - self._read_ns >= _STATES_NS:
             self._read_ns = now_ns
             self._boxes = {box.name: box for box in self._reader.boxes()}
             self._frames.follow([*self._boxes.values()])
             self._show_states()
+        self._kill_if_silent(now_ns)
         self._show_images()
         if self._closing and not self.process.number:
             self.end()
+
+    def _kill_if_silent(self, now_ns: int) -> None:
+        """Kill a rack that does not answer a stop: its boxes stop as their input ends."""
+        if self._stop_ns is None:
+            return
+        if not self.process.number:
+            self._stop_ns = None
+        elif not self._active:  # the rack may be starting
+            self._stop_ns = now_ns
+        elif now_ns - self._stop_ns >= _ANSWER_NS:
+            self._stop_ns = None
+            self.log.complain("The rack does not answer: it is killed; its boxes stop")
+            self.process.kill()
+            self._note_stops()
+
+    def _note_stops(self) -> None:
+        """Write that a user has stopped the boxes, which the rack can't write."""
+        for box in self._active:
+            note_over(self.rack.path, box.name, STOPPED)
 
     def _show_states(self) -> None:
         can_start = not self.foreign

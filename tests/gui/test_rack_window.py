@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from PyQt5.QtCore import Qt
+from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -17,7 +19,13 @@ from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.gui import rack_window
 from deeplabstream.gui.rack_window import RackWindow
 from deeplabstream.gui.stop_window import OutputStopper
-from deeplabstream.rack.box_status import BoxStatus, status_file
+from deeplabstream.rack.box_status import (
+    STOPPED,
+    BoxStatus,
+    over_file,
+    status_file,
+    waiting_file,
+)
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from tests.rack.alarms.alarm_services import (
     address_file,
@@ -36,6 +44,8 @@ KIND = InsideRegion
 BODYPARTS = snout
 REGION = rectangle 0 0 20 20
 """
+DEAF = "import time\ntime.sleep(600)"
+"""Stand in for a program of a rack that hangs."""
 ECHO = "import sys\nfor line in sys.stdin: print('ok:', line.strip(), flush=True)"
 """Stand in for the program of a rack: says that each command was carried out."""
 
@@ -50,7 +60,8 @@ def rack_of(folder: Path, more: str = "") -> RackFile:
     return load_rack(file)
 
 
-Make = Callable[[RackFile], RackWindow]
+class Make(Protocol):
+    def __call__(self, rack: RackFile, program: str = ECHO) -> RackWindow: ...
 
 
 @pytest.fixture
@@ -58,8 +69,8 @@ def make(qtbot: QtBot) -> Iterator[Make]:
     """Return a function that shows the window of a rack."""
     made: list[RackWindow] = []
 
-    def show(rack: RackFile) -> RackWindow:
-        command = [sys.executable, "-u", "-c", ECHO]
+    def show(rack: RackFile, program: str = ECHO) -> RackWindow:
+        command = [sys.executable, "-u", "-c", program]
         window = RackWindow(rack, [*rack.boxes], command, clock=ManualClock())
         qtbot.addWidget(window)
         made.append(window)
@@ -72,6 +83,8 @@ def make(qtbot: QtBot) -> Iterator[Make]:
     for window in made:
         window.end()
         if window.process._process is not None:
+            if window.process._command[-1] == DEAF:
+                window.process.kill()
             window.process._process.wait(60)
 
 
@@ -82,6 +95,14 @@ def rack(tmp_path: Path) -> RackFile:
 
 def told(window: RackWindow) -> str:
     return window.log.page.toPlainText()
+
+
+def advance(window: RackWindow, seconds: float) -> None:
+    """Let time pass for the window."""
+    clock = window._clock
+    assert isinstance(clock, ManualClock)
+    clock.set(clock.now_ns() + round(seconds * 1e9))
+    window.tick()
 
 
 def read_again(window: RackWindow) -> None:
@@ -168,7 +189,7 @@ def test_a_rack_that_another_program_runs_is_shown_and_not_started(
         assert not window.start_all.isEnabled()
         assert not window.tiles["left"].start.isEnabled()
         assert "Another program runs this rack" in window.summary.text()
-        window.stop("left")
+        window.start("left")
     assert "Another program runs this rack" in told(window)
     assert not window.process.number
 
@@ -231,22 +252,47 @@ def test_a_rack_with_alarms_has_a_button_that_tests_them(
     assert "json (line 2): NOT accepted" in told(window)
 
 
-def test_stop_all_ends_a_rack_that_another_program_runs(
-    rack: RackFile, make: Make
+def press_stop_all(window: RackWindow) -> None:
+    window.stop_all.click()
+
+
+def press_stop_of_a_box(window: RackWindow) -> None:
+    window.tiles["left"].stop.click()
+
+
+def press_escape(window: RackWindow) -> None:
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+
+
+def press_escape_in_full(window: RackWindow) -> None:
+    window.show_in_full("left")
+    press_escape(window)
+
+
+STOPS = [press_stop_all, press_stop_of_a_box, press_escape, press_escape_in_full]
+
+
+@pytest.mark.parametrize("press", STOPS)
+def test_each_stop_ends_a_rack_that_another_program_runs(
+    rack: RackFile, make: Make, press: Callable[[RackWindow], None]
 ) -> None:
     window = make(rack)
     sleep = [sys.executable, "-c", "import time; time.sleep(600)", str(rack.path)]
     with exclusive(rack.path), subprocess.Popen(sleep) as other:
         try:
-            window.stop_all.click()
+            press_stop_all(window)
             assert "was not found" in told(window)
             number = status_file(rack.path, "left").parents[1] / "process.txt"
             number.parent.mkdir(exist_ok=True)
             number.write_text(str(os.getpid()))  # of another program
-            window.stop_all.click()
+            press_stop_all(window)
             number.write_text(str(other.pid))
-            window.stop_all.click()
+            with running(rack, "left"):
+                read_again(window)
+                press(window)
             assert other.wait(60) != 0
+            assert over_file(rack.path, "left").read_text("utf-8") == STOPPED
+            assert not over_file(rack.path, "right").exists()
         finally:
             other.kill()
 
@@ -271,3 +317,53 @@ def test_the_stop_window_ends_the_rack_and_start_starts_it_again(
     assert programs() == ()
     window.start("left")
     assert window.process.number not in (0, first)
+
+
+@pytest.mark.parametrize("press", [press_stop_all, press_stop_of_a_box])
+def test_a_rack_that_does_not_answer_a_stop_is_killed_after_3_s(
+    rack: RackFile, make: Make, qtbot: QtBot, press: Callable[[RackWindow], None]
+) -> None:
+    window = make(rack, DEAF)
+    window.start("left")
+    press(window)
+    advance(window, 60)  # no box runs: the rack may be starting
+    assert window.process.number
+    with running(rack, "left"):
+        read_again(window)
+        advance(window, 2.9)
+        assert window.process.number
+        advance(window, 0.1)
+        qtbot.waitUntil(lambda: not window.process.number, timeout=60_000)
+    assert "The rack does not answer: it is killed" in told(window)
+    assert over_file(rack.path, "left").read_text("utf-8") == STOPPED
+
+
+def test_a_rack_that_answers_a_stop_is_not_killed(
+    rack: RackFile, make: Make, qtbot: QtBot
+) -> None:
+    window = make(rack)
+    with running(rack, "left"):
+        read_again(window)
+        window.stop("left")
+        window.stop_everything()
+        qtbot.waitUntil(lambda: told(window).endswith("ok: stop"), timeout=60_000)
+        advance(window, 60)
+    assert window.process.number
+    assert "killed" not in told(window)
+
+
+def test_escape_stops_a_box_that_starts_or_waits_for_its_restart(
+    rack: RackFile, make: Make, qtbot: QtBot
+) -> None:
+    window = make(rack)
+    window.start("left")
+    press_escape(window)
+    qtbot.waitUntil(lambda: told(window).endswith("ok: stop"), timeout=60_000)
+
+    waiting = waiting_file(rack.path, "left")
+    waiting.parent.mkdir(parents=True, exist_ok=True)
+    waiting.write_text("failed; restart 1 of 2 follows", "utf-8")
+    with exclusive(rack.path):
+        read_again(window)
+        press_escape_in_full(window)
+        qtbot.waitUntil(lambda: told(window).endswith("ok: stop left"), timeout=60_000)
