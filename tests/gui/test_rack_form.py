@@ -6,6 +6,7 @@ import pytest
 from PyQt5.QtWidgets import QAction
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.gui import rack_menu
 from deeplabstream.gui.dialogs import file_dialogs, rack_form
 from deeplabstream.gui.dialogs.rack_form import EXAMPLES, RackForm
@@ -114,6 +115,26 @@ def test_an_edited_file_keeps_its_comments_and_other_sections(
     assert kept.startswith("# of room 5\n") and more in kept
     assert [*load_rack(file).boxes] == ["box 2"]
     assert (tmp_path / "box1/settings.ini").exists()
+
+
+def test_the_file_of_a_running_rack_is_not_changed(
+    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(
+        rack_form, "show_message", lambda _form, text: told.append(text)
+    )
+    file = tmp_path / "rack.ini"
+    form = form_of(file, qtbot, [])
+    entries(form)["Simulated mouse"].trigger()
+    assert form.write()
+    text = file.read_text("utf-8")
+    write(form, 0, 1, "m1")
+    with exclusive(file):
+        assert not form.write()
+    assert told == [f"{file} runs as a rack: stop it, then save"]
+    assert file.read_text("utf-8") == text
+    assert form.write()
 
 
 def test_the_menu_opens_rack_files_only(

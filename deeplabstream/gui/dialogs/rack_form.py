@@ -20,6 +20,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.files.exclusive_writing import is_locked
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.questions import show_message, show_question
@@ -203,6 +204,11 @@ class RackForm(QDialog):
 
     def write(self) -> bool:
         """Save the file; return whether that was possible."""
+        # its boxes would start by the new file, which has not been checked as a whole
+        if is_locked(self.draft.path):
+            text = f"{self.draft.path} runs as a rack: stop it, then save"
+            show_message(self, text)
+            return False
         try:
             self.draft.save()
         except (OSError, DeepLabStreamError) as error:
