@@ -32,7 +32,7 @@ from deeplabstream.rack.box_status import EARLIER, box_folder
 from deeplabstream.rack.capacity import RULE, TABLE_HEAD, RatedLoad, sentence
 from deeplabstream.rack.capacity_run import CapacityRun
 from deeplabstream.rack.page_process import PageProcess
-from deeplabstream.rack.rack_check import checked_rigs
+from deeplabstream.rack.rack_check import check_box, checked_rigs
 from deeplabstream.rack.rack_commands import CommandInput, CommandQueue
 from deeplabstream.rack.rack_run import chosen_boxes, run_rack
 from deeplabstream.settings.option_fields import option, program_options
@@ -102,6 +102,8 @@ def run_headless_rack(options: RackOptions) -> int:
     rack = load_rack(options.file)
     if options.box:
         (name,) = chosen_boxes(rack, [options.box])
+        if not options.simulated:  # copies of a box share its devices, and open none
+            check_box(rack, name)
         output = BoundedOutput(_STDOUT, box_folder(rack.path, name) / EARLIER)
         box = rack.boxes[name]
         given, simulated = BoxInput(_STDIN), options.simulated

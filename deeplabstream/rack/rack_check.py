@@ -25,6 +25,19 @@ def rack_problems(file: Path) -> list[str]:
     return []
 
 
+def check_box(rack: RackFile, name: str) -> None:
+    """Check a box before its start; SettingsError has the problems that name it.
+
+    The rack file and rigs may have changed since the rack checked them. Problems of other
+    boxes do not stop this one.
+    """
+    try:
+        checked_rigs(rack)
+    except SettingsError as error:
+        if own := [text for text in error.problems if f"[Box {name}]" in text]:
+            raise SettingsError(own) from None
+
+
 def checked_rigs(rack: RackFile) -> dict[str, Settings]:
     """Return the settings of each box; SettingsError has all problems. No device is opened.
 

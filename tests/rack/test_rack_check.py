@@ -1,10 +1,13 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
-from deeplabstream.rack.rack_check import checked_rigs, rack_problems
+from deeplabstream.programs.run_rack import RackOptions, run_headless_rack
+from deeplabstream.rack.rack_check import check_box, checked_rigs, rack_problems
 from deeplabstream.settings.rack_file import is_rack_file, load_rack, threads_of_box
 from utils.CheckSettings import main
 
@@ -182,6 +185,22 @@ def test_one_folder_of_runs_for_two_boxes_is_refused(tmp_path: Path) -> None:
     (shared,) = rack_problems(file)
     assert "[Box a] [Streaming] OUTPUT_DIRECTORY and [Box b]" in shared
     assert "the same output folder" in shared
+
+
+def test_a_box_is_not_started_with_the_device_of_another(tmp_path: Path) -> None:
+    file = rack(tmp_path, SERIAL.format("COM3"), SERIAL.format("COM3"))
+    third = tmp_path / "third"
+    shutil.copytree(tmp_path / "right", third)
+    text = (third / "settings.ini").read_text("utf-8")
+    (third / "settings.ini").write_text(text.replace("COM3", "COM4"), "utf-8")
+    rack_file(tmp_path, f"{BOXES}[Box third]\nRIG = third\n")
+
+    check_box(load_rack(file), "third")
+    for name in ("left", "right"):
+        with pytest.raises(SettingsError, match="use the same serial port COM3"):
+            check_box(load_rack(file), name)
+    with pytest.raises(SettingsError, match="use the same serial port COM3"):
+        run_headless_rack(RackOptions(file=file, box="left"))
 
 
 def test_every_problem_names_its_box(tmp_path: Path) -> None:
