@@ -77,7 +77,7 @@ class RfidReader(TagInput):
             try:
                 _read_lines(port, listener, ended)
             except DeviceError as error:
-                listener(InputBroken(str(error)))
+                listener(InputBroken(str(error), retries=True))
                 link.close()
 
             while not ended.is_set():

@@ -132,9 +132,14 @@ class Note(Packed):
     """A message for the user: something started, ended or failed."""
 
     kind: str
-    """analysis, experiment, recording, camera, output, error, …"""
+    """analysis, experiment, recording, camera, output, error, alarm, …"""
     text: str
     time_ns: int
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it is reported as an alarm: an error, or a problem that ends no experiment."""
+        return self.kind in ("error", "alarm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class Inputs:
             with self._lock:
                 self._known |= {name: nan, f"{name}.count": nan}
             text = f"[Input {name}] {news.text}: it is unknown from now on"
-            self._write(Note("error", text, self._clock.now_ns()))
+            kind = "alarm" if news.retries else "error"
+            self._write(Note(kind, text, self._clock.now_ns()))
             return
 
         if isinstance(news, InputPulse):
@@ -109,7 +110,7 @@ class Inputs:
                 f"[Input {name}] lines of the reader that are not tag numbers: {count}, the "
                 f"last is {line!r}. Are BAUD and the reader's format right?"
             )
-            self._write(Note("error", text, self._clock.now_ns()))
+            self._write(Note("alarm", text, self._clock.now_ns()))
 
 
 def unknown_levels(names: Iterable[str]) -> dict[str, float]:

@@ -522,7 +522,7 @@ class Loop:
         finally:
             # the last line is the alarm
             *trace, last = _error_text(error).splitlines() or [""]
-            self._note("error", "\n".join([*trace, f"arena {arena}: {last}"]))
+            self._note("alarm", "\n".join([*trace, f"arena {arena}: {last}"]))
 
     def _stop_trigger(self, plan: RunningPlan) -> str:
         """Return the name of STOP_TRIGGER, of a plan's arena if that has one; empty: none."""

@@ -59,7 +59,7 @@ class TagReading:
     def messages(
         self, results: Iterable[TagResult], time_s: float
     ) -> Iterator[tuple[str, str]]:
-        """Yield kind and text of the notes on the reads of a frame; `error`: an alarm."""
+        """Yield kind and text of the notes on the reads of a frame."""
         names = self.skeleton.named(self.skeleton.count)
         for result in results:
             read = result.read
@@ -71,14 +71,14 @@ class TagReading:
                 yield "identity", f"{what}: names the animal at the reader{was}"
             elif result.outcome == "nobody" and self._due(read.reader, read, time_s):
                 yield (
-                    "error",
+                    "alarm",
                     f"{what}: was read, but no animal is at the reader. Is AT the right "
                     "place, or the tag lost?",
                 )
         for unnamed in self.unnamed:
             if self._due(unnamed.input, unnamed, time_s):
                 yield (
-                    "error",
+                    "alarm",
                     f"[Input {unnamed.input}] tag {unnamed.number}: no animal has it; add "
                     "it to [Animals] TAGS",
                 )

@@ -18,6 +18,8 @@ class InputBroken:
     """The device has failed; the text says why."""
 
     text: str
+    retries: bool = False
+    """Whether the device is opened again: its failure is an alarm that ends no experiment."""
 
 
 @dataclass(frozen=True, slots=True)

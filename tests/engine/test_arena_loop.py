@@ -206,7 +206,8 @@ def test_an_error_of_a_plan_ends_its_arena_only(how: str, said: str) -> None:
         it.show(RIGHT, RIGHT, RIGHT, frames=8)
         assert it.lit == [True, False, True]
         assert it.causes("A2")[-1] == "error"
-        (error,) = it.notes("error")
+        assert it.notes("error") == []
+        (error,) = it.notes("alarm")
         alarm = last_line(error)
         assert alarm.startswith("arena A2: ")
         assert said in alarm
@@ -228,7 +229,7 @@ def test_an_error_of_a_trigger_ends_its_arena_only() -> None:
         step = it.show(RIGHT, RIGHT, RIGHT)
         assert it.lit == [True, False, True]
         assert "right.A2" not in step.triggers
-        (error,) = it.notes("error")
+        (error,) = it.notes("alarm")
         assert "broken trigger" in error
         assert it.notes("arena") == ["A2: failed: broken trigger"]
 

@@ -11,9 +11,11 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.processes.child_process import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
+from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.journal import Journal
 from deeplabstream.ipc.ring import RingWriter
 from deeplabstream.plugins.output import DeviceReport, Output, Write
@@ -107,3 +109,25 @@ def test_a_board_is_fed_while_a_large_ring_is_mapped(tmp_path: Path) -> None:
         engine.attach((rings["side"].spec,))
         assert len(WRITE.beats) - before >= 4, "once per 4 MiB"
         assert engine.feeds_watchdog
+
+
+def test_an_alarm_of_the_engine_ends_no_program_and_an_error_does(
+    tmp_path: Path,
+) -> None:
+    ours, theirs = get_context("spawn").Pipe()
+    with (
+        ours,
+        theirs,
+        memory("top") as (_, journal),
+        engine_of(tmp_path, journal) as it,
+    ):
+        it.pipe = theirs
+        for kind in ("identity", "alarm", "error"):
+            it.write(Note(kind, f"Traceback …\n[Trigger left] {kind}", 1))
+        sent = []
+        while ours.poll():
+            sent.append(ours.recv())
+        assert sent == [
+            ProblemReport("[Trigger left] alarm", grave=False),
+            ProblemReport("[Trigger left] error", grave=True),
+        ]

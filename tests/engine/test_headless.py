@@ -8,7 +8,7 @@ import pytest
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.journal_entries import Edge
+from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.messages import RunClosed
 from deeplabstream.engine.session.request_queue import (
@@ -143,6 +143,25 @@ def test_a_warning_ends_nothing_and_is_told_once() -> None:
     assert said.count("Problem: frames are lost to the video") == 1
     assert "Everything runs; it will be stopped in 1 s." in said
     assert summary.failures == ("frames are lost to the video",)
+    assert summary.seconds >= 1
+
+
+class AlarmedSession(PlayingSession):
+    """An arena fails at the third frame."""
+
+    def poll(self) -> list[News]:
+        if self.index == 3:
+            said = "arena A2: ZeroDivisionError: broken plan"
+            self.news.append(Note("alarm", f"Traceback (most recent …\n{said}", 5))
+            self.news.append(Failed(said, grave=False))
+        return super().poll()
+
+
+def test_an_alarm_ends_nothing_and_is_told_without_its_traceback() -> None:
+    summary, said = run(AlarmedSession())
+    error = "arena A2: ZeroDivisionError: broken plan"
+    assert f"alarm: {error}" in said
+    assert summary.failures == (error,)
     assert summary.seconds >= 1
 
 

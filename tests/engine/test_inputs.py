@@ -52,14 +52,15 @@ def test_levels_and_counts_are_known_and_written() -> None:
     ]
 
 
-def test_a_broken_input_is_unknown_and_says_so() -> None:
+@pytest.mark.parametrize(("retries", "kind"), [(False, "error"), (True, "alarm")])
+def test_a_broken_input_is_unknown_and_says_so(retries: bool, kind: str) -> None:
     heard: list[Sensed | Note] = []
-    told = (level(False, first=True), InputBroken("the board is gone"))
+    told = (level(False, first=True), InputBroken("the board is gone", retries))
     devices = {"lick": Played(told=told)}
     with open_inputs(devices, ManualClock(), heard.append) as inputs:
         assert isnan(inputs.now()["lick"])
     assert heard[-1] == Note(
-        "error", "[Input lick] the board is gone: it is unknown from now on", 0
+        kind, "[Input lick] the board is gone: it is unknown from now on", 0
     )
 
 

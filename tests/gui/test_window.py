@@ -58,13 +58,14 @@ def test_pressing_buttons_leads_from_stream_to_experiment(
     assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
 
 
+@pytest.mark.parametrize("kind", ["error", "alarm"])
 def test_an_error_that_is_reported_too_has_one_line(
-    window: MainWindow, rig: FakeSession
+    window: MainWindow, rig: FakeSession, kind: str
 ) -> None:
     press(window, Action.START_STREAM)
     rig.update(start_ns=1)
     gone = "[Output stimulus] COM3 is gone"
-    rig.news = [Note("error", gone, 2 * 10**9), Failed(gone)]
+    rig.news = [Note(kind, gone, 2 * 10**9), Failed(gone)]
     window.bridge.tick()
     assert [line for line in lines(window) if gone in line] == [f"2.00 s {gone}"]
     rig.news = [Failed(gone)]

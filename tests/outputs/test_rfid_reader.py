@@ -114,7 +114,10 @@ def test_a_port_that_is_gone_is_reported_once_and_opened_again(plug: Plug) -> No
         heard.until(lambda: numbers(heard))
     kinds = [type(news) for news in heard]
     assert kinds == [InputLevel, InputBroken, InputLevel, InputTag]
-    assert str(plug.name) in heard[1].text  # type: ignore[union-attr]
+    broken = heard[1]
+    assert isinstance(broken, InputBroken)
+    assert broken.retries
+    assert str(plug.name) in broken.text
 
 
 def test_a_port_that_is_absent_at_the_start_is_named() -> None:

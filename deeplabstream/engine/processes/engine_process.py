@@ -531,8 +531,9 @@ class _Engine:
         # the journal has one writer; the timer thread of the bank writes the ends of pulses
         with self.writing:
             self.journal.write(entry)
-        if isinstance(entry, Note) and entry.kind == "error":
-            self.report_problem(entry.text.splitlines()[-1])
+        if isinstance(entry, Note) and entry.is_alarm:
+            text, grave = entry.text.splitlines()[-1], entry.kind == "error"
+            self.send(ProblemReport(text, grave))
         # The output is written after an intent: waking others now would delay it. The step
         # of the same frame wakes them.
         if not isinstance(entry, Intent):

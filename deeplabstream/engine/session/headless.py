@@ -135,7 +135,7 @@ class _Run:
         if isinstance(news, Failed):
             self.fail(news.text, grave=news.grave)
         elif isinstance(news, Note):
-            text = last_line(news.text) if news.kind == "error" else news.text
+            text = last_line(news.text) if news.is_alarm else news.text
             self.report(f"{news.kind}: {text}")
         elif isinstance(news, Edge):
             if self._levels.get(news.output, 0.0) != news.level:

@@ -68,7 +68,9 @@ _IDLE = (
 )
 _UNUSABLE = "To find out what is wrong with the computer, use the buttons below."
 _ENDED = "The stream has ended: these are its last latencies and frame counts."
-_ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
+_ALARMS = (
+    "alarm", "analysis", "camera", "computer", "error", "guard", "recording",
+)  # fmt: skip
 
 
 class LatencyTestButton(QPushButton):
@@ -325,9 +327,8 @@ class HealthPage(QWidget):
         if note.kind in _ALARMS and (note.kind, note.text) != ANALYSIS_STARTED:
             start_ns = self.bridge.session.state.start_ns
             since = (note.time_ns - start_ns) / 1e9 if start_ns else None
-            error = note.kind == "error"
-            text = last_line(note.text) if error else note.text
-            self.alarms.add_line(text, since, "red" if error else "amber")
+            text = last_line(note.text) if note.is_alarm else note.text
+            self.alarms.add_line(text, since, "red" if note.is_alarm else "amber")
         self._show_logs()
 
     def _take_failure(self, text: str) -> None:

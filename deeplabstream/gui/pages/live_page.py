@@ -233,7 +233,7 @@ class LivePage(QWidget):
         if note.kind == "preflight":
             self._checks.append(note)
             return
-        if note.kind == "error":
+        if note.is_alarm:
             self._noted.append(last_line(note.text))
             self._remember(last_line(note.text), note.time_ns, "red")
         else:
