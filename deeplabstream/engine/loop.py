@@ -421,7 +421,10 @@ class Loop:
         if failure is not None:
             self._break_off(failure, reported_fault)
         elif running is not None:
-            self._end_if_due(running, time_s)
+            try:
+                self._end_if_due(running, time_s)
+            except DeepLabStreamError as error:
+                self._break_off(error, reported_fault, of_output=True)
 
         if is_deciding and time_s - self._measured_s >= MEASURED_S:
             self._measured_s = time_s
@@ -640,17 +643,20 @@ class Loop:
             "tracking", f"{place}: {off} until the experiment switches them on again"
         )
 
-    def _break_off(self, error: Exception, reported_fault: str) -> None:
+    def _break_off(
+        self, error: Exception, reported_fault: str, *, of_output: bool = False
+    ) -> None:
         """End the experiment because of an error of a plan, a trigger or an output.
 
         `reported_fault` is the fault of the outputs that was written as a note already.
+        `of_output`: an output is known to have failed; the experiment may have ended already.
         """
         text = _error_text(error)
 
         # After an error of an output triggers are still evaluated; a trigger that failed
         # would fail again on every frame.
         fault = self._running.bank.fault if self._running is not None else ""
-        if not fault or text != fault:
+        if not of_output and (not fault or text != fault):
             self._evaluator.begin({})
 
         try:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Mark, OutputName, Set, TriggerName, off, on
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Edge, Entry, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton
@@ -18,6 +19,7 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import OutputBank, opened
 from deeplabstream.engine.session.session_state import last_line
 from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan
+from deeplabstream.plugins.output import Output, Write
 from deeplabstream.settings.fields import Maker
 from deeplabstream.settings.loading import Settings, parse
 from experiments.triggers.region_triggers import InsideRegion
@@ -91,6 +93,22 @@ class Breaking(InsideRegion):
         if self.animal == "A2":
             raise ZeroDivisionError("broken trigger")
         return super().holds(pose, time_s)
+
+
+@settings(frozen=True, kw_only=True)
+class Stuck(Output):
+    """Fails when it is switched off for the first time."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        levels: list[float] = []
+
+        def write(level: float) -> None:
+            levels.append(level)
+            if levels[-2:] == [1.0, 0.0] and levels.count(0.0) == 2:
+                raise DeviceError("COM3 is gone")
+
+        yield write
 
 
 @dataclass
@@ -256,6 +274,22 @@ def test_an_output_that_fails_switches_the_outputs_of_all_arenas_off() -> None:
         it.show(RIGHT, RIGHT, RIGHT)
         assert it.lit == [False, False, False]
         assert not it.loop.experimenting
+
+
+@pytest.mark.parametrize("rule", ["STOP_TRIGGER = corner", "EXP_TIME_S = 0.03"])
+def test_an_output_that_fails_at_the_end_ends_the_experiment_only(rule: str) -> None:
+    settings = rig(RIG.replace("EXP_NAME", f"{rule}\nEXP_NAME"))
+    outputs = {**settings.outputs, "light.A2": Stuck()}
+    with running(replace(settings, outputs=outputs)) as it:
+        it.show(RIGHT, RIGHT, RIGHT)
+        assert it.lit == [True, True, True]
+        it.show(RIGHT, CORNER, RIGHT)
+        assert not it.loop.experimenting
+        it.bank.tick(it.clock.now_ns() + 10**9)  # the timer repeats the 0
+        assert it.lit == [False, False, False]
+        assert it.notes("error") == ["[Output light.A2] COM3 is gone"]
+        step = it.show(RIGHT, LEFT, RIGHT)
+        assert (step.triggers["right.A1"], step.triggers["right.A2"]) == (True, False)
 
 
 def test_marks_have_the_name_of_their_arena() -> None:
