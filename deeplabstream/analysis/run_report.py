@@ -276,7 +276,8 @@ def _quality(run: _Run) -> Iterator[ReportSection]:
     if any(is_experiment_boundary(e["kind"], e["name"], e["text"]) for e in run.events):
         blocks += [
             ReportText(
-                "Lost: analysed frames on which a trigger of the experiment was unknown."
+                "Lost: analysed frames on which a trigger of the experiment was unknown "
+                "(with arenas: in each whose plan runs)."
             ),
             ReportTable(
                 (

@@ -31,7 +31,7 @@ class Step(Packed):
     status: str = ""
     """Status of the experiment: empty (none runs), `running`, or the last `Mark`."""
     lost: bool = False
-    """A trigger of the experiment was unknown."""
+    """A trigger of the experiment was unknown; with arenas: in each whose plan runs."""
     too_old: bool = False
     """The frame was older than allowed when it was analysed: all triggers were unknown."""
     flags: Mapping[str, str] = field(default_factory=dict)

@@ -588,13 +588,13 @@ class Loop:
             behaviours=self._evaluator.behaviours(time_s),
             measures=self._evaluator.measures,
         )
-        lost, decided = False, list[tuple[RunningPlan, tuple[Command, ...]]]()
+        lost, decided = 0, list[tuple[RunningPlan, tuple[Command, ...]]]()
         for plan in plans:
             # Before the plan: a plan that waits for a trigger would keep its output on while
             # the animal is lost.
             is_lost = any(answers[name] is None for name in plan.named)
             self._update_permit(running, plan, is_lost, time_s)
-            lost = lost or is_lost
+            lost += is_lost
             try:
                 planned = plan.step(observation)
                 if plan.arena:
@@ -624,7 +624,9 @@ class Loop:
                     written_ns = done_ns or written_ns
             texts = [it.text for it in commands if isinstance(it, Mark) and it.text]
             running.status = texts[-1] if texts else running.status
-        return _Decision(decided_ns, written_ns, commands, running.status, lost)
+        # a lost animal has a note; while another is found, there are decisions
+        all_lost = lost == len(plans)
+        return _Decision(decided_ns, written_ns, commands, running.status, all_lost)
 
     def _update_permit(
         self, running: RunningExperiment, plan: RunningPlan, lost: bool, time_s: float

@@ -147,7 +147,13 @@ STATUS_COLUMNS = (
         "status of the experiment: its last mark, or `running`",
         "no experiment runs",
     ),
-    Column("lost", BOOL, "", "1: a trigger of the experiment was unknown", "0"),
+    Column(
+        "lost",
+        BOOL,
+        "",
+        "1: a trigger of the experiment was unknown; with arenas: in each whose plan runs",
+        "0",
+    ),
     Column("too_old", BOOL, "", "1: the frame was older than `MAX_AGE_MS`", "0"),
     Column(
         "flags", TEXT, "", "flags of points, animals, triggers: see below", "no flag"

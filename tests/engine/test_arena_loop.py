@@ -197,7 +197,7 @@ def test_a_lost_animal_switches_off_the_outputs_of_its_arena_only() -> None:
         assert it.lit == [True, True, False]
         step = it.show(RIGHT, LOST, LEFT, frames=9)
         assert it.lit == [True, True, False]
-        assert step.lost
+        assert not step.lost
         it.show(RIGHT, LOST, RIGHT, frames=3)
         assert it.lit == [True, False, True]
         assert it.causes("A2")[-1] == "lost"
@@ -206,6 +206,15 @@ def test_a_lost_animal_switches_off_the_outputs_of_its_arena_only() -> None:
         it.show(RIGHT, LEFT, RIGHT)
         it.show(RIGHT, RIGHT, RIGHT)
         assert it.lit == [True, True, True]
+
+
+def test_a_frame_is_lost_when_the_animals_of_all_running_arenas_are() -> None:
+    text = RIG.replace("EXP_NAME", "STOP_TRIGGER = corner\nEXP_NAME")
+    with running(rig(text)) as it:
+        assert not it.show(RIGHT, LOST, LOST).lost
+        assert it.show(LOST, LOST, LOST).lost
+        it.show(CORNER, LOST, LOST)
+        assert it.show(RIGHT, LOST, LOST).lost, "A1 has ended"
 
 
 @pytest.mark.parametrize(
