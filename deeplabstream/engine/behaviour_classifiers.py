@@ -104,6 +104,10 @@ def classifier_problems(
                 f"{title} evaluates pairs, but the network has one animal: use a network of "
                 "several animals"
             )
+        elif features.of_pair and rig.arenas:
+            problems.append(
+                f"{title} evaluates pairs, but animals in arenas never meet: remove it"
+            )
         for part in features.network_bodyparts if skeleton else ():
             if skeleton and part not in skeleton.bodyparts:
                 problems.append(

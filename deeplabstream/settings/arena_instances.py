@@ -15,7 +15,7 @@ from deeplabstream.core.regions import Region
 from deeplabstream.plugins.event_output import EventOutput
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.output import Output
-from deeplabstream.plugins.pair_trigger import PairTrigger
+from deeplabstream.plugins.pair_trigger import DirectedPairs
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.validation_messages import leaves
@@ -60,10 +60,12 @@ def centre_of(region: Region) -> tuple[float, float]:
 def is_in_each_arena(maker: Maker[Trigger]) -> bool:
     """Return whether a trigger is made for each arena: it names no animal, and compares none."""
     trigger = maker()
+    if any(key != "ANIMAL" for key in trigger.named_animals):
+        return False
     if "ANIMAL" in keys_of(maker.kind):
         _, info = keys_of(maker.kind)["ANIMAL"]
         return bool(vars(trigger)["animal"] == info.default)
-    return not isinstance(trigger, BodyPartTrigger | PairTrigger)
+    return not isinstance(trigger, BodyPartTrigger | DirectedPairs)
 
 
 def place_problem(name: str, maker: Maker[Trigger]) -> str:

@@ -235,6 +235,15 @@ def arena_problems(rig: Settings) -> Iterator[str]:
             )
     if rig.pose.live_crop:
         yield "[Pose Estimation] LIVE_CROP: the arenas are the crops; set LIVE_CROP = no"
+    for name, trigger in rig.new_triggers().items():
+        # pairs of `DirectedPairs` may be neighbours that see each other
+        if isinstance(trigger, DirectedPairs):
+            continue
+        for word in trigger.named_animals.get("TARGET", ()):
+            yield (
+                f"[Trigger {name}] TARGET = {word}: animals in arenas never meet; remove "
+                "the trigger"
+            )
 
 
 def _has_scale(rig: Settings, camera: str) -> bool:

@@ -1,11 +1,13 @@
 """The same classifier for each of several animals: the trigger names whose behaviour."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.core.regions import Circle
 from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
     open_classifiers,
@@ -110,3 +112,17 @@ def test_one_classifier_keeps_the_plain_names() -> None:
 def test_what_does_not_fit_is_a_sentence(old: str, new: str, sentence: str) -> None:
     assert old in RIG
     assert any(sentence in problem for problem in problems(RIG.replace(old, new)))
+
+
+def test_a_classifier_of_pairs_is_refused_in_arenas() -> None:
+    settings = rig()
+    folders, _ = read_classifiers(settings)
+    folder = folders["of anna"]
+    of_pair = replace(folder, features=replace(folder.features, of_pair=True))
+    arenas = {"anna": Circle(50, 50, 9), "bob": Circle(150, 50, 9)}
+    expected = (
+        "[Classifier of anna] evaluates pairs, but animals in arenas never meet: "
+    )
+    for used, refused in ((settings, False), (replace(settings, arenas=arenas), True)):
+        found = classifier_problems(used, {"of anna": of_pair}, PAIR)
+        assert (f"{expected}remove it" in found) is refused

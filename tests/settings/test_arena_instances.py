@@ -148,3 +148,20 @@ def test_places_in_mm_are_refused() -> None:
     text = RIG.replace("SimulatedCamera", "SimulatedCamera\nMM_PER_PIXEL = 1")
     said = problem(text.replace("SEED = 3", "SEED = 3\nUNIT = mm"))
     assert said.startswith("[Trigger right] UNIT = mm: places in an arena are in px")
+
+
+def test_a_trigger_on_behaviours_of_pairs_is_not_made_for_each_arena() -> None:
+    text = f"{RIG}[Trigger chase]\nKIND = PairBehaviour\nBEHAVIOUR = chase\n"
+    assert "chase" in rig(text).new_triggers()
+    said = problem(text.replace("TRIGGER = not right", "TRIGGER = chase"))
+    assert "TRIGGER = chase: [Trigger chase] is not made for each arena" in said
+
+
+@pytest.mark.parametrize("target", ["A1", "2"])
+def test_a_measure_of_two_animals_is_refused_in_arenas(target: str) -> None:
+    measure = "KIND = Measure\nMEASURE = animal_min_distance"
+    said = problem(f"{RIG}[Trigger near]\n{measure}\nTARGET = {target}\n")
+    assert said == (
+        f"[Trigger near] TARGET = {target}: animals in arenas never meet; remove the "
+        "trigger"
+    )
