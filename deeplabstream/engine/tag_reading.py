@@ -107,6 +107,6 @@ def tag_reading_of(
     animals = {}
     for number, name in settings.animals.animal_of_tag.items():
         animal = animal_number(name, settings.animals.names)
-        if animal is not None:
+        if animal is not None and 1 <= animal <= skeleton.count:
             animals[number] = animal - 1
     return TagReading(places, animals, skeleton, take)

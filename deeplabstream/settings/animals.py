@@ -161,9 +161,9 @@ def animal_name_problems(
     many animals there can be.
     """
     for where, word in named:
-        if word.isdecimal():
-            if not 1 <= int(word) <= count:
-                ability = "finds one animal" if count == 1 else f"finds {count} animals"
-                yield f"{where} = {word}: the network {ability}"
-        elif animal_number(word, names) is None:
+        number = animal_number(word, names)
+        if number is None:
             yield (f"{where} = {word}: not in [Animals] NAMES{guess(word, names)}")
+        elif word not in names and not 1 <= number <= count:
+            ability = "finds one animal" if count == 1 else f"finds {count} animals"
+            yield f"{where} = {word}: the network {ability}"

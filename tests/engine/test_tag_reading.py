@@ -16,7 +16,7 @@ from deeplabstream.engine.device_manager import InputEntry, open_inputs
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action
-from deeplabstream.engine.tag_reading import TagReading, tag_reading_of
+from deeplabstream.engine.tag_reading import TagReading, no_reads, tag_reading_of
 from deeplabstream.plugins.input import (
     InputBroken,
     InputLevel,
@@ -105,6 +105,17 @@ def test_a_place_is_the_region_of_a_trigger_in_px_of_its_camera(tmp_path: Path) 
     assert place.reader == "reader"
     assert place.region.has(10, 200) and not place.region.has(170, 200)
     assert reading.animals == {ANNA: 0, BOB: 1}
+
+
+def test_a_tag_of_an_animal_that_the_network_does_not_find_names_none(
+    tmp_path: Path,
+) -> None:
+    text = RIG.replace("NAMES = anna, bob\n", "").replace(f"bob {BOB}", f"3 {BOB}")
+    text = text.replace(f"anna {ANNA}", f"2 {ANNA}").replace("= anna", "= 1")
+    text = text.replace("FIRST = tags\n", "")
+    skeleton = Skeleton(("snout",), animals=("animal1", "animal2"))
+    reading = tag_reading_of(parse(text, tmp_path), skeleton, no_reads)
+    assert reading.animals == {ANNA: 1}
 
 
 def test_reads_that_are_old_are_no_evidence_and_unknown_tags_are_an_alarm() -> None:

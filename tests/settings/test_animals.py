@@ -222,6 +222,18 @@ def test_more_animals_than_the_network_finds_are_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize("animal", ["animal3", "3"])
+def test_an_unnamed_animal_that_the_network_does_not_find_is_refused(
+    animal: str,
+) -> None:
+    words = RIG.replace("NAMES = anna, bob", f"TAGS = {animal} 01023C4D5F")
+    rig = parse(words.replace("ANIMAL = bob", "ANIMAL = animal2"), Path.cwd())
+    skeleton = Skeleton(("tailbase",), animals=("animal1", "animal2"))
+    assert check_against(rig, skeleton) == [
+        f"[Animals] TAGS = {animal}: the network finds 2 animals"
+    ]
+
+
 def test_a_classifier_learns_from_one_animal(
     run: tuple[Settings, RunFolder, Arena],
     tmp_path: Path,
