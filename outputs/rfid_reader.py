@@ -79,6 +79,7 @@ class RfidReader(TagInput):
             except DeviceError as error:
                 listener(InputBroken(str(error), retries=True))
                 link.close()
+                ended.wait(self.retry_s)
 
             while not ended.is_set():
                 try:
@@ -97,7 +98,10 @@ def _report_open(listener: InputListener) -> None:
 
 def _read_lines(port: Port, listener: InputListener, ended: threading.Event) -> None:
     """Report the tag number of each line; DeviceError: the port is gone."""
-    port.link.timeout = LISTEN_S
+    try:
+        port.link.timeout = LISTEN_S
+    except OSError as error:
+        raise DeviceError(f"{port.name} is gone ({error})") from error
     rest = b""
     while not ended.is_set():
         data = port.receive()

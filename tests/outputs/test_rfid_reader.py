@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +19,7 @@ from deeplabstream.plugins.input import (
     InputUnreadable,
 )
 from outputs.rfid_reader import RfidReader
+from outputs.serial_line import Port
 from tests.outputs.test_board_output import Heard
 
 if sys.platform == "win32":
@@ -118,6 +121,45 @@ def test_a_port_that_is_gone_is_reported_once_and_opened_again(plug: Plug) -> No
     assert isinstance(broken, InputBroken)
     assert broken.retries
     assert str(plug.name) in broken.text
+
+
+class Unplugged:
+    """A link whose port is gone as soon as it is set up."""
+
+    @property
+    def timeout(self) -> float:
+        return 0.0
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        raise OSError("no such device")
+
+
+class Ended(threading.Event):
+    """The end of a reader, which comes while it waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
+
+
+def test_a_port_that_is_gone_when_it_was_opened_is_tried_again_after_a_while(
+    plug: Plug,
+) -> None:
+    ended = Ended()
+    heard: list[InputChange] = []
+
+    def hear(news: InputChange) -> None:
+        heard.append(news)
+        if not isinstance(news, InputBroken):
+            ended.set()
+
+    reader = RfidReader(port=str(plug.name))
+    with ExitStack() as link:
+        reader._listen(Port("COM9", Unplugged()), link, hear, ended)
+    (broken,) = heard
+    assert isinstance(broken, InputBroken)
+    assert broken.text == "COM9 is gone (no such device)"
 
 
 def test_a_port_that_is_absent_at_the_start_is_named() -> None:
