@@ -202,10 +202,16 @@ def tag_problems(rig: Settings) -> Iterator[str]:
             yield (
                 "[Animals] FIRST = tags: no [Input NAME] has a place; set AT of an RfidReader"
             )
-        untagged = {*animals.names} - {*animals.animal_of_tag.values()}
+        tagged = {
+            animal_number(word, animals.names)
+            for word in animals.animal_of_tag.values()
+        }
+        untagged = [
+            name for number, name in enumerate(animals.names, 1) if number not in tagged
+        ]
         if len(untagged) > 1:
             yield (
-                f"[Animals] FIRST = tags: {', '.join(sorted(untagged))} have no tag, so they "
+                f"[Animals] FIRST = tags: {', '.join(untagged)} have no tag, so they "
                 "are never told apart; add them to TAGS"
             )
 

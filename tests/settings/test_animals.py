@@ -278,6 +278,7 @@ AT = bob left
     [
         ("TAGS = anna 999_000000000001, bob 01023C4D5F\nFIRST = tags", []),
         ("TAGS = anna 999000000000001", []),
+        ("TAGS = 1 999000000000001, 2 01023C4D5F\nFIRST = tags", []),
         (
             "TAGS = ana 01023C4D5F",
             ["[Animals] TAGS = ana: not in [Animals] NAMES; did you mean anna?"],
