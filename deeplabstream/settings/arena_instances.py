@@ -16,7 +16,7 @@ from deeplabstream.plugins.event_output import EventOutput
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.pair_trigger import DirectedPairs
-from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
+from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger, named_by
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.validation_messages import leaves
 
@@ -66,6 +66,20 @@ def is_in_each_arena(maker: Maker[Trigger]) -> bool:
         _, info = keys_of(maker.kind)["ANIMAL"]
         return bool(vars(trigger)["animal"] == info.default)
     return not isinstance(trigger, BodyPartTrigger | DirectedPairs)
+
+
+def triggers_in_each_arena(makers: Mapping[str, Maker[Trigger]]) -> list[str]:
+    """Return the triggers that are made for each arena; each combines only such triggers."""
+    each = [name for name, maker in makers.items() if is_in_each_arena(maker)]
+    named = {name: named_by(makers[name]()) for name in each}
+
+    def is_single(name: str) -> bool:
+        base = name if name in makers else name.rpartition(".")[0]
+        return base in makers and name not in each
+
+    while single := {name for name in each if any(map(is_single, named[name]))}:
+        each = [name for name in each if name not in single]
+    return each
 
 
 def place_problem(name: str, maker: Maker[Trigger]) -> str:
@@ -130,8 +144,8 @@ def experiment_problems(
         if name in triggers and name not in instances:
             yield (
                 f"[{title}] {key} = {name}: [Trigger {name}] is not made for each arena, "
-                "because it names an animal or compares several; enter a trigger of one "
-                "animal without ANIMAL"
+                "because it names an animal or an arena, compares several animals, or "
+                "combines such a trigger; enter a trigger of one animal without ANIMAL"
             )
 
 

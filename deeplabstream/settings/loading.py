@@ -24,12 +24,12 @@ from deeplabstream.settings.animals import Animals, parse_names
 from deeplabstream.settings.arena_instances import (
     experiment_problems,
     in_arena,
-    is_in_each_arena,
     missing_outputs,
     output_problems,
     place_problem,
     references,
     trigger_in_arena,
+    triggers_in_each_arena,
 )
 from deeplabstream.settings.arenas import Arenas, SingleArena
 from deeplabstream.settings.cross_checks import (
@@ -296,7 +296,7 @@ class _Reading:
     def _add_arena_triggers(self, arenas: Mapping[str, Region]) -> None:
         """Replace the triggers that are made for each arena by NAME.ARENA."""
         makers, names = self._makers["Trigger"], self._names["Trigger"]
-        each = [name for name, maker in makers.items() if is_in_each_arena(maker)]
+        each = triggers_in_each_arena(makers)
         self._in_each_arena = frozenset(each)
         self._problems += filter(None, [place_problem(it, makers[it]) for it in each])
 
@@ -392,7 +392,12 @@ class _Reading:
                 self._problems += missing_outputs(title, maker, rig.outputs, rig.arenas)
                 continue
             for key, name in references(maker, kind):
-                if in_arenas and kind is TriggerName and name in rig.in_each_arena:
+                if kind is TriggerName and name in rig.in_each_arena:
+                    if not in_arenas:
+                        self._problems.append(
+                            f"[{title}] {key} = {name}: [Trigger {name}] is made for each "
+                            f"arena; enter that of one, {in_arena(name, next(iter(rig.arenas)))}"
+                        )
                     continue
                 self._check_name(f"[{title}] {key}", other, name)
         if in_arenas:

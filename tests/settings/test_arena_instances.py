@@ -165,3 +165,27 @@ def test_a_measure_of_two_animals_is_refused_in_arenas(target: str) -> None:
         f"[Trigger near] TARGET = {target}: animals in arenas never meet; remove the "
         "trigger"
     )
+
+
+COMBINATION = f"{RIG}[Trigger both]\nKIND = AllOf\nTRIGGERS = "
+
+
+@pytest.mark.parametrize("named", ["of one", "right.A1, right.A2", "not both"])
+def test_a_combination_of_triggers_of_one_arena_is_refused_in_the_experiment(
+    named: str,
+) -> None:
+    text = f"{COMBINATION}{named}\n"
+    if named == "not both":
+        text = text.replace(named, "of one")
+        text = text.replace("KIND = Not\nTRIGGER = right", "KIND = Not\nTRIGGER = both")
+    else:
+        assert "both" in rig(text).new_triggers()
+        text = text.replace("TRIGGER = not right", "TRIGGER = both")
+    assert "is not made for each arena, because it names" in problem(text)
+
+
+def test_a_combination_of_one_arena_names_the_triggers_of_that_arena() -> None:
+    assert problem(f"{COMBINATION}of one, right\n") == (
+        "[Trigger both] TRIGGERS = right: [Trigger right] is made for each arena; enter "
+        "that of one, right.A1"
+    )
