@@ -241,6 +241,12 @@ def arena_problems(rig: Settings) -> Iterator[str]:
             )
     if rig.pose.live_crop:
         yield "[Pose Estimation] LIVE_CROP: the arenas are the crops; set LIVE_CROP = no"
+    chosen = rig.experiments.get(rig.experiment.exp_name)
+    if rig.subject.progress_folder is not None and chosen and chosen.kind.progress:
+        yield (
+            "[Session] PROGRESS_FOLDER: the progress of animals in arenas is not kept; "
+            "remove it, or the arenas"
+        )
     for name, trigger in rig.new_triggers().items():
         # pairs of `DirectedPairs` may be neighbours that see each other
         if isinstance(trigger, DirectedPairs):

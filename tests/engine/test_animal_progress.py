@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from deeplabstream.core.command import Mark
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session import messages
+from deeplabstream.engine.session.animal_progress import AnimalProgress
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.recording.animal_file import animal_file, read_animal
+from deeplabstream.settings.loading import parse
 from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.stream import step
 
@@ -168,6 +172,53 @@ def test_the_animal_can_not_be_changed_while_its_progress_is_kept(
     assert {"animal", "progress_folder"} <= rig.session.fixed_subject
     rig.session.close()
     assert rig.session.fixed_subject == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"stage \d+", "has no group for the value; put it in parentheses"),
+        (r"stage (\d+", "is no regular expression (missing ), "),
+    ],
+)
+def test_a_pattern_that_gives_no_value_is_refused(
+    tmp_path: Path, pattern: str, expected: str
+) -> None:
+    rig = parse(RIG, tmp_path)
+    maker = rig.experiments["shaping"]
+    kind = type("Wrong", (maker.kind,), {"progress": {"first_stage": pattern}})
+    wrong = replace(rig, experiments={"shaping": replace(maker, kind=kind)})
+    with pytest.raises(SettingsError) as raised:
+        AnimalProgress().open(wrong)
+    (said,) = raised.value.problems
+    assert said.startswith("[Experiment shaping] progress of FIRST_STAGE: 'stage ")
+    assert expected in said
+
+
+def test_a_mark_without_the_value_changes_nothing(tmp_path: Path) -> None:
+    rig = parse(RIG, tmp_path)
+    maker = rig.experiments["shaping"]
+    pattern = {"first_stage": r"stage (\d+)|break"}
+    kind = type("Pausing", (maker.kind,), {"progress": pattern})
+    progress = AnimalProgress()
+    progress.open(replace(rig, experiments={"shaping": replace(maker, kind=kind)}))
+    for mark in ("stage 2", "break"):
+        marks = replace(step(1), commands=(Mark(mark),))
+        progress.receive(marks, None, datetime.now().astimezone())
+    progress.close()
+    kept = read_animal(animal_file(tmp_path / "animals", "m1"))
+    assert kept.values("shaping") == {"FIRST_STAGE": "2"}
+
+
+def test_progress_of_animals_in_arenas_is_refused(tmp_path: Path) -> None:
+    arenas = (
+        "[Arenas]\nROWS = 1\nCOLUMNS = 1\nCORNERS = 50 50, 50 50\nSHAPE = circle 9\n"
+    )
+    text = RIG.replace("[Output feeder]", f"{arenas}[Output feeder.A1]")
+    with pytest.raises(SettingsError, match=r"^\[Session\] PROGRESS_FOLDER: the prog"):
+        parse(text, tmp_path)
+    without = text.replace("PROGRESS_FOLDER = animals\n", "")
+    assert [*parse(without, tmp_path).arenas] == ["A1"]
 
 
 def test_nothing_is_kept_without_a_folder(rigs: Opened) -> None:

@@ -5,12 +5,13 @@ replay repeats them. Marks of the experiment change them: see `Experiment.progre
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
 from deeplabstream.core.command import Mark
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.recording.animal_file import (
     Animal,
@@ -46,7 +47,7 @@ class AnimalProgress:
 
         The sentence is empty without a folder for progress or an animal. DeviceError: the
         animal is in another run, or its file can't be read. SettingsError: the experiment
-        can't have its values any more.
+        can't have its values any more, or its patterns of marks are wrong.
         """
         self.close()
         folder, name = rig.subject.progress_folder, rig.subject.animal
@@ -70,6 +71,8 @@ class AnimalProgress:
             about += f", {weighed.weight_g:g} g on {weighed.time:%Y-%m-%d}"
         if not self._patterns:
             return rig, about
+        if problems := [*_pattern_problems(f"[Experiment {name}]", self._patterns)]:
+            raise SettingsError(problems)
 
         values = {
             key: word
@@ -96,7 +99,7 @@ class AnimalProgress:
             for command in step.commands
             if isinstance(command, Mark)
             for key, pattern in self._patterns.items()
-            if (found := re.fullmatch(pattern, command.text))
+            if (found := re.fullmatch(pattern, command.text)) and found[1] is not None
         }
         if all(before.get(key) == word for key, word in values.items()):
             return
@@ -114,3 +117,18 @@ class AnimalProgress:
         """Let other runs use the animal."""
         self._lock.close()
         self._file, self._patterns = None, {}
+
+
+def _pattern_problems(title: str, patterns: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each pattern of marks that gives no value."""
+    for key, pattern in patterns.items():
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            yield f"{title} progress of {key}: {pattern!r} is no regular expression ({error})"
+        else:
+            if not groups:
+                yield (
+                    f"{title} progress of {key}: {pattern!r} has no group for the value; put "
+                    "it in parentheses"
+                )
