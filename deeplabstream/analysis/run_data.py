@@ -235,6 +235,7 @@ def _read(
         )
     status = frames.rows["status"].fillna("").to_numpy(object)[keep]
     answer = _experiment_keys(facts, sections).get("ANSWER", "")
+    arenas = _arenas_with_marks(facts, marks)
     added = read_places(run.path)
     known = places_of_triggers(trigger_settings(facts, text), deciding or camera)
     return RunData(
@@ -256,9 +257,9 @@ def _read(
         outputs=_output_spans(events, end_s),
         triggers=triggers,
         marks=marks,
-        trials=tuple(_trials(events, _answers(answer, facts, triggers), end_s)),
+        trials=tuple(_trials(events, _answers(answer, arenas, triggers), end_s)),
         # the status is the last mark of any arena
-        stages={} if facts.get("arenas") else stages_of(status, t),
+        stages={} if arenas else stages_of(status, t),
         period=_period(events, t),
         rejected=rejected[keep],
         ambiguous=ambiguous[keep],
@@ -338,12 +339,24 @@ def _trigger_spans(table: RecordedTable, end_s: float) -> dict[str, Spans]:
     }
 
 
+def _arenas_with_marks(
+    facts: Mapping[str, Any], marks: Sequence[tuple[float, str]]
+) -> Collection[str]:
+    """Return the arenas if each had an experiment of its own, which marks like `A7: trial 3`.
+
+    Development versions ran one experiment for all arenas.
+    """
+    arenas: Collection[str] = facts.get("arenas") or ()
+    starts = tuple(f"{arena}: " for arena in arenas)
+    return arenas if any(text.startswith(starts) for _, text in marks) else ()
+
+
 def _answers(
-    trigger: str, facts: Mapping[str, Any], spans: Mapping[str, Spans]
+    trigger: str, arenas: Collection[str], spans: Mapping[str, Spans]
 ) -> dict[str, Spans]:
     """Return the spans in which the answer trigger is true, by arena; without arenas, of ""."""
     none = np.zeros((0, 2))
-    if arenas := facts.get("arenas"):
+    if arenas:
         return {it: spans.get(in_arena(trigger, it), none) for it in arenas}
     return {"": spans.get(trigger, none)}
 

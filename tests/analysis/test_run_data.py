@@ -163,6 +163,20 @@ def test_trials_stages_and_their_phases() -> None:
     assert light.value("on_time", "laser", span="before laser") == pytest.approx(0)
 
 
+def test_one_experiment_for_all_arenas_keeps_its_trials_and_stages(
+    tmp_path: Path,
+) -> None:
+    for name in ("trial_based", "stages"):
+        run = Path(shutil.copytree(GOLDEN / name, tmp_path / name))
+        facts = json.loads((run / "run.json").read_text("utf-8"))
+        facts["arenas"] = {"A1": "circle 50 50 40", "A2": "circle 150 50 40"}
+        (run / "run.json").write_text(json.dumps(facts), "utf-8")
+        before, after = read_run(GOLDEN / name), read_run(run)
+        assert before.trials or before.stages
+        assert after.trials == before.trials
+        assert {*after.stages} == {*before.stages}
+
+
 def test_a_trial_without_an_outcome_ends_with_the_next() -> None:
     marks = [
         (1.0, "trial 1"),
