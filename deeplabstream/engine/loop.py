@@ -530,6 +530,8 @@ class Loop:
     def _stop_trigger(self, plan: RunningPlan) -> str:
         """Return the name of STOP_TRIGGER, of a plan's arena if that has one; empty: none."""
         name = self._rules.stop_trigger or ""
+        if not plan.arena:
+            return name
         own = in_arena(name, plan.arena)
         return own if own in self._evaluator.triggers else name
 

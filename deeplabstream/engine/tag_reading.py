@@ -67,9 +67,9 @@ class TagReading:
             what = f"[Input {read.reader}] tag {read.number} of {name}"
             if result.outcome == "named":
                 former = names[result.former]
-                was = "" if former == name else f", which was taken for {former}"
-                yield "identity", f"{what}: names the animal at the reader{was}"
-            elif result.outcome == "nobody" and self._due(read.reader, read, time_s):
+                was = "" if former == name else f"; its name before was {former}"
+                yield "identity", f"{what}: the animal at the reader is {name}{was}"
+            elif result.outcome == "no_animal" and self._due(read.reader, read, time_s):
                 yield (
                     "alarm",
                     f"{what}: was read, but no animal is at the reader. Is AT the right "

@@ -27,7 +27,7 @@ RACK = "Rack"
 
 @settings(frozen=True, kw_only=True)
 class RackSection:
-    """What holds for all boxes."""
+    """Settings of the rack."""
 
     if_window_lost: Literal["stop", "go on"] = Field(
         "stop",

@@ -142,9 +142,21 @@ def test_reads_that_are_old_are_no_evidence_and_unknown_tags_are_an_alarm() -> N
     )
 
 
+def test_a_new_name_is_reported_with_the_former_one() -> None:
+    reading = TagReading({}, {ANNA: 0}, NAMES)
+    result = TagResult(AnimalTag("reader", 0, ANNA), "named", former=1)
+    what = f"[Input reader] tag {ANNA} of anna"
+    assert [*reading.messages([result], 0)] == [
+        (
+            "identity",
+            f"{what}: the animal at the reader is anna; its name before was bob",
+        )
+    ]
+
+
 def test_an_alarm_about_a_tag_comes_once_a_minute() -> None:
     reading = TagReading({}, {ANNA: 0}, NAMES)
-    result = TagResult(AnimalTag("reader", 0, ANNA), "nobody")
+    result = TagResult(AnimalTag("reader", 0, ANNA), "no_animal")
     told = [
         [kind for kind, _ in reading.messages([result], s)]
         for s in (0.0, 0.1, 59.0, 60.0, 61.0)
@@ -184,7 +196,10 @@ def test_a_tag_read_in_a_live_rig_names_both_animals_and_is_replayed(
     tags = [row for row in rows if row["kind"] == "tag"]
     assert {(row["name"], row["text"]) for row in tags} == {("reader", ANNA)}
     texts = [row["text"] for row in rows if row["name"] == "identity"]
-    assert any(f"tag {ANNA} of anna: names the animal" in text for text in texts)
+    assert any(
+        f"tag {ANNA} of anna: the animal at the reader is anna" in text
+        for text in texts
+    )
 
     steps = [*rerun_decisions(rig, folder)]
     assert steps[-1][0].pose.identity == ("", "")

@@ -143,7 +143,7 @@ def test_an_animal_that_was_at_the_reader_just_before_may_be_meant() -> None:
 def test_a_tag_without_an_animal_at_the_reader_is_reported() -> None:
     door = Door()
     pose = door.read(0, A, B, C, times=20)
-    assert door.outcomes == ["nobody"]
+    assert door.outcomes == ["no_animal"]
     assert pose.identity == ("", "", "")
 
 

@@ -22,8 +22,8 @@ at the reader: it was last seen there."""
 CONFLICT_S = 1.0
 """Seconds within which the tags of two animals show that both are at the reader."""
 
-TagOutcome = Literal["known", "named", "nobody", "several", "unseen"]
-"""What a read has shown: the animal had this name; it got the name; no animal is at the reader;
+TagOutcome = Literal["known", "named", "no_animal", "several", "unseen"]
+"""Result of a tag read: the animal had this name; it got the name; no animal is at the reader;
 several may be; one may be that is not visible."""
 
 
@@ -46,7 +46,7 @@ class AnimalTag:
 
 @dataclass(frozen=True, slots=True)
 class TagResult:
-    """What a read has shown; `former`: the animal's name until then, -1 if none is meant."""
+    """Result of a tag read; `former`: the animal's name until then, -1 if none is meant."""
 
     read: AnimalTag
     outcome: TagOutcome
@@ -132,7 +132,7 @@ class TagReaders:
             if region.depth(*place.tolist()) >= -REACH * length
         }
         if not present:
-            return -1, "unseen" if near else "nobody"
+            return -1, "unseen" if near else "no_animal"
         if len(present) > 1 or self._strays[read.reader] >= since_s:
             return -1, "several"
 
