@@ -598,10 +598,12 @@ class Loop:
             self._update_permit(running, plan, is_lost, time_s)
             lost += is_lost
             try:
-                planned = plan.step(observation)
                 if plan.arena:
+                    planned = plan.step_in_arena(observation)
                     # an error in the bank would switch the outputs of all arenas off
                     bank.check_commands(planned)
+                else:
+                    planned = plan.stepper.step(observation)
             except Exception as error:
                 _add_place(error, f"[Experiment {self._rules.exp_name}]")
                 if not plan.arena:

@@ -57,11 +57,8 @@ class RunningPlan:
         self.revoked = True
         return True
 
-    def step(self, observation: Observation) -> tuple[Command, ...]:
-        """Return the plan's commands; in an arena it sees that arena's animal only."""
-        if not self.arena:
-            return self.stepper.step(observation)
-
+    def step_in_arena(self, observation: Observation) -> tuple[Command, ...]:
+        """Return the commands of an arena's plan, which sees that arena's animal only."""
         own = replace(
             observation,
             poses=dict(self._own(observation.poses)),

@@ -10,8 +10,8 @@ from deeplabstream.recording.deleted_videos import DELETED
 
 _NO_HASH = "hashes could not be checked"
 _LEFT = "--exclude", f"/{DELETED}"
-"""What is not copied: the account of deleted videos changes after the end of a run, and tells of
-the videos here, not of the copies."""
+"""What is not copied: the account of deleted videos changes after the end of a run, and lists
+videos here, not their copies."""
 
 
 @dataclass(frozen=True)

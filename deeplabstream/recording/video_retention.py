@@ -114,7 +114,7 @@ def _permitted(video: RecordedVideo, rules: RetentionRules) -> bool:
 
 
 def _is_exported(run: Path) -> bool:
-    """Return whether a run has exported files, none of which needs the videos of the run."""
+    """Return whether a run has exported files that do not need its videos."""
     # names of unfinished files begin with a dot
     files = [path for path in (run / EXPORT).glob("*") if path.name[0] != "."]
     return bool(files) and not any(path.suffix == ".nwb" for path in files)

@@ -178,7 +178,7 @@ def test_the_animal_can_not_be_changed_while_its_progress_is_kept(
     ("pattern", "expected"),
     [
         (r"stage \d+", "has no group for the value; put it in parentheses"),
-        (r"stage (\d+", "is no regular expression (missing ), "),
+        (r"stage (\d+", "is not a regular expression (missing ), "),
     ],
 )
 def test_a_pattern_that_gives_no_value_is_refused(

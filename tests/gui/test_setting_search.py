@@ -83,7 +83,10 @@ def test_a_cancelled_search_stores_nothing(
     show_figures(qtbot, page, long)
     search = search_of(page)
     search.search.click()
-    qtbot.waitUntil(lambda: "[Trigger in], frames replayed: " in search.view.state.text(), timeout=SOON)
+    qtbot.waitUntil(
+        lambda: "[Trigger in], frames replayed: " in search.view.state.text(),
+        timeout=SOON,
+    )
     assert search.view.bar.maximum() == 7 * LONG.frames, "seven confidences"
     search.view.stop.click()
     assert not search.view.running

@@ -125,7 +125,7 @@ def _pattern_problems(title: str, patterns: Mapping[str, str]) -> Iterator[str]:
         try:
             groups = re.compile(pattern).groups
         except re.error as error:
-            yield f"{title} progress of {key}: {pattern!r} is no regular expression ({error})"
+            yield f"{title} progress of {key}: {pattern!r} is not a regular expression ({error})"
         else:
             if not groups:
                 yield (

@@ -70,7 +70,7 @@ class SenderProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Send an alarm after an error that nobody expects, then close."""
+        """Send an alarm after an unexpected error, then close."""
         if isinstance(error, Exception) and not isinstance(error, DeepLabStreamError):
             text = f"the rack has failed, its boxes are ending: {error!r}"
             self.raise_alarm("", text, urgent=True)
