@@ -71,11 +71,12 @@ def run(options: PublishOptions) -> int:
     root = topic_root(platform.node(), rack)
     clock = SystemClock()
     reader = RackReader(rack, clock)
-    print(f"Publishing as {root} at {broker.host}:{broker.port}.", flush=True)
     with (
         termination() as requests,
         closing(StatePublisher(broker, root, clock)) as publisher,
     ):
+        # once this is read, a signal ends the program in order
+        print(f"Publishing as {root} at {broker.host}:{broker.port}.", flush=True)
         connected = False
         while not requests.requested:
             publisher.publish(reader.boxes(), is_locked(rack.path))
