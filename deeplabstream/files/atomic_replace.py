@@ -42,7 +42,7 @@ def replace(draft: Path, file: Path) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, through_power_cut: bool = False) -> Iterator[Path]:
     """Yield a path to write to; rename the file to `path` when the block succeeds.
 
     The path has the same name in a hidden folder beside `path`, so that formats chosen by
@@ -54,6 +54,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     ----------
     path : pathlib.Path
         The file to write. Its folder is made if it is missing.
+    through_power_cut : bool
+        Whether the file gets its name when its content is on the disk, so that after a power
+        cut it has the old or the new content. That takes as long as the disk.
 
     Yields
     ------
@@ -75,6 +78,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield drafts / path.name
+        if through_power_cut:
+            with (drafts / path.name).open("rb+") as draft_file:
+                os.fsync(draft_file.fileno())
         # the target is new, or was removed in the meantime
         with suppress(FileNotFoundError):
             shutil.copymode(path, drafts / path.name)
@@ -86,21 +92,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any, *, through_power_cut: bool = False) -> None:
-    """Write a JSON file in one step; DeviceError: it can't be written.
-
-    `through_power_cut`: the file gets its name when its content is on the disk, so that after
-    a power cut it has the old or the new content. That takes as long as the disk.
-    """
+    """Write a JSON file in one step, see `atomic_file`; DeviceError: it can't be written."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     try:
-        with (
-            atomic_file(path) as draft,
-            draft.open("w", encoding="utf-8", newline="\n") as file,
-        ):
-            file.write(f"{text}\n")
-            if through_power_cut:
-                file.flush()
-                os.fsync(file.fileno())
+        with atomic_file(path, through_power_cut=through_power_cut) as draft:
+            draft.write_text(f"{text}\n", "utf-8", newline="\n")
     except OSError as error:
         reason = error.strerror or error
         raise DeviceError(f"Can't write {path}: {reason}") from error

@@ -47,10 +47,6 @@ class Restart:
             f"{self.run_folder or 'none'}"
         )
 
-    def write(self, file: Path) -> None:
-        """Write it in one step; DeviceError: it can't be written."""
-        write_json(file, asdict(self))
-
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
 class Interruption:
@@ -69,9 +65,10 @@ class Interruption:
             f"the animal's progress; previous run folder: {self.run_folder or 'none'}"
         )
 
-    def write(self, file: Path) -> None:
-        """Write it in one step; DeviceError: it can't be written."""
-        write_json(file, asdict(self))
+
+def write_restart(file: Path, cause: Restart | Interruption) -> None:
+    """Write why a box starts again, in one step; DeviceError: it can't be written."""
+    write_json(file, asdict(cause))
 
 
 def read_restart(file: Path) -> Restart | Interruption | None:

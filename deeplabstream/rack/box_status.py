@@ -1,6 +1,5 @@
 """Box status: what a running box reports to its rack, in a small file beside the rack file."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, field
@@ -62,14 +61,9 @@ def note_over(rack: Path, box: str, why: str) -> None:
 
     Where that is impossible, the run is repeated and noted, as without the file.
     """
-    with (
-        suppress(OSError),
-        atomic_file(over_file(rack, box)) as draft,
-        draft.open("w", encoding="utf-8") as file,
-    ):
-        file.write(why)
-        file.flush()
-        os.fsync(file.fileno())
+    file = over_file(rack, box)
+    with suppress(OSError), atomic_file(file, through_power_cut=True) as draft:
+        draft.write_text(why, encoding="utf-8")
 
 
 def waiting_file(rack: Path, box: str) -> Path:

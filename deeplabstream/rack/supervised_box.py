@@ -12,7 +12,12 @@ from pathlib import Path
 from deeplabstream.core.clock import Calendar, Clock, SystemCalendar
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.rack.box_process import BoxProcess
-from deeplabstream.rack.box_restart import Interruption, Restart, pause_s
+from deeplabstream.rack.box_restart import (
+    Interruption,
+    Restart,
+    pause_s,
+    write_restart,
+)
 from deeplabstream.rack.box_schedule import BoxSchedule
 from deeplabstream.rack.box_status import (
     FINISHED,
@@ -310,7 +315,7 @@ class SupervisedBox:
             file.unlink(missing_ok=True)
             cause = self._restart or self._interruption()
             if cause is not None:
-                cause.write(file)
+                write_restart(file, cause)
             over_file(self._rack, self.name).unlink(missing_ok=True)
             self._process = BoxProcess(
                 self._rack, self.name, self._command, self._clock

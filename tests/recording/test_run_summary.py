@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -96,15 +95,11 @@ def test_notes_are_written_whole_or_not_at_all(
     kept = RunNotes("good", ("a", "b"), "lost tracking")
     assert read_notes(run) == kept
 
-    opened = Path.open
-
-    def full(path: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
-        if "w" in mode:
-            raise OSError(28, "No space left on device")
-        return opened(path, mode, *more, **named)
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", full)
+        patch.setattr(Path, "write_text", full)
         with pytest.raises(DeviceError, match=r"Can't write .*notes\.json: No space"):
             change_notes(run, notes="better")
     assert read_notes(run) == kept
