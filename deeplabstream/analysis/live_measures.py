@@ -608,16 +608,22 @@ class LiveMeasures:
 
     def _add_pairs(self, time_s: float, places: Sequence[_Places]) -> None:
         """Add a frame to the pairs; `places` of the body parts of each animal."""
+        # body parts are selected once for each animal, not for each of its pairs
+        actors: list[list[Place | None]] = []
+        targets = actors
+        if self._pairs and (rule := self._contact) is not None and rule.bodyparts:
+            animals = [*zip(self._tracks, places, strict=True)]
+            actors = [track.select(own, rule.bodyparts) for track, own in animals]
+            targets = [
+                track.select(own, rule.target_bodyparts) for track, own in animals
+            ]
+
         for (one, other), pair in self._pairs.items():
-            own, target = self._tracks[one], self._tracks[other]
-            pair.add_position(time_s, own.interval_s, own.place, target.place)
-            if (rule := self._contact) is not None and rule.bodyparts:
-                pair.add_parts(
-                    time_s,
-                    own.interval_s,
-                    own.select(places[one], rule.bodyparts),
-                    target.select(places[other], rule.target_bodyparts),
-                )
+            own_track, target = self._tracks[one], self._tracks[other]
+            interval_s = own_track.interval_s
+            pair.add_position(time_s, interval_s, own_track.place, target.place)
+            if actors:
+                pair.add_parts(time_s, interval_s, actors[one], targets[other])
 
     def _value_of_pair(self, measure: str, of: str, animal: int) -> float:
         """Return a measure of an animal and another one, `of`."""

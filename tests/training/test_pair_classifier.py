@@ -66,7 +66,7 @@ THRESHOLD = 0.6
 
 
 def does(time_s: float) -> str:
-    """Return who chases whom: first nobody, then anna bob, then bob anna, and so on."""
+    """Return who chases whom: first no animal, then anna bob, then bob anna, and so on."""
     return ("", "anna>bob", "bob>anna")[int(time_s % LAP_S // BOUT_S)]
 
 
