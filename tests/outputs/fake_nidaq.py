@@ -76,7 +76,13 @@ class Card(service.NiDAQmxServicer):
         self.unstuck.wait()
         if self.unplugged:
             refuse(context, -88705, "The specified device is not present.")
-        print(self.tasks[task][0], f"{value:g}", flush=True)
+        send_line(f"{self.tasks[task][0]} {value:g}")
+
+
+def send_line(line: str) -> None:
+    # One write: `print` writes the line's end apart, and two threads send lines.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def refuse(context: Any, code: int, text: str) -> None:
@@ -99,7 +105,7 @@ def main() -> None:
                 card.unstuck.clear()
             case "release":
                 card.unstuck.set()
-        print("done", flush=True)
+        send_line("done")
     card.unstuck.set()
     server.stop(None).wait()
 

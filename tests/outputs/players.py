@@ -18,6 +18,8 @@ class Player:
     def __init__(self, program: "subprocess.Popen[str]") -> None:
         self._program = program
         self._lines: queue.Queue[str] = queue.Queue()
+        # Kept apart: a device prints from threads of its own, before or after "done".
+        self._acknowledgements: queue.Queue[str] = queue.Queue()
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
         self.address = ""
@@ -39,12 +41,12 @@ class Player:
         assert self._program.stdin is not None
         self._program.stdin.write(f"{word}\n")
         self._program.stdin.flush()
-        self.heard_until("done")
+        self._acknowledgements.get(timeout=PATIENCE_S)
 
     def _listen(self) -> None:
         assert self._program.stdout is not None
-        for line in self._program.stdout:
-            self._lines.put(line.strip())
+        for line in map(str.strip, self._program.stdout):
+            (self._acknowledgements if line == "done" else self._lines).put(line)
 
     def close(self) -> None:
         """Let it end."""
