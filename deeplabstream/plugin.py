@@ -30,6 +30,7 @@ from deeplabstream.core.pair_geometry import is_following as is_following
 from deeplabstream.core.pair_geometry import is_within as is_within
 from deeplabstream.core.pair_geometry import speed_towards as speed_towards
 from deeplabstream.core.pose import Pose as Pose
+from deeplabstream.core.space_pose import SpacePose as SpacePose
 from deeplabstream.core.tag_numbers import tag_number as tag_number
 from deeplabstream.files.image_header import declared_size as declared_size
 from deeplabstream.files.image_header import is_cut_off as is_cut_off
@@ -102,6 +103,7 @@ from deeplabstream.plugins.remote import WrongTokenError as WrongTokenError
 from deeplabstream.plugins.remote import check_listener as check_listener
 from deeplabstream.plugins.remote import parse_command as parse_command
 from deeplabstream.plugins.remote import read_token as read_token
+from deeplabstream.plugins.space_trigger import SpaceTrigger as SpaceTrigger
 from deeplabstream.plugins.trigger import AnimalName as AnimalName
 from deeplabstream.plugins.trigger import Answer as Answer
 from deeplabstream.plugins.trigger import BehaviourName as BehaviourName
