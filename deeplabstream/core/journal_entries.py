@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from deeplabstream.core.command import Command
 from deeplabstream.core.packing import Packed
 from deeplabstream.core.pose import Pose
+from deeplabstream.core.space_pose import SpacePose
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,10 @@ class Step(Packed):
     inputs: Mapping[str, float] = field(default_factory=dict)
     """Inputs: `NAME` is the level, 0 or 1, `NAME.count` the number of activations since
     Start Stream; NaN: unknown."""
+    space: SpacePose | None = None
+    """Pose in space, if a moment of several cameras has ended with this frame."""
+    space_triggers: Mapping[str, bool | None] = field(default_factory=dict)
+    """States of the triggers in space at that moment; None: unknown."""
 
     def as_seen(self, threshold: float) -> Pose:
         """Return the pose that the triggers used; `threshold` is the model's."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.packing import Packed
 from deeplabstream.core.pose import Skeleton
 
 SPACE = "space"
@@ -13,7 +14,7 @@ SPACE = "space"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SpacePose:
+class SpacePose(Packed):
     """Positions in space of the body parts of one animal, at one moment.
 
     Attributes

@@ -17,6 +17,7 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError, Experimen
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
 from deeplabstream.core.pose import Pose
+from deeplabstream.core.space_pose import SPACE, SpacePose
 from deeplabstream.engine.identity_reporting import (
     CameraIdentityTrackers,
     IdentityReporter,
@@ -24,12 +25,14 @@ from deeplabstream.engine.identity_reporting import (
 from deeplabstream.engine.output_bank import OutputBank
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
 from deeplabstream.engine.running_experiment import RunningExperiment, RunningPlan
+from deeplabstream.engine.space_tracking import SpaceTracker, TrackedMoment
 from deeplabstream.plugins.experiment import (
     NO_MEASURES,
     Experiment,
     MeasuresSoFar,
     Observation,
 )
+from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.plugins.trigger import (
     BodyPartTrigger,
     ContextTrigger,
@@ -55,6 +58,7 @@ _MEASURES = "computing the measures so far"
 class TriggerEvaluator:
     """Evaluates triggers once per frame of their camera; keeps the last answers and poses.
 
+    `context_camera` is that of triggers without a pose and a CAMERA; by default `deciding`.
     `note` gets a sentence when a sham begins or ends. An error of a trigger of one of `arenas`
     ends the evaluation of that arena's triggers only.
     """
@@ -65,9 +69,11 @@ class TriggerEvaluator:
         stale_s: float,
         note: Callable[[str, str], None],
         arenas: Collection[str] = (),
+        context_camera: str = "",
     ) -> None:
         self._arenas = frozenset(arenas)
         self._deciding = deciding
+        self._context_camera = context_camera or deciding
         self._stale_s = stale_s
         self._note = note
         self.triggers: Mapping[str, Trigger] = {}
@@ -98,22 +104,24 @@ class TriggerEvaluator:
         self,
         answers: Answers,
         camera: str,
-        filtered: FilteredPose,
+        filtered: FilteredPose | SpacePose,
         time_s: float,
         too_old: bool,
         inputs: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Add the answers of all triggers of `camera` to `answers`.
+        """Add the answers of all triggers of `camera`, or of the pose in space, to `answers`.
 
         On a frame that is too old every trigger is unknown. Afterwards `flags` has, for the
         record, the flags of triggers: see `Step.flags`.
         """
-        self.flags, self.failures = {}, {}
-        self._filtered[camera] = time_s, filtered
+        # flags of triggers in space add to those of the frame that ended the moment
+        if isinstance(filtered, FilteredPose):
+            self.flags, self.failures = {}, {}
+            self._filtered[camera] = time_s, filtered
 
         # sorted: a trigger that names others comes after them, and reads this frame's answers
         for name, trigger in self.triggers.items():
-            if (trigger.camera or self._deciding) != camera:
+            if self._camera_of(trigger) != camera:
                 continue
 
             # `answers` is filled step by step: after an error the record keeps the
@@ -150,19 +158,30 @@ class TriggerEvaluator:
                 if arena_of(name, self._arenas) not in self.failures
             }
 
+    def _camera_of(self, trigger: Trigger) -> str:
+        if trigger.camera:
+            return trigger.camera
+        is_context = isinstance(trigger, ContextTrigger)
+        return self._context_camera if is_context else self._deciding
+
     def _answer(
         self,
         trigger: Trigger,
-        filtered: FilteredPose,
+        filtered: FilteredPose | SpacePose,
         time_s: float,
         inputs: Mapping[str, float],
     ) -> bool | None:
         if isinstance(trigger, ContextTrigger):
             named = self.recent_answers(time_s, named_by(trigger))
+            pose = filtered.pose if isinstance(filtered, FilteredPose) else None
             context = TriggerContext(
-                named, self.behaviours(time_s), inputs, self.measures, filtered.pose
+                named, self.behaviours(time_s), inputs, self.measures, pose
             )
             return trigger.answer(context, time_s)
+        if isinstance(filtered, SpacePose):
+            if isinstance(trigger, SpaceTrigger):
+                return trigger.answer(filtered, time_s)
+            return None
         if isinstance(trigger, BodyPartTrigger):
             return trigger.answer(filtered.in_unit(trigger.unit), time_s)
         return None
@@ -231,8 +250,10 @@ class Loop:
     ring had not yet overwritten the image; if it had, the pose is unknown. `pose_filter`
     filters poses before the triggers. `inputs` returns the levels of the inputs.
     `identity_trackers` assigns identities to several animals. `measuring` makes the measures
-    of a new run. Each of `arenas` has a plan, triggers, outputs and a permit of its own: an
-    error of its plan or its triggers, or its lost animal, switches only its outputs off.
+    of a new run. `space` computes points in space, and may decide at its moments instead of
+    the frames of the deciding camera. Each of `arenas` has a plan, triggers, outputs and a
+    permit of its own: an error of its plan or its triggers, or its lost animal, switches only
+    its outputs off.
     """
 
     def __init__(
@@ -249,7 +270,10 @@ class Loop:
         identity_trackers: CameraIdentityTrackers | None = None,
         measuring: Callable[[], LiveMeasures] | None = None,
         arenas: Collection[str] = (),
+        space: SpaceTracker | None = None,
     ) -> None:
+        self._space = space
+        self._decides_in_space = space is not None and space.decides
         self._estimator = estimator
         self._is_intact = is_intact
         self._rules = rules
@@ -262,7 +286,11 @@ class Loop:
         self._identity_reporter = IdentityReporter()
         self._pose_filter = pose_filter or PoseFilter(thresholds_of(estimator))
         self._evaluator = TriggerEvaluator(
-            deciding, rules.stale_ms / 1e3, self._note, arenas
+            deciding,
+            rules.stale_ms / 1e3,
+            self._note,
+            arenas,
+            SPACE if self._decides_in_space else "",
         )
         self._running: RunningExperiment | None = None
         self._measuring = measuring
@@ -292,6 +320,8 @@ class Loop:
         self._evaluator.begin(triggers)
         self._evaluator.measures = self._measures or NO_MEASURES
         self._pose_filter.reset()
+        if self._space is not None:
+            self._space.reset()
         # the first frame notes which identities are ambiguous then
         self._identity_reporter.reset()
 
@@ -355,23 +385,24 @@ class Loop:
         """
         pose = self._identified(frame, pose)
         posed_ns = self._clock.now_ns()
-        time_s = (frame.time_ns - self._zero_ns) / 1e9
+        time_s = self._seconds(frame.time_ns)
         if pose.identity:
             self._note_identities(frame.camera, pose, time_s)
 
         # Age on the monotonic clock, not the number of frames in between: a queue that grows
         # anywhere before this line, the driver's included, is noticed here.
         age_ns = posed_ns - frame.time_ns
-        limit_ns = self._rules.max_age_ms * 1e6
-        too_old = bool(limit_ns and age_ns > limit_ns)
+        too_old = 0 < self._rules.max_age_ms * 1e6 < age_ns
 
         is_deciding = frame.camera == self._deciding
-        running = self._running if is_deciding else None
+        running: RunningExperiment | None = None
         # a fault from before this frame has its note already
-        reported_fault = running.bank.fault if running is not None else ""
+        reported_fault = self._running.bank.fault if self._running is not None else ""
 
         filtered, inputs = FilteredPose(pose), self._inputs()
-        answers: Answers = {}
+        answers, in_space = Answers(), Answers()
+        moment: TrackedMoment | None = None
+        decides_s, decides_too_old = time_s, too_old
         decision = _Decision(posed_ns)
         failure: Exception | None = None
         try:
@@ -385,11 +416,18 @@ class Loop:
             )
             for arena, error in self._evaluator.failures.items():
                 self._break_off_arena(arena, error)
+
+            moment = self._moment(in_space, frame, filtered.pose, too_old, inputs)
+            if is_deciding and not self._decides_in_space:
+                running = self._running
+            elif moment is not None and self._decides_in_space:
+                running, decides_too_old = self._running, moment.too_old
+                decides_s = self._seconds(moment.pose.time_ns)
             if running is not None:
                 running.last_frame_ns, running.silent = posed_ns, False
-                for plan in running.active:
-                    plan.stops = self._stops(plan, time_s)
-                decision = self._decide(running, frame.index, time_s, too_old, inputs)
+                decision = self._decide(
+                    running, frame.index, decides_s, decides_too_old, inputs
+                )
         except Exception as error:
             # kept, not raised: the frame that failed is the one that the record must show
             failure = error
@@ -415,6 +453,8 @@ class Loop:
             filtered.pose if filtered.changed else None,
             filtered.behaviours,
             inputs,
+            moment.pose if moment is not None else None,
+            in_space,
         )
         self._write(step)
 
@@ -422,7 +462,7 @@ class Loop:
             self._break_off(failure, reported_fault)
         elif running is not None:
             try:
-                self._end_if_due(running, time_s)
+                self._end_if_due(running, decides_s)
             except DeepLabStreamError as error:
                 self._break_off(error, reported_fault, of_output=True)
 
@@ -431,6 +471,33 @@ class Loop:
             # `self._running`, not `running`: the experiment may have ended just now
             self._write_measures(self._running.bank if self._running else None)
         return step
+
+    def _seconds(self, time_ns: int) -> float:
+        """Return the seconds since the start of the stream."""
+        return (time_ns - self._zero_ns) / 1e9
+
+    def _moment(
+        self,
+        answers: Answers,
+        frame: Frame,
+        pose: Pose,
+        too_old: bool,
+        inputs: Mapping[str, float],
+    ) -> TrackedMoment | None:
+        """Return the moment that ends with a frame; its triggers in space are then evaluated."""
+        if self._space is None:
+            return None
+        try:
+            moment = self._space.add(frame.camera, pose, frame.time_ns, too_old)
+        except Exception as error:
+            _add_place(error, "[Space]")
+            raise
+        if moment is not None:
+            time_s = self._seconds(moment.pose.time_ns)
+            self._evaluator.evaluate(
+                answers, SPACE, moment.pose, time_s, moment.too_old, inputs
+            )
+        return moment
 
     def _identified(self, frame: Frame, pose: Pose) -> Pose:
         """Return the pose with its animals in the order of their names; unknown if torn."""
@@ -479,7 +546,10 @@ class Loop:
         running.silent = True
         running.bank.all_off(now_ns, "silence")
         off = _off_sentence(running.bank, running.bank.levels)
-        self._note("camera", f"[Camera {self._deciding}] is silent: {off}")
+        silent = f"[Camera {self._deciding}] is silent"
+        if self._decides_in_space:
+            silent = "no moment of the cameras of [Space]"
+        self._note("camera", f"{silent}: {off}")
         return None
 
     def _end_if_due(self, running: RunningExperiment, time_s: float) -> None:
@@ -573,6 +643,8 @@ class Loop:
         inputs: Mapping[str, float],
     ) -> "_Decision":
         """Step each plan with the current observation, and apply its commands."""
+        for plan in running.active:
+            plan.stops = self._stops(plan, time_s)
         bank = running.bank
         if bank.fault:
             raise DeviceError(bank.fault)

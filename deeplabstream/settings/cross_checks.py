@@ -7,6 +7,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
 from deeplabstream.plugins.input import PulseInput, TagInput
 from deeplabstream.plugins.pair_trigger import DirectedPairs
+from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
 from deeplabstream.settings.animals import (
     MOST,
@@ -306,7 +307,7 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
     named = [
         (f"[Trigger {name}] {key}", part)
         for name, trigger in rig.new_triggers().items()
-        if isinstance(trigger, BodyPartTrigger)
+        if isinstance(trigger, BodyPartTrigger | SpaceTrigger)
         for key, parts in trigger.named_bodyparts.items()
         for part in parts
     ] + [
@@ -329,7 +330,15 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
         f"{key}: the network has no body part {part!r}{guess(part, skeleton.bodyparts)}"
         for key, part in named
         if part not in skeleton.bodyparts
-    ] + animal_problems(rig, skeleton.count)
+    ] + [*animal_problems(rig, skeleton.count), *_several_in_space(rig, skeleton)]
+
+
+def _several_in_space(rig: Settings, skeleton: Skeleton) -> Iterator[str]:
+    if rig.space.calibration is not None and skeleton.count > 1:
+        yield (
+            f"[Space]: points in space are of one animal, and the network finds "
+            f"{skeleton.count}; choose another network, or remove [Space]"
+        )
 
 
 def _in_mm(rig: Settings) -> dict[str, set[str]]:

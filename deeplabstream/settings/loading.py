@@ -10,6 +10,7 @@ from typing import Any
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.regions import Region
+from deeplabstream.core.space_pose import SPACE
 from deeplabstream.files.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.discovery import DiscoveredPlugins, discover, plugin_package
@@ -56,6 +57,8 @@ from deeplabstream.settings.sections import (
     Streaming,
     Video,
 )
+from deeplabstream.settings.space_checks import space_problems
+from deeplabstream.settings.space_section import Space
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
 from deeplabstream.settings.v1_import.moved_keys import MOVED, MOVED_SECTIONS
@@ -75,6 +78,7 @@ FIXED: dict[str, type] = {
     "Session": Subject,
     "Tracking": Tracking,
     "Measures": Measures,
+    "Space": Space,
 }
 """The sections that are there once."""
 NAMED: dict[str, type] = {
@@ -183,6 +187,7 @@ class _Reading:
             recording=fixed["Recording"],
             subject=fixed["Session"],
             measures=fixed["Measures"],
+            space=fixed["Space"],
             video=fixed["Video"],
             tracking={"": fixed["Tracking"], **named["Tracking"]},
             classifiers=named["Classifier"],
@@ -357,6 +362,7 @@ class _Reading:
         self._problems += [*measure_problems(rig), *shelter_problems(rig)]
         self._problems += tag_problems(rig)
         self._problems += arena_problems(rig)
+        self._problems += space_problems(rig)
         self._problems += output_problems(rig.outputs, rig.arenas)
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():
@@ -413,7 +419,7 @@ class _Reading:
             )
 
     def _check_camera(self, rig: Settings, title: str, name: str) -> None:
-        if not name:
+        if not name or (name == SPACE and not title.startswith("Classifier")):
             return
         self._check_name(f"[{title}] CAMERA", "Camera", name)
         camera = rig.cameras.get(name)

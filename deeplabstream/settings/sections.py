@@ -15,13 +15,19 @@ from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.regions import Region
+from deeplabstream.core.space_pose import SPACE
 from deeplabstream.files.paths import is_folder
 from deeplabstream.plugins.camera import Camera, SynchronisedCamera
-from deeplabstream.plugins.experiment import Experiment
+from deeplabstream.plugins.experiment import Experiment, triggers_of
 from deeplabstream.plugins.input import Input, PulseInput
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.remote import Remote, RemoteControl
-from deeplabstream.plugins.trigger import AnimalName, Trigger
+from deeplabstream.plugins.trigger import (
+    AnimalName,
+    ContextTrigger,
+    Trigger,
+    with_combined,
+)
 from deeplabstream.pose.background.background_detector import (
     BACKGROUND,
     BackgroundSubtraction,
@@ -34,6 +40,7 @@ from deeplabstream.pose.runtimes.runtime_list import (
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
 from deeplabstream.settings.fields import Maker, keys_of
+from deeplabstream.settings.space_section import Space
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
 from deeplabstream.video.recording_options import MB, Codec, RecordingOptions
@@ -205,8 +212,8 @@ class ExperimentRun:
     camera: str = Field(
         "",
         description=(
-            "camera on whose frames the experiment decides; empty: the first "
-            "analysed camera"
+            "camera on whose frames the experiment decides; space: at each moment of "
+            "[Space]; empty: space if it uses a trigger in space, else the first analysed camera"
         ),
         title="Deciding camera",
     )
@@ -484,6 +491,7 @@ class Settings:
     background: BackgroundSubtraction = plain_field(
         default_factory=BackgroundSubtraction
     )
+    space: Space = plain_field(default_factory=Space)
     remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
     """Programs and lines that start and stop the rig, and recorders that it starts."""
 
@@ -552,12 +560,29 @@ class Settings:
 
     @property
     def deciding_camera(self) -> str:
-        """The camera on whose frames the experiment decides; by default the first.
+        """The camera on whose frames the experiment decides; by default the first analysed.
 
-        Empty: there is no camera.
+        It is also that of measures and of triggers on a pose without a CAMERA, where the
+        experiment decides at moments (`decides_in_space`). Empty: there is no camera.
         """
+        chosen = self.experiment.camera
+        if chosen and chosen != SPACE:
+            return chosen
         analysed = [name for name, camera in self.cameras.items() if camera.analyse]
-        return self.experiment.camera or next(iter(analysed or self.cameras), "")
+        return next(iter(analysed or self.cameras), "")
+
+    @property
+    def decides_in_space(self) -> bool:
+        """Whether the experiment decides at the moments of [Space], not on a camera's frames."""
+        if self.space.calibration is None or self.experiment.camera:
+            return self.experiment.camera == SPACE
+        maker = self.experiments.get(self.experiment.exp_name)
+        if maker is None:
+            return False
+        triggers = self.new_triggers()
+        named = [*triggers_of(maker()), str(self.experiment.stop_trigger or "")]
+        used = {other for name in named for other in with_combined(name, triggers)}
+        return any(t.camera == SPACE for name, t in triggers.items() if name in used)
 
     @property
     def camera_order(self) -> tuple[str, ...]:
@@ -592,8 +617,17 @@ class Settings:
         }
 
     def camera_of(self, asking: Trigger | Classification) -> str:
-        """Return the camera whose poses a trigger or a classifier uses."""
-        return asking.camera or self.deciding_camera
+        """Return the camera whose poses a trigger or a classifier uses; `space`: those in mm."""
+        if asking.camera:
+            return asking.camera
+        in_space = isinstance(asking, ContextTrigger) and self.decides_in_space
+        return SPACE if in_space else self.deciding_camera
+
+    @property
+    def space_triggers(self) -> tuple[str, ...]:
+        """The triggers that are evaluated at the moments of [Space]."""
+        triggers = self.new_triggers().items()
+        return tuple(name for name, it in triggers if self.camera_of(it) == SPACE)
 
     @property
     def calibrations(self) -> dict[str, Calibration]:
@@ -662,6 +696,7 @@ def effective(settings: Settings) -> dict[str, object]:
         "pose": section_values(settings.pose),
         **_background(settings),
         **_arenas(settings),
+        **_space(settings),
         "measuring": section_values(settings.measures),
         "tracking": {
             camera: section_values(rules.get(camera) or rules[""])
@@ -688,6 +723,13 @@ def _arenas(settings: Settings) -> dict[str, object]:
     """Return the regions of the arenas; nothing: there are none."""
     named = {name: str(region) for name, region in settings.arenas.items()}
     return {"arenas": named} if named else {}
+
+
+def _space(settings: Settings) -> dict[str, object]:
+    """Return the values of points in space; nothing: there are none."""
+    if settings.space.calibration is None:
+        return {}
+    return {"space": section_values(settings.space)}
 
 
 def _pulse_inputs(settings: Settings) -> dict[str, object]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-_QUANTILE = 0.1
-"""Quantile of the times between two frames that is the period of a camera."""
+PERIOD_QUANTILE = 0.1
+"""Quantile of the times between two frames that is the period of a camera: after losses, their
+median would be that of every second frame."""
 
 
 def match_numbers(numbers: Sequence[Ints]) -> Ints:
@@ -75,9 +76,8 @@ def match_times(times_ns: Sequence[Ints]) -> Ints:
 
 
 def _shortest_period(times_ns: Sequence[Ints]) -> int:
-    """Return the time between two frames of the fastest camera; 0: not known.
-
-    A low quantile: after losses, the median is that of every second frame.
-    """
-    steps = [np.quantile(np.diff(own), _QUANTILE) for own in times_ns if len(own) > 1]
+    """Return the time between two frames of the fastest camera; 0: not known."""
+    steps = [
+        np.quantile(np.diff(own), PERIOD_QUANTILE) for own in times_ns if len(own) > 1
+    ]
     return int(min(steps, default=0))

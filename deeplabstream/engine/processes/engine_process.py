@@ -65,6 +65,7 @@ from deeplabstream.engine.session.messages import (
     ToEngine,
     UnknownMessage,
 )
+from deeplabstream.engine.space_tracking import SpaceTracker, space_tracker_of
 from deeplabstream.ipc.journal import Journal, JournalWriter
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader, RingSpec
@@ -73,6 +74,7 @@ from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import Settings
+from deeplabstream.settings.space_checks import size_problems
 
 LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
@@ -185,6 +187,7 @@ class _Engine:
             self.resources,
         )
         self.loop: Loop
+        self.space_tracker: SpaceTracker | None = None
         self.real_time: RealTime | None = None
         self.garbage: IdleCollection
 
@@ -200,6 +203,7 @@ class _Engine:
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
         classifiers = open_classifiers(self.settings, skeleton)
+        self.space_tracker = space_tracker_of(self.settings)
         self.loop = Loop(
             estimator,
             self.settings.experiment,
@@ -215,6 +219,7 @@ class _Engine:
             ),
             measuring(self.settings, skeleton, thresholds),
             self.settings.arenas,
+            self.space_tracker,
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)
@@ -424,6 +429,10 @@ class _Engine:
 
     def analyse(self, active: bool) -> None:
         """Start or stop the analysis, with the next frame."""
+        if active and (problems := self.sizes_wrong()):
+            self.report_problem("; ".join(problems))
+            self.send(Analysing(False))
+            return
         # frames from before the request are not analysed, and do not count as missed
         for reader in self.readers:
             reader.skip()
@@ -435,6 +444,13 @@ class _Engine:
             self.loop.end()
         self.analysing = active
         self.send(Analysing(active))
+
+    def sizes_wrong(self) -> list[str]:
+        """Return sentences on cameras whose images are not of the size in the calibration."""
+        forms = {reader.camera: reader.spec.format for reader in self.readers}
+        sizes = {name: (form.width, form.height) for name, form in forms.items()}
+        tracker = self.space_tracker
+        return [*size_problems(tracker.cameras, sizes)] if tracker is not None else []
 
     def start_experiment(self, stops: int) -> None:
         """Start the experiment with new triggers and a new plan, if frames are analysed.

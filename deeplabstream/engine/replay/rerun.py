@@ -23,6 +23,7 @@ from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
+from deeplabstream.engine.space_tracking import space_tracker_of
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import steps_in_use
 from deeplabstream.recording.run_folder import RunFolder
@@ -109,6 +110,7 @@ def rerun_decisions(
             inputs=lambda: behaviours.inputs,
             measuring=measuring(settings, folder.skeleton, thresholds),
             arenas=settings.arenas,
+            space=space_tracker_of(settings),
         )
         loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))

@@ -1,0 +1,119 @@
+"""Space tracking: the poses of several calibrated cameras, as one pose in space per moment.
+
+It runs between pose filtering and triggers. Matching, triangulation and smoothing depend on
+poses and times of frames only, so a re-run from the recorded poses gives equal points.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.space_pose import SpacePose
+from deeplabstream.pose.filters.one_euro import OneEuro
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.space_checks import read_space_cameras
+from deeplabstream.settings.space_section import Space
+from deeplabstream.space.camera_group import CameraGroup
+from deeplabstream.space.moment_matching import Moment, MomentMatcher
+from deeplabstream.space.triangulation import triangulate
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Filtered pose of one camera's frame."""
+
+    pose: Pose
+    too_old: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedMoment:
+    """A moment that has ended, with the pose in space."""
+
+    pose: SpacePose
+    too_old: bool
+    """A frame of it was older than allowed: its triggers are unknown."""
+
+
+class SpaceTracker:
+    """Poses in space of one animal. `reset` before a new run.
+
+    `decides`: the experiment decides at the moments.
+    """
+
+    def __init__(
+        self, cameras: CameraGroup, rules: Space, decides: bool = False
+    ) -> None:
+        self.cameras = cameras
+        self._rules = rules
+        self.decides = decides
+        self.reset()
+
+    def reset(self) -> None:
+        """Discard the state of earlier frames."""
+        self._matcher = MomentMatcher[_View](self.cameras.names)
+        rules = self._rules
+        self._smoothing = None
+        if rules.smooth_hz:
+            self._smoothing = OneEuro(rules.smooth_hz, rules.smooth_beta)
+
+    def add(
+        self, camera: str, pose: Pose, time_ns: int, too_old: bool
+    ) -> TrackedMoment | None:
+        """Add the filtered pose of a frame; return the moment that ends with it, if one does.
+
+        `time_ns` is the time of its exposure.
+        """
+        if camera not in self.cameras.names:
+            return None
+        view = _View(pose, too_old)
+        moment = self._matcher.add(camera, time_ns, view)
+        if moment is None:
+            return None
+        any_too_old = any(view.too_old for view in moment.views.values())
+        return TrackedMoment(self._pose(moment, pose.skeleton), any_too_old)
+
+    def _pose(self, moment: Moment[_View], skeleton: Skeleton) -> SpacePose:
+        """Return the pose in space of a moment; every point is NaN with a single view."""
+        names, count = self.cameras.names, len(skeleton.bodyparts)
+        pixels = np.full((len(names), count, 2), np.nan)
+        confidence = np.zeros((len(names), count))
+        for place, name in enumerate(names):
+            view = moment.views.get(name)
+            if view is not None and len(view.pose.points):
+                pixels[place] = view.pose.points[0]
+                confidence[place] = view.pose.confidence[0]
+        # held points have the confidence of the frame on which they were missing
+        weights = np.where(np.isfinite(confidence), np.maximum(confidence, 1e-3), 0.0)
+
+        found = triangulate(self.cameras, pixels, weights, self._rules.limit_px)
+        points = found.points.astype(np.float32)
+        if self._smoothing is not None:
+            points = self._smoothing.step(points, moment.time_ns / 1e9)
+        used = found.used
+        number = used.sum(axis=0)
+        sure = np.where(used, confidence, 0.0).sum(axis=0) / np.maximum(number, 1)
+        return SpacePose(
+            skeleton,
+            names,
+            moment.time_ns,
+            points,
+            found.error_mm.astype(np.float32),
+            found.reprojection_px.astype(np.float32),
+            np.where(number > 0, sure, np.nan).astype(np.float32),
+            used,
+            found.left_out_px.astype(np.float32),
+        )
+
+
+def space_tracker_of(settings: Settings) -> SpaceTracker | None:
+    """Return the tracker that the settings describe; None: no points in space.
+
+    SettingsError: the calibration can't be used.
+    """
+    if settings.space.calibration is None:
+        return None
+    return SpaceTracker(
+        read_space_cameras(settings), settings.space, settings.decides_in_space
+    )
