@@ -7,7 +7,7 @@ grey closing of it replaces it. It takes the largest group of darker pixels, unw
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ DARKER = 40
 """Grey levels below the background from which on the script takes a pixel for the fly's."""
 LEAST, SIDE = 5, 25
 """Smallest group of pixels, and side of the closing, px."""
+PATCH_PX = 16
+"""Half of the square that replaces a fly in an emptied well, px."""
 Places = NDArray[np.float64]
 """(frame, arena, 2), px; NaN: not found."""
 
@@ -96,6 +98,54 @@ def threshold_script(wells: FlyWells, arenas: Mapping[str, Circle]) -> Places:
     if still:
         places[:, rests] = _found(wells, still, [box.cut(closed) for box in still])
     return places
+
+
+def emptied(wells: FlyWells, script: Places, frames: int) -> tuple[FlyWells, list[int]]:
+    """Return the first frames with every other well without a fly, and these wells.
+
+    A square of the same well from another frame, in which the fly is elsewhere, hides it.
+    A well whose fly the script loses, or that rests all the time, keeps it.
+    """
+    frames = min(frames, wells.frames)
+    own = script[:frames]
+    donors = {
+        well: pair
+        for well in range(0, own.shape[1], 2)
+        if (pair := _two_far_apart(own[:, well])) is not None
+    }
+    images = {
+        n: image.copy()
+        for n, image in enumerate(wells.images())
+        if any(n in pair for pair in donors.values())
+    }
+
+    def without_flies() -> Iterator[Image]:
+        for n, image in zip(range(frames), wells.images(), strict=False):
+            painted = image.copy()
+            for well, pair in donors.items():
+                place = own[n, well]
+                donor = max(pair, key=lambda it: _away(own[it, well], place))
+                x, y = (max(PATCH_PX, round(it)) for it in place.tolist())
+                patch = np.s_[y - PATCH_PX : y + PATCH_PX, x - PATCH_PX : x + PATCH_PX]
+                painted[patch] = images[donor][patch]
+            yield painted
+
+    empty = replace(wells, frames=frames, images=without_flies, truth=None)
+    return empty, list(donors)
+
+
+def _two_far_apart(places: Places) -> tuple[int, int] | None:
+    """Return two frames so that on any frame one shows the fly elsewhere; None: there are none."""
+    if np.isnan(places).any():
+        return None
+    first = int(np.argmax(np.linalg.norm(places - places[0], axis=1)))
+    second = int(np.argmax(np.linalg.norm(places - places[first], axis=1)))
+    away = [np.abs(places - places[it]).max(axis=1) for it in (first, second)]
+    return (first, second) if np.maximum(*away).min() > 2 * PATCH_PX else None
+
+
+def _away(one: Places, other: Places) -> float:
+    return float(np.abs(one - other).max())
 
 
 class _Box:

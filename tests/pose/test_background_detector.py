@@ -238,3 +238,61 @@ def test_arenas_beside_the_image_of_a_camera_are_named() -> None:
 def test_programs_without_settings_say_where_background_subtraction_works() -> None:
     with pytest.raises(ModelError, match="VideoAnalyzer"):
         open_estimator("background")
+
+
+PLATE = [Circle(28 + 48 * n, 60, 22) for n in range(4)]
+
+
+def plate(flies: Sequence[float], marks: Sequence[float] = (), seed: int = 0) -> Image:
+    """Four bright wells in a dark plate: flies (darker) and marks (faint) at x, y = 60."""
+    image = image_of([(x, 60, 0) for x in flies], seed, half=(5, 2.5))
+    faint = image_of([(x, 68, 0) for x in marks], seed, depth=30, half=(5, 2.5))
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    is_wall = np.min([np.hypot(x - it.x, y - it.y) - it.r for it in PLATE], axis=0) > -2
+    return np.where(is_wall, 25, np.minimum(image, faint)).astype(np.uint8)
+
+
+def test_a_mark_of_an_empty_well_is_no_animal_and_a_resting_fly_is_one() -> None:
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=15), wells(PLATE))
+    for frame in range(60):
+        walking = 20 + frame / 4, 70 + frame / 4
+        image = plate([*walking, 170], marks=[124], seed=frame)
+        places = found(detector, image)[:, 0, 0]
+        assert np.isnan(places[2])
+        assert places[[0, 1, 3]] == pytest.approx([*walking, 170], abs=0.5)
+
+
+def test_on_an_empty_plate_marks_are_no_animals() -> None:
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=15), wells(PLATE))
+    for frame in range(30):
+        image = plate([], marks=[124], seed=frame)
+        assert np.isnan(found(detector, image)).all()
+
+
+def test_a_wall_between_two_wells_is_no_animal() -> None:
+    # narrower than the length of an animal, as an animal is
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=25), wells(PLATE))
+    for frame in range(30):
+        assert np.isnan(found(detector, plate([], seed=frame))).all()
+
+
+def test_a_plate_that_vibrates_makes_no_animal() -> None:
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=15), wells(PLATE))
+    for frame in range(60):
+        walking = 20 + frame / 4, 70 + frame / 4
+        image = plate(walking, seed=frame).astype(float)
+        if frame % 20 == 10:
+            beside = np.roll(image, 1, axis=1)
+            image += 0.3 * (beside - image)
+        places = found(detector, image.round().astype(np.uint8))
+        assert np.isfinite(places[:2]).all() and np.isnan(places[2:]).all()
+
+
+def test_the_first_animal_of_a_plate_is_known_once_it_has_moved() -> None:
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=15), wells(PLATE))
+    for frame in range(100):
+        x = 20 + max(0, frame - 50) / 3
+        places = found(detector, plate([x], seed=frame))[:, 0, 0]
+        assert np.isnan(places[0]) or places[0] == pytest.approx(x, abs=0.5)
+        assert np.isnan(places[0]) == (x < 20 + 7.5 - 1) or 26.5 < x < 29
+        assert np.isnan(places[1:]).all()

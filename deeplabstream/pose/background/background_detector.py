@@ -14,6 +14,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Region
 from deeplabstream.pose.background.background_model import BackgroundModel, Polarity
 from deeplabstream.pose.background.body_direction import BodyDirection
+from deeplabstream.pose.background.motion_evidence import MotionEvidence
 from deeplabstream.pose.background.objects import Objects, find_objects
 from deeplabstream.pose.background.pixel_areas import PixelAreas, pixel_areas
 from deeplabstream.pose.filters.arena_crops import arenas_outside
@@ -118,7 +119,13 @@ class BackgroundDetector:
         if detector is None or shape != image.shape[:2] or not name:
             regions = tuple(self._arenas.values())
             areas = pixel_areas(image.shape, regions)
-            detector = _CameraDetector(self._rules, areas, self.animals)
+            # one image alone has no motion
+            evidence = (
+                MotionEvidence(areas.count, self._rules.length_px, self._rules.polarity)
+                if name and areas.count > 1
+                else None
+            )
+            detector = _CameraDetector(self._rules, areas, self.animals, evidence)
             if name:
                 self._check(name, areas, image)
                 self._cameras[name] = image.shape[:2], detector
@@ -147,10 +154,12 @@ class _CameraDetector:
         rules: BackgroundSubtraction,
         areas: PixelAreas,
         animals: int,
+        evidence: MotionEvidence | None,
     ) -> None:
         self._rules = rules
         self._areas = areas
         self._animals = animals
+        self._evidence = evidence
         self._background = BackgroundModel(
             self._areas,
             rules.polarity,
@@ -171,25 +180,35 @@ class _CameraDetector:
         )  # pixels that differ
         is_changed = per_area > RELEARN_SHARE * self._areas.pixels
         changed: list[int] = np.flatnonzero(is_changed).tolist()
-        rows = self._chosen(objects, {*changed})
-        hidden = self._hidden(objects, rows, differs.shape)
+        candidates = np.flatnonzero(
+            (objects.pixels >= self._rules.min_area) & ~is_changed[objects.area]
+        )
+        rows = self._chosen(objects, candidates)
+        hidden = self._hidden(objects, rows, candidates, differs.shape)
         self._background.update(image, hidden)
         if changed:
             self._background.learn_again(image, changed)
+
+        if self._evidence is not None and self._evidence.is_needed:
+            below, floor = self._background.below(objects), self._background.floor()
+            self._evidence.update(objects, rows[rows >= 0], below)
+            certain = self._evidence.accepted(objects, candidates, below, floor)
+            rows = self._chosen(objects, certain)
         return self._points(objects, rows)
 
-    def _chosen(self, objects: Objects, changed: set[int]) -> NDArray[np.intp]:
+    def _chosen(
+        self, objects: Objects, candidates: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
         """Return the object of each animal, by its row; -1: none.
 
-        An animal is the object of the most contrast in its area; without regions, animals
+        An animal is the candidate of the most contrast in its area; without regions, animals
         are those of the most contrast in the image.
         """
         rows = np.full(self._animals, -1)
         taken = 0
-        for row in np.argsort(-objects.contrast, kind="stable").tolist():
+        order = np.argsort(-objects.contrast[candidates], kind="stable")
+        for row in candidates[order].tolist():
             area = int(objects.area[row])
-            if objects.pixels[row] < self._rules.min_area or area in changed:
-                continue
             place = area if self._areas.count > 1 or self._animals == 1 else taken
             if place < self._animals and rows[place] < 0:
                 rows[place] = row
@@ -197,19 +216,22 @@ class _CameraDetector:
         return rows
 
     def _hidden(
-        self, objects: Objects, rows: NDArray[np.intp], shape: tuple[int, ...]
+        self,
+        objects: Objects,
+        rows: NDArray[np.intp],
+        candidates: NDArray[np.intp],
+        shape: tuple[int, ...],
     ) -> NDArray[np.uint8]:
         """Return (height, width): 255 where animals hide the background, with a margin.
 
-        In an area with more objects than animals some are background, but which ones is
+        In an area with more candidates than animals some are background, but which ones is
         unknown: all are learned. An object that moves remains one.
         """
         import cv2
 
-        large = objects.pixels >= self._rules.min_area
-        candidates = np.bincount(objects.area[large], minlength=self._areas.count)
+        count = np.bincount(objects.area[candidates], minlength=self._areas.count)
         most = 1 if self._areas.count > 1 else self._animals
-        is_certain = candidates[objects.area] <= most
+        is_certain = count[objects.area] <= most
         hidden = np.zeros(shape, np.uint8)
         is_animal = (is_certain & np.isin(np.arange(len(objects)), rows))[
             objects.number

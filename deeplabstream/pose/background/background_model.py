@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
+from deeplabstream.pose.background.objects import Objects
 from deeplabstream.pose.background.pixel_areas import PixelAreas
 
 Polarity = Literal["dark", "bright", "both"]
@@ -29,6 +30,9 @@ LEFT_SHARE = 0.25
 """Share of the image by which the background follows where an animal has left."""
 UPDATE_EVERY = 5
 """Frames between two slow updates."""
+SHIFT_PX = 0.5
+"""Shift of the image against the background, px, that makes no object: of a wall, or of a
+plate that vibrates. There a contrast is below that of an edge times this shift."""
 
 
 class BackgroundModel:
@@ -75,9 +79,8 @@ class BackgroundModel:
 
         part = self.areas.part(image)
         if self._frames == 0:
-            learned = without_spots(image, self._polarity, self._length_px)
-            self._level = self.areas.part(learned).astype(np.float32)
-            self._round(part)
+            self._level = part.astype(np.float32)
+            self.learn_again(image, range(self.areas.count))
         if self._frames % NOISE_EVERY == 0:
             self._measure_noise(part)
         self._frames += 1
@@ -91,25 +94,43 @@ class BackgroundModel:
         differs = cv2.compare(contrast, self._limits, cv2.CMP_GT)
         return cast("Image", contrast), cast("NDArray[np.uint8]", differs)
 
+    def below(self, objects: Objects) -> NDArray[np.float64]:
+        """Return the mean brightness of the background below each object, grey levels."""
+        level = self._level[objects.places]
+        return np.asarray(np.bincount(objects.number, level) / objects.pixels)
+
+    def floor(self) -> NDArray[np.float64]:
+        """Return the median brightness of the background of each area, grey levels."""
+        return np.asarray(np.median(self._level.ravel()[self.areas.samples], axis=1))
+
     def learn_again(self, image: Image, areas: Sequence[int]) -> None:
         """Learn the background of some areas from one image alone."""
-        margin = 2 * self._length_px
         for area in areas:
             rows, columns = self.areas.boxes[area]
-            top, left = self.areas.y + rows.start, self.areas.x + columns.start
-            above, before = max(0, top - margin), max(0, left - margin)
-            around = image[
-                above : self.areas.y + rows.stop + margin,
-                before : self.areas.x + columns.stop + margin,
-            ]
-            learned = without_spots(around, self._polarity, self._length_px)
-
-            inside = self.areas.labels[rows, columns] == area + 1
-            height, width = inside.shape
-            y, x = top - above, left - before
-            own = learned[y : y + height, x : x + width]
-            self._level[rows, columns][inside] = own[inside]
+            around, inside = self._around(image, area)
+            learned = _without_neighbours(
+                around, inside, self._polarity, self._length_px
+            )
+            own = self.areas.labels[rows, columns] == area + 1
+            self._level[rows, columns][own] = learned[inside]
         self._round(self.areas.part(image))
+
+    def _around(self, image: Image, area: int) -> tuple[Image, NDArray[np.bool_]]:
+        """Return an area with what is around it, and which of those pixels are its own."""
+        rows, columns = self.areas.boxes[area]
+        top, left = self.areas.y + rows.start, self.areas.x + columns.start
+        margin = 2 * self._length_px
+        above, before = max(0, top - margin), max(0, left - margin)
+        around = image[
+            above : self.areas.y + rows.stop + margin,
+            before : self.areas.x + columns.stop + margin,
+        ]
+        own = self.areas.labels[rows, columns] == area + 1
+        inside = np.zeros(around.shape[:2], np.bool_)
+        height, width = own.shape
+        y, x = top - above, left - before
+        inside[y : y + height, x : x + width] = own
+        return around, inside
 
     def update(self, image: Image, animals: NDArray[np.uint8]) -> None:
         """Follow the image; `animals` (height, width): 255 where they hide the background."""
@@ -148,8 +169,47 @@ class BackgroundModel:
         # outside of the areas no contrast is above the limit
         most = np.iinfo(image.dtype).max
         limits = np.minimum(np.round(self._threshold * self.noise), most)
-        by_label = np.concatenate([[most], limits]).astype(image.dtype)
-        self._limits = cast("Image", by_label[self.areas.labels])
+        by_label = np.concatenate([[most], limits]).astype(np.float32)
+        pixel_limits = by_label[self.areas.labels] + SHIFT_PX * _steepest(self._level)
+        limited = np.minimum(pixel_limits, most).astype(image.dtype)
+        self._limits = cast("Image", limited)
+
+
+def _steepest(level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the steepest change of brightness at each pixel or beside it, per px."""
+    import cv2
+
+    # the difference to the darkest and to the brightest neighbour, of one pixel
+    beside = np.ones((3, 3), np.uint8)
+    change = cv2.morphologyEx(level, cv2.MORPH_GRADIENT, beside)
+    return np.asarray(change / 2, np.float32)
+
+
+def _without_neighbours(
+    image: Image, inside: NDArray[np.bool_], polarity: Polarity, length_px: int
+) -> Image:
+    """Return an image without spots, of an area in even surroundings.
+
+    Beside bright wells, or at the border of the image, a narrow wall is a dark spot, as an
+    animal is. So what is around the area gets the brightness of its surroundings at most, and
+    the border of the image too.
+    """
+    import cv2
+
+    near = cv2.dilate(inside.astype(np.uint8), np.ones((2 * length_px + 1,) * 2))
+    outside = (near > 0) & ~inside
+    if polarity == "both" or not outside.any():
+        return without_spots(image, polarity, length_px)
+
+    level = np.asarray(np.median(image[outside])).astype(image.dtype)
+    bound = np.minimum if polarity == "dark" else np.maximum
+    even = np.pad(
+        np.where(inside, image, bound(image, level)),
+        length_px,
+        constant_values=level.item(),
+    )
+    learned = without_spots(even, polarity, length_px)
+    return learned[length_px:-length_px, length_px:-length_px]
 
 
 def without_spots(image: Image, polarity: Polarity, length_px: int) -> Image:
