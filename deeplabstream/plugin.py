@@ -104,6 +104,7 @@ from deeplabstream.plugins.remote import check_listener as check_listener
 from deeplabstream.plugins.remote import parse_command as parse_command
 from deeplabstream.plugins.remote import read_token as read_token
 from deeplabstream.plugins.space_trigger import SpaceTrigger as SpaceTrigger
+from deeplabstream.plugins.space_trigger import VolumeSetting as VolumeSetting
 from deeplabstream.plugins.trigger import AnimalName as AnimalName
 from deeplabstream.plugins.trigger import Answer as Answer
 from deeplabstream.plugins.trigger import BehaviourName as BehaviourName

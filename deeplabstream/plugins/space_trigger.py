@@ -2,15 +2,20 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.space_pose import SPACE, SpacePose
+from deeplabstream.core.volumes import Volume, parse_volume
 from deeplabstream.plugins.trigger import Answer, Trigger
 
+VolumeSetting = Annotated[Volume, BeforeValidator(parse_volume)]
+"""A `Volume` that is written in one line of settings.ini."""
 
-@settings(kw_only=True)
+
+@settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class SpaceTrigger(Trigger):
     """A condition on body parts in space, evaluated once for each moment.
 

@@ -8,6 +8,7 @@ import pytest
 
 from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.regions import Region
+from deeplabstream.core.volumes import Volume
 from deeplabstream.settings.fields import Maker, keys_of
 
 Sample: TypeAlias = Callable[[type], Maker[Any]]
@@ -34,7 +35,12 @@ def _words_for(kind: Any) -> Any:
         return [_words_for(one) for one in inner]
     if origin in (tuple, list):
         return [_words_for(inner[0])] * 2
-    named = {TriggerName: "a", OutputName: "out", Region: "circle 100 100 50"}
+    named = {
+        TriggerName: "a",
+        OutputName: "out",
+        Region: "circle 100 100 50",
+        Volume: "circle 0 0 50 z 0 40",
+    }
     return named.get(kind, {str: "snout", bool: "yes"}.get(kind, "5"))
 
 
