@@ -306,6 +306,11 @@ class RingReader:
         return self._ring.published - self._read
 
     @property
+    def newest_stamp(self) -> Stamp | None:
+        """Number and times of the newest unread frame; None: there is none."""
+        return self._ring.last_stamp if self.waiting else None
+
+    @property
     def is_intact(self) -> bool:
         """Whether the image read last has not been overwritten."""
         self._fence()

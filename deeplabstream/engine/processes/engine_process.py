@@ -42,6 +42,7 @@ from deeplabstream.engine.processes.guard import (
     guards_missing,
     last_entry_text,
 )
+from deeplabstream.engine.processes.moment_scheduler import MomentScheduler
 from deeplabstream.engine.processes.real_time import (
     ENGINE,
     IdleCollection,
@@ -154,6 +155,8 @@ class _Engine:
     clock: SystemClock = field(default_factory=SystemClock)
     readers: tuple[RingReader, ...] = ()
     scheduler: "FrameScheduler" = field(default_factory=lambda: FrameScheduler(()))
+    moments: MomentScheduler = field(default_factory=lambda: MomentScheduler(()))
+    """Schedules the cameras whose poses become points in space."""
     analysing: bool = False
     batching: bool = False
     """Whether frames of several cameras that are ready together are one batch."""
@@ -330,7 +333,8 @@ class _Engine:
                 # collect garbage only while no frame or message is waiting; an engine that is
                 # being stopped has no frame to wait for, and its outputs are still on
                 if not ready and not self.stopped:
-                    self.garbage.idle(now_ns)
+                    if self.moments.deadline_ns() is None:
+                        self.garbage.idle(now_ns)
                     self.heartbeat()
                     self.sleep(deadline_ns)
 
@@ -348,9 +352,16 @@ class _Engine:
         return now_ns
 
     def newest(self) -> list[Frame]:
-        """Return a frame that was not analysed yet; those of all cameras where that pays."""
+        """Return a frame that was not analysed yet; those of all cameras where that pays.
+
+        The frames of calibrated cameras come together when they show one moment.
+        """
         if not self.analysing:
             return []
+        if self.space_tracker is not None:
+            moment = self.moments.next(self.clock.now_ns())
+            frame = None if moment else self.scheduler.next()
+            return [frame] if frame is not None else moment
         if self.batching:
             frames = [reader.newest() for reader in self.readers]
             return [frame for frame in frames if frame is not None]
@@ -367,6 +378,9 @@ class _Engine:
     def sleep(self, deadline_ns: int | None) -> None:
         """Wait to be woken, no longer than heartbeat and deadline allow."""
         until_s = self.wait_s
+        due_ns = self.moments.deadline_ns()
+        if due_ns is not None:
+            deadline_ns = min(deadline_ns or due_ns, due_ns)
         if deadline_ns is not None:
             until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
         self.links.wake.acquire(timeout=until_s)
@@ -412,6 +426,7 @@ class _Engine:
         mapped = {reader.spec: reader for reader in self.readers}
         # if a ring can't be mapped, no reader may refer to one that was unmapped here
         self.readers, self.scheduler = (), FrameScheduler(())
+        self.moments = MomentScheduler(())
         for spec in mapped.keys() - {*specs}:
             mapped.pop(spec).close()
         for spec in specs:
@@ -419,7 +434,14 @@ class _Engine:
                 ring = FrameRing(spec, meanwhile=self.heartbeat)
                 mapped[spec] = RingReader(ring, borrows=True)
         self.readers = tuple(mapped[spec] for spec in specs)
-        self.scheduler = FrameScheduler(self.readers)
+        tracker = self.space_tracker
+        in_space = tracker.cameras.names if tracker is not None else ()
+        self.moments = MomentScheduler(
+            [reader for reader in self.readers if reader.camera in in_space]
+        )
+        self.scheduler = FrameScheduler(
+            [reader for reader in self.readers if reader.camera not in in_space]
+        )
 
         # All cameras are open, so generators of exposure pulses may start. A board that restarts
         # answers after 2 s, in which the guards must not see a hanging engine.
