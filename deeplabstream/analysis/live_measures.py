@@ -602,8 +602,14 @@ class LiveMeasures:
                 self._define(animal, "region", name, region)
         # animals that each have an arena never meet
         meeting = 0 if plan.arenas else len(self._animals)
+        rule = self._contact
+        self._pairs.clear()
+        has_directions = rule is not None and not rule.is_symmetric
         for one, other in permutations(range(meeting), 2):
-            self._pairs[one, other] = pair = LivePair(self._contact, time_s)
+            # both directions are one pair, unless different body parts count
+            pair = None if has_directions else self._pairs.get((other, one))
+            if pair is None:
+                self._pairs[one, other] = pair = LivePair(rule, time_s)
             self._define(self._animals[one], "animal", self._animals[other], pair)
 
     def _add_pairs(self, time_s: float, places: Sequence[_Places]) -> None:

@@ -19,6 +19,11 @@ class ContactRule:
     target_bodyparts: tuple[int, ...] = ()
     """Indices of those of the other animal."""
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether a contact of two animals is one in both directions."""
+        return self.bodyparts == self.target_bodyparts
+
 
 class LivePair:
     """Totals of an animal and another one, with the attributes of a `TargetPart`."""

@@ -19,9 +19,12 @@ from deeplabstream.pose.behaviour.classifier_folder import (
     load_classifier_folder,
 )
 from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.settings.arena_instances import arena_of
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
 
+_MOST_NAMED = 5
+"""Arenas without a classifier that are listed."""
 _PAIR = ">"
 """Stands for all pairs where classifiers of one animal have its name."""
 
@@ -142,7 +145,11 @@ def _animals_of_behaviours(
 
 
 def _unknown(rig: Settings, animals_of: Mapping[str, list[str]]) -> Iterator[str]:
-    """Yield a message for each trigger whose behaviour of one animal no classifier detects."""
+    """Yield a message for each trigger whose behaviour of one animal no classifier detects.
+
+    A trigger of several arenas has one message.
+    """
+    missing: dict[tuple[str, str], list[str]] = {}
     for name, trigger in rig.new_triggers().items():
         if trigger.named_behaviour is None or isinstance(trigger, DirectedPairs):
             continue
@@ -158,11 +165,21 @@ def _unknown(rig: Settings, animals_of: Mapping[str, list[str]]) -> Iterator[str
                 f"[Trigger {name}] BEHAVIOUR = {behaviour}: classifiers of "
                 f"{', '.join(animals)} detect it; set ANIMAL"
             )
+        elif animal and animal not in animals and arena_of(name, rig.arenas):
+            declared = name.removesuffix(f".{animal}")
+            missing.setdefault((declared, behaviour), []).append(animal)
         elif animal and animal not in animals:
             yield (
                 f"[Trigger {name}] ANIMAL = {animal}: the classifier of "
                 f"{behaviour!r} evaluates {', '.join(animals)}"
             )
+    for (name, behaviour), animals in missing.items():
+        more = f" and {len(animals) - _MOST_NAMED} more" * (len(animals) > _MOST_NAMED)
+        yield (
+            f"[Trigger {name}] BEHAVIOUR = {behaviour}: no classifier evaluates the animals of "
+            f"{', '.join(animals[:_MOST_NAMED])}{more}; add a [Classifier NAME] for each, such "
+            f"as with ANIMAL = {animals[0]}"
+        )
 
 
 def _unknown_of_pairs(

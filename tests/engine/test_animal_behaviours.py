@@ -114,6 +114,30 @@ def test_what_does_not_fit_is_a_sentence(old: str, new: str, sentence: str) -> N
     assert any(sentence in problem for problem in problems(RIG.replace(old, new)))
 
 
+def test_arenas_without_a_classifier_are_one_message_for_each_trigger() -> None:
+    words = """
+[Arenas]
+ROWS = 2
+COLUMNS = 4
+CORNERS = 60 100, 580 380
+SHAPE = circle 40
+[Camera arena]
+KIND = SimulatedCamera
+[Classifier first]
+FOLDER = arena_behaviours
+ANIMAL = A1
+[Trigger rests]
+KIND = Behaviour
+BEHAVIOUR = resting
+"""
+    (message,) = problems(words)
+    assert message == (
+        "[Trigger rests] BEHAVIOUR = resting: no classifier evaluates the animals of "
+        "A2, A3, A4, B1, B2 and 2 more; add a [Classifier NAME] for each, such as with "
+        "ANIMAL = A2"
+    )
+
+
 def test_a_classifier_of_pairs_is_refused_in_arenas() -> None:
     settings = rig()
     folders, _ = read_classifiers(settings)
