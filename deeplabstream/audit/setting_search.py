@@ -263,7 +263,7 @@ def answers_with(
                 if recorded.camera == camera:
                     times_s.append((recorded.exposed_ns - start_ns) / 1e9)
                     for name, at in names.items():
-                        fired[at].append(step.triggers.get(name) is True)
+                        fired[at].append(step.answers.get(name) is True)
         except (OSError, ValueError, KeyError) as error:
             raise DeviceError(f"{folder.path} can't be re-run: {error}") from error
     return Answers(np.array(times_s), np.array(fired, np.bool_))

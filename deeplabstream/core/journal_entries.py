@@ -52,6 +52,13 @@ class Step(Packed):
     space_triggers: Mapping[str, bool | None] = field(default_factory=dict)
     """States of the triggers in space at that moment; None: unknown."""
 
+    @property
+    def answers(self) -> Mapping[str, bool | None]:
+        """States of all triggers that were evaluated with this frame, in space too."""
+        if not self.space_triggers:
+            return self.triggers
+        return {**self.triggers, **self.space_triggers}
+
     def as_seen(self, threshold: float) -> Pose:
         """Return the pose that the triggers used; `threshold` is the model's."""
         return self.pose.seen(threshold) if self.seen is None else self.seen

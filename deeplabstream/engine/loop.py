@@ -403,7 +403,7 @@ class Loop:
         answers, in_space = Answers(), Answers()
         moment: TrackedMoment | None = None
         decides_s, decides_too_old = time_s, too_old
-        decision = _Decision(posed_ns)
+        decision = _Decision(posed_ns, status=self._space_status)
         failure: Exception | None = None
         try:
             filtered = self._pose_filter.filter(
@@ -471,6 +471,12 @@ class Loop:
             # `self._running`, not `running`: the experiment may have ended just now
             self._write_measures(self._running.bank if self._running else None)
         return step
+
+    @property
+    def _space_status(self) -> str:
+        """Status of the experiment on a frame of any camera, if it decides in space."""
+        running = self._running if self._decides_in_space else None
+        return running.status if running is not None else ""
 
     def _seconds(self, time_ns: int) -> float:
         """Return the seconds since the start of the stream."""

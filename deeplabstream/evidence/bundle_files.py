@@ -78,7 +78,7 @@ def decisions(folder: RunFolder) -> tuple[str, str]:
 
 def _cells(step: Step) -> tuple[object, ...]:
     answers = {True: "1", False: "0", None: "unknown"}
-    triggers = (f"{name} {answers[state]}" for name, state in step.triggers.items())
+    triggers = (f"{name} {answers[state]}" for name, state in step.answers.items())
     return (
         step.camera, step.index, "; ".join(triggers), step.status, int(step.lost),
         int(step.too_old), flags_text(step.flags), commands_text(step.commands),

@@ -322,7 +322,7 @@ def _states(
     """
     states = {
         name: answer
-        for name, answer in step.triggers.items()
+        for name, answer in step.answers.items()
         if shown is None or name in shown
     }
     if clip.kind == "trigger" and step.index == clip.frame:

@@ -94,7 +94,7 @@ def encode(step: Step, threshold: float, levels: Mapping[str, float]) -> bytes:
         "skeleton": [skeleton.bodyparts, skeleton.edges, skeleton.animals],
         "points": _listed(pose.points),
         "seen": None if seen is pose else _listed(seen.points),
-        "triggers": dict(step.triggers),
+        "triggers": dict(step.answers),
         "flags": dict(step.flags),
         "identity": pose.identity,
         "lost": step.lost,

@@ -28,10 +28,12 @@ from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.files.foreign_files import open_regular, read_json
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.files.paths import ROOT
+from deeplabstream.recording.calibration_copy import copy_calibration
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
 from deeplabstream.recording.run_schema import (
     IMPORTED,
+    MOMENTS,
     PULSES,
     QUEUE,
     VERSION,
@@ -43,6 +45,7 @@ from deeplabstream.recording.table_reader import (
     camera_table,
     events_table,
     matches_table,
+    moments_table,
     pulses_table,
     queue_table,
     read_events,
@@ -159,6 +162,11 @@ class RunFolder:
     def pulses_path(self) -> Path:
         """Path of the numbered pulses."""
         return self.path / PULSES.file
+
+    @property
+    def moments_path(self) -> Path:
+        """Path of the poses in space."""
+        return self.path / MOMENTS.file
 
     def matches_path(self, camera: str) -> Path:
         """Return the path of a camera's pulses with their frames."""
@@ -300,6 +308,8 @@ class RunFolder:
             yield pulses_table(self.pulses_path)
         for path in sorted(self.path.glob("*.pulses.csv")):
             yield matches_table(path)
+        if self.moments_path.exists():
+            yield moments_table(self.moments_path)
 
     def update(self, **facts: object) -> None:
         """Change entries of `run.json` atomically."""
@@ -336,12 +346,16 @@ class RunFolder:
         settings = self.path / "settings.ini"
         with settings.open("x", encoding="utf-8", newline="\n") as file:
             file.write(settings_text)  # another program may make the same folder
+        more = dict(facts.more)
+        if isinstance(space := more.get("space"), Mapping):
+            hashes = copy_calibration(Path(str(space["CALIBRATION"])), self.path)
+            more["space"] = {**space, "sha256": hashes}
         self._write_json(
             {
                 "schema": VERSION,
                 "model": asdict(facts.model) if facts.model else None,
                 "skeleton": skeleton_facts(facts.skeleton) if facts.skeleton else None,
-                **facts.more,
+                **more,
                 **_versions(),
                 "started": _utc(started),
                 "ended": None,

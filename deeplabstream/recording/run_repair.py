@@ -19,7 +19,7 @@ from deeplabstream.recording.deleted_videos import deleted_videos
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts
-from deeplabstream.recording.run_schema import check_schema, keypoints_of
+from deeplabstream.recording.run_schema import MOMENTS, check_schema, keypoints_of
 from deeplabstream.recording.table_reader import camera_table, video_table
 from deeplabstream.recording.table_repair import (
     cut_rows,
@@ -177,7 +177,7 @@ def _stems(path: Path) -> list[str]:
     names = {
         table.name.split(".")[0]
         for table in path.glob("*.csv")
-        if table != pulses or not is_of_pulses(pulses)
+        if table.name != MOMENTS.file and (table != pulses or not is_of_pulses(pulses))
     }
     return sorted(re.sub(r"_\d+$", "", name) for name in names - {*TABLES})
 

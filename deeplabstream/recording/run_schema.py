@@ -302,7 +302,55 @@ MATCHES = TableSchema(
         Column("state", TEXT, "", "`matched`, `lost`, `no pulse`, `silent`, `refused`"),
     ),
 )
-TABLES = (CAMERA, VIDEO, TRIGGERS, EVENTS, QUEUE, PULSES, MATCHES)
+_UNKNOWN = "not known"
+POINT_COLUMNS = (
+    Column(
+        "{bodypart}_x_mm", FLOAT32, "mm", "in the axes of the calibration", _UNKNOWN
+    ),
+    Column("{bodypart}_y_mm", FLOAT32, "mm", "the same", _UNKNOWN),
+    Column("{bodypart}_z_mm", FLOAT32, "mm", "the same, up", _UNKNOWN),
+    Column("{bodypart}_error_mm", FLOAT32, "mm", "standard error", _UNKNOWN),
+    Column(
+        "{bodypart}_reprojection_px",
+        FLOAT32,
+        "px",
+        "root mean square distance of the used views from the projections",
+        _UNKNOWN,
+    ),
+    Column("{bodypart}_views", FLOAT32, "", "number of cameras that were used"),
+    Column(
+        "{bodypart}_confidence",
+        FLOAT32,
+        "",
+        "mean confidence of the used views",
+        _UNKNOWN,
+    ),
+)
+"""Columns of each body part in `space.moments.csv`."""
+_MOMENT = (
+    Column("moment", INT64, "", "count of the moments, from 0"),
+    Column("time_s", FINITE, "s", "first exposure of the moment since Start Stream"),
+    Column("exposed_ns", INT64, "ns", "time of that exposure"),
+    Column("camera", TEXT, "", "camera whose frame has ended the moment"),
+    Column("frame", INT64, "", "`frame` of that frame"),
+)
+MOMENTS = TableSchema(
+    "space.moments.csv",
+    "moment of several calibrated cameras",
+    (
+        *_MOMENT,
+        TRIGGER_STATE,
+        *POINT_COLUMNS,
+        Column(
+            "{camera}_{bodypart}_left_out_px",
+            FLOAT32,
+            "px",
+            "distance of the camera's view from the point that the others give",
+            _UNKNOWN,
+        ),
+    ),
+)
+TABLES = (CAMERA, VIDEO, TRIGGERS, EVENTS, QUEUE, PULSES, MATCHES, MOMENTS)
 FILES: Mapping[str, str] = {
     "settings.ini": "the settings as used, unchanged",
     "run.json": "schema, versions, networks with their hashes, cameras, skeleton, every "
@@ -320,6 +368,9 @@ FILES: Mapping[str, str] = {
     "the images of those that were not recorded, if any",
     "pulses.csv": "one row per numbered pulse, if exposures are counted or triggered by a board",
     "CAMERA.pulses.csv": "one row per pulse of a camera, with its frame ([cameras.md](cameras.md))",
+    "space.moments.csv": "one row per moment of the cameras of `[Space]`: points in space, their "
+    "errors, states of triggers in space",
+    "calibration/": "the calibration of the cameras of `[Space]`; `run.json` has its hash",
     "notes.json": "notes and tags that were written on the page Runs later, if any",
     REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",
     CORRECTIONS: "corrections of the poses, if any; the tables keep what was recorded "
@@ -470,6 +521,9 @@ def row_pattern(
     if schema is EVENTS:  # most cells of an event are empty: see `is_event`
         kinds = [f"(?:{_column(fixed, name).type.pattern})?" for name in columns]
         return re.compile(",".join(kinds))
+    if schema is MOMENTS:
+        kinds = [_moment_cell(fixed, name) for name in columns]
+        return re.compile(",".join(kinds))
     if schema is not CAMERA:
         return re.compile(",".join(_column(fixed, name).pattern for name in columns))
     known = {*keypoints}
@@ -479,6 +533,13 @@ def row_pattern(
         place = columns.index("analysed")
         analysed[place], skipped[place] = "1", "0"
     return re.compile(f"(?:{','.join(analysed)}|{','.join(skipped)})")
+
+
+def _moment_cell(fixed: Mapping[str, Column], name: str) -> str:
+    """Return the regular expression of a cell in the row of a moment."""
+    is_state = name.startswith(TRIGGER_STATE.prefix)
+    is_number = name not in fixed and not is_state
+    return (_ANY_NUMBER if is_number else _column(fixed, name)).pattern
 
 
 def _analysed_cell(fixed: Mapping[str, Column], name: str, is_point: bool) -> str:

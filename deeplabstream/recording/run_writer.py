@@ -4,18 +4,20 @@ The recorder process and the replay share it: equal input gives equal files, byt
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.journal_entries import Entry, Measured, Pulsed, Step
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.space_pose import SPACE, SpacePose
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.cell_formats import STATES, text_cell
 from deeplabstream.recording.csv_tables import CameraTable, CsvTable, time_cell
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.identity_totals import IdentityTotals
+from deeplabstream.recording.moment_table import MomentTable
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import measure_facts, skeleton_facts
 from deeplabstream.recording.run_schema import EVENTS, PULSES, TRIGGERS
@@ -35,6 +37,7 @@ class RunWriter(Closing):
         self._measured: dict[int, Measured] = {}
         """The last measures of each experiment, by its first frame; of the analysis too."""
         self._pulses: CsvTable | None = None
+        self._moments: MomentTable | None = None
         self.errors: list[OSError] = []
         """Errors of the disk when the tables were closed: it may not have the last rows."""
         self.queue: QueueWriter | None = None
@@ -73,24 +76,40 @@ class RunWriter(Closing):
         self._cameras[step.camera].step(step)
         self._identity.add(step)
 
-        # triggers.csv has changes only: most triggers have the same state for minutes.
-        for name, state in step.triggers.items():
-            key = step.camera, name
+        self._changes(step.triggers, step.camera, step.index, step.exposed_ns)
+        if step.space is not None:
+            self._moment(step, step.space)
+
+        self._events.commands(step)
+        if self.queue is not None:
+            self.queue.step(step)
+
+    def _changes(
+        self, states: Mapping[str, bool | None], camera: str, frame: int, time_ns: int
+    ) -> None:
+        """Write the changes of triggers: most have the same state for minutes."""
+        for name, state in states.items():
+            key = camera, name
             if key not in self._states or self._states[key] is not state:
                 self._states[key] = state
                 self._triggers.write_cells(
                     {
-                        "camera": text_cell(step.camera),
-                        "frame": step.index,
-                        "time_s": time_cell(step.exposed_ns, self._start_ns),
+                        "camera": text_cell(camera),
+                        "frame": frame,
+                        "time_s": time_cell(time_ns, self._start_ns),
                         "trigger": text_cell(name),
                         "answer": STATES[state],
                     }
                 )
 
-        self._events.commands(step)
-        if self.queue is not None:
-            self.queue.step(step)
+    def _moment(self, step: Step, pose: SpacePose) -> None:
+        """Write the moment that has ended with a step; the first makes the table."""
+        states = step.space_triggers
+        if self._moments is None:
+            path, names = self.folder.moments_path, tuple(states)
+            self._moments = MomentTable(path, pose, names, self._start_ns)
+        self._changes(states, SPACE, self._moments.rows, pose.time_ns)
+        self._moments.step(step, pose)
 
     def skipped(self, camera: str, stamp: Stamp) -> None:
         """Write a frame that was delivered and not analysed."""
@@ -176,4 +195,5 @@ class RunWriter(Closing):
             *cameras,
             *([queue] if queue else []),
             *([self._pulses] if self._pulses else []),
+            *([self._moments.table] if self._moments else []),
         ]

@@ -27,6 +27,7 @@ from deeplabstream.recording.run_schema import (
     FLOAT64,
     FRAME_COLUMNS,
     MATCHES,
+    MOMENTS,
     PULSES,
     QUEUE,
     TEXT,
@@ -67,6 +68,8 @@ class RecordedTable:
         self.end = 0
         """Bytes up to the end of the last valid line that was read."""
         expected = schema.names
+        if schema is MOMENTS:
+            expected = tuple(schema.fixed)
         if schema is CAMERA:
             frame = (column.name for column in FRAME_COLUMNS)
             expected = (*frame, *keypoints)
@@ -323,6 +326,8 @@ class RecordedTable:
 
     def _fits(self, found: Sequence[str], expected: Sequence[str]) -> bool:
         """Return whether a header is one of this kind of table."""
+        if self.schema is MOMENTS:
+            return {*expected} <= {*found}
         if self.schema is not CAMERA:
             return set(found) <= {*expected}
         if not {*(column.name for column in FRAME_COLUMNS), "status"} <= {*found}:
@@ -378,6 +383,11 @@ def queue_table(path: Path) -> RecordedTable:
 def pulses_table(path: Path) -> RecordedTable:
     """Return `pulses.csv`."""
     return RecordedTable(path, PULSES)
+
+
+def moments_table(path: Path) -> RecordedTable:
+    """Return `space.moments.csv`."""
+    return RecordedTable(path, MOMENTS)
 
 
 def matches_table(path: Path) -> RecordedTable:

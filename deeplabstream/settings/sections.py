@@ -37,6 +37,7 @@ from deeplabstream.pose.runtimes.runtime_list import (
     Runtime,
     former_runtime,
 )
+from deeplabstream.recording.calibration_copy import calibration_of
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
 from deeplabstream.settings.fields import Maker, keys_of
@@ -729,7 +730,8 @@ def _space(settings: Settings) -> dict[str, object]:
     """Return the values of points in space; nothing: there are none."""
     if settings.space.calibration is None:
         return {}
-    return {"space": section_values(settings.space)}
+    used = calibration_of(settings.space.calibration, settings.folder)
+    return {"space": {**section_values(settings.space), "CALIBRATION": str(used)}}
 
 
 def _pulse_inputs(settings: Settings) -> dict[str, object]:

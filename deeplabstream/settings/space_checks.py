@@ -6,6 +6,7 @@ from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.space_pose import SPACE
 from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.plugins.trigger import BodyPartTrigger
+from deeplabstream.recording.calibration_copy import calibration_of
 from deeplabstream.recording.calibrations.calibration_file import read_calibration
 from deeplabstream.settings.sections import Settings
 from deeplabstream.space.camera_group import CameraGroup
@@ -28,7 +29,8 @@ def read_space_cameras(rig: Settings) -> CameraGroup:
     if path is None:
         raise SettingsError(["[Space] CALIBRATION: is missing"])
     try:
-        return read_calibration(path).select(space_cameras(rig))
+        used = calibration_of(path, rig.folder)
+        return read_calibration(used).select(space_cameras(rig))
     except (DeepLabStreamError, OSError) as error:
         raise SettingsError([f"[Space] CALIBRATION = {path}: {error}"]) from error
 

@@ -23,6 +23,7 @@ from deeplabstream.recording.run_schema import (
     EVENTS,
     FILES,
     MATCHES,
+    MOMENTS,
     PULSES,
     REGIONS,
     TRIGGERS,
@@ -69,6 +70,8 @@ def test_what_is_written_is_what_the_schema_declares(tmp_path: Path) -> None:
         MATCHES.file,
         DELETED,
         "queue/",
+        MOMENTS.file,
+        "calibration/",
     }, "not every run has these"
     assert json.loads((run / "run.json").read_text("utf-8"))["schema"] == VERSION
 

@@ -17,7 +17,7 @@ def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
     if failed := failure(folder):
         yield f"experiment {failed}"
     for name in steps[0].triggers if steps else ():
-        answers = Counter(step.triggers[name] for step in steps)
+        answers = Counter(step.answers[name] for step in steps)
         share = {answer: count / len(steps) for answer, count in answers.items()}
         yield (
             f"[Trigger {name}] was true {share.get(True, 0):.1%} of the time, "
@@ -26,7 +26,7 @@ def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
     for name, (times, on_s) in on_times(folder, seconds).items():
         yield f"[Output {name}] was on {times} times, {on_s:.1f} s in total"
     marks = Counter(
-        without_count(command.text, step.triggers)
+        without_count(command.text, step.answers)
         for step in steps
         for command in step.commands
         if isinstance(command, Mark)

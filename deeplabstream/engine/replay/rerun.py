@@ -7,7 +7,7 @@ import csv
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -24,6 +24,7 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
 from deeplabstream.engine.space_tracking import space_tracker_of
+from deeplabstream.recording.moment_table import read_moments
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import steps_in_use
 from deeplabstream.recording.run_folder import RunFolder
@@ -114,9 +115,11 @@ def rerun_decisions(
         )
         loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))
+        in_space = settings.decides_in_space
         for recorded in _in_order(settings, folder):
             runs = throughout or bool(recorded.status)
-            for what in boundaries.before(recorded, recorded.camera == deciding, runs):
+            decides = in_space or recorded.camera == deciding
+            for what in boundaries.before(recorded, decides, runs):
                 loop.end()
                 if what == "analysis":
                     loop.set_triggers(settings.new_triggers())
@@ -202,7 +205,14 @@ def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
         if folder.table_path(name).exists()
     ]
     steps = (steps_in_use(folder, name) for name in cameras)
-    return heapq.merge(*steps, key=lambda step: step.posed_ns)
+    in_order = heapq.merge(*steps, key=lambda step: step.posed_ns)
+    if settings.space.calibration is None:
+        yield from in_order
+        return
+    moments = read_moments(folder.moments_path, folder.skeleton.bodyparts)
+    ended = {(moment.camera, moment.frame): moment.triggers for moment in moments}
+    for step in in_order:
+        yield replace(step, space_triggers=ended.get((step.camera, step.index), {}))
 
 
 def _frame(step: Step) -> Frame:
@@ -285,11 +295,12 @@ class Comparison:
                 )
             )
         for courses, step in ((self._then, then), (self._now, now)):
-            for name, answer in step.triggers.items():
+            for name, answer in step.answers.items():
                 course = courses.setdefault(name, _Course(step.camera))
                 course.add(answer, time_s)
-        for name in then.triggers.keys() & now.triggers.keys():
-            self.other_answers[name] += then.triggers[name] is not now.triggers[name]
+        before, after = then.answers, now.answers
+        for name in before.keys() & after.keys():
+            self.other_answers[name] += before[name] is not after[name]
         self._begun_then.update(begun(then.commands))
         self._begun_now.update(begun(now.commands))
 

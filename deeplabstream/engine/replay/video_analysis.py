@@ -110,7 +110,7 @@ class VideoAnalysis:
 
     def _outlines(self, step: Step) -> dict[str, tuple[Outline, bool | None]]:
         return {
-            zone.trigger: (zone.outline, step.triggers.get(zone.trigger))
+            zone.trigger: (zone.outline, step.answers.get(zone.trigger))
             for zone in self.zones
             if len(zone.outline) > 1
         }
@@ -119,7 +119,7 @@ class VideoAnalysis:
         """Count visits: from the first true to the first false; unknown is neither."""
         self.frames += 1
         self.last = step.index
-        for name, answer in step.triggers.items():
+        for name, answer in step.answers.items():
             inside = self._inside.get(name, False)
             if answer is True and not inside:
                 self.visits.setdefault(name, []).append([step.index, None])

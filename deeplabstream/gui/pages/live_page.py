@@ -199,7 +199,7 @@ class LivePage(QWidget):
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         answers: dict[str, bool | None] = {}
         for step in steps:
-            answers.update(step.triggers)
+            answers.update(step.answers)
         self.triggers.show_answers(answers)
         self.marks.add(steps)
         for step in steps:

@@ -88,7 +88,7 @@ class Marks(Panel):
     def add(self, steps: Sequence[Step]) -> None:
         """Count the marks of these steps; marks that differ in a count only are the same."""
         texts = [
-            without_count(command.text, step.triggers)
+            without_count(command.text, step.answers)
             for step in steps
             for command in step.commands
             if isinstance(command, Mark)

@@ -52,7 +52,7 @@ class LiveLanes:
         """Add trigger states and marks of a frame."""
         time_s = (step.exposed_ns - start_ns) / 1e9
         self.now_s = max(self.now_s, time_s)
-        for name, answer in step.triggers.items():
+        for name, answer in step.answers.items():
             value = None if answer is None else float(answer)
             self._change("trigger", name, time_s, value)
         for command in step.commands:

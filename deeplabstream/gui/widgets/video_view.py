@@ -40,7 +40,7 @@ def lines_of(step: Step, drawn: Collection[str] = ()) -> list[StateLine]:
     the state is held.
     """
     found: list[StateLine] = []
-    for name, answer in step.triggers.items():
+    for name, answer in step.answers.items():
         held = f"{_PREFIX}{name}]" in step.flags
         if name in drawn and not held:
             continue
@@ -246,7 +246,7 @@ class VideoView(QWidget):
 
         # Zones first, the state of the session last: it must not be hidden.
         step = self._step
-        draw_zones(painter, place, self.zones, step.triggers if step else None)
+        draw_zones(painter, place, self.zones, step.answers if step else None)
         if step is not None:
             if self.trail is not None:
                 self.trail.draw(painter, place)

@@ -1,0 +1,178 @@
+"""Runs with points in space: recorded, and decided again from the poses in the images."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
+from deeplabstream.engine.loop import Loop
+from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.replay.rerun import compare, rerun_decisions
+from deeplabstream.engine.space_tracking import space_tracker_of
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.recording.calibrations.aniposelib_toml import write_aniposelib
+from deeplabstream.recording.moment_table import read_moments
+from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
+from deeplabstream.recording.run_repair import repair
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.fields import Maker
+from deeplabstream.settings.loading import Settings, parse
+from deeplabstream.settings.sections import effective
+from deeplabstream.simulation.virtual_output import virtual_outputs
+from tests.engine.loop_rig import MS
+from tests.engine.space_rig import SKELETON, Above, Views
+from tests.space.cameras import four_cameras
+
+CAMERAS = ("left", "right", "front")
+RIG = """
+[Camera left]
+KIND = SimulatedCamera
+[Camera right]
+KIND = SimulatedCamera
+[Camera front]
+KIND = SimulatedCamera
+[Space]
+CALIBRATION = cameras.toml
+SMOOTH_HZ = 8
+[Tracking]
+HOLD_MS = 30
+[Trigger high]
+KIND = AllOf
+CAMERA = space
+TRIGGERS = near
+[Trigger near]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 0 0 640 480
+[Output light]
+KIND = SimulatedOutput
+[Experiment it]
+KIND = Conditional
+TRIGGER = high
+OUTPUT = light
+[Experiment]
+EXP_NAME = it
+"""
+FORM = ImageFormat((480, 640), 100.0)
+
+
+def settings_in(folder: Path) -> Settings:
+    """The settings, with a trigger in space that is no plug-in."""
+    rig = parse(RIG, folder)
+    high = Maker(Above, {"bodyparts": ("snout",)})
+    return replace(rig, triggers={**rig.triggers, "high": high})
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Settings:
+    (tmp_path / "rig").mkdir()
+    write_aniposelib(four_cameras(), tmp_path / "rig" / "cameras.toml")
+    return settings_in(tmp_path / "rig")
+
+
+def recorded(
+    rig: Settings, path: Path, frames: int = 60
+) -> tuple[RunFolder, list[Step]]:
+    """Record a snout that rises and falls, with lost frames; return run and steps."""
+    model = ModelFacts("script", "ab" * 32, 0.5, "script")
+    facts = RunFacts(0, dict.fromkeys(CAMERAS, FORM), SKELETON, model, effective(rig))
+    folder = RunFolder.create_at(path, datetime(2026, 11, 25, tzinfo=UTC), RIG, facts)
+    rng, views, clock, steps = np.random.default_rng(1), Views(), ManualClock(), []
+    with (
+        RunWriter(folder, 0) as writer,
+        opened(virtual_outputs(rig.outputs), clock, writer.entry) as bank,
+    ):
+        for camera, names in rig.triggers_by_camera().items():
+            writer.begin(camera, SKELETON, names)
+        loop = Loop(
+            views,
+            rig.experiment,
+            rig.deciding_camera,
+            clock,
+            writer.entry,
+            0,
+            pose_filter=pose_filter_of(rig, thresholds_of(views)),
+            space=space_tracker_of(rig),
+        )
+        writer.entry(Note(*ANALYSIS_STARTED, 0))
+        loop.set_triggers(rig.new_triggers())
+        for number in range(frames):
+            if number == 10:
+                catch_up(bank, clock, (10 * number - 1) * MS)
+                loop.begin(rig.new_experiment(), rig.new_triggers(), bank)
+            at = np.array([10.0, 20.0, 40 + 30 * np.sin(number / 5)])
+            for place, name in enumerate(CAMERAS):
+                if rng.random() < 0.1:
+                    continue
+                camera = four_cameras().camera(name)
+                views.pixel = camera.project(at) + rng.normal(0, 0.3, 2)
+                if rng.random() < 0.05:
+                    views.pixel = np.full(2, np.nan)
+                time_ns = (10 * number + place) * MS
+                catch_up(bank, clock, time_ns)
+                image = np.zeros((4, 4), np.uint8)
+                steps.append(loop.step(Frame(name, number, time_ns, time_ns, image)))
+        loop.end()
+    folder.finish(datetime(2026, 11, 25, 1, tzinfo=UTC), "stopped", [])
+    return folder, steps
+
+
+def test_a_rerun_decides_the_same_on_the_same_points(
+    rig: Settings, tmp_path: Path
+) -> None:
+    folder, steps = recorded(rig, tmp_path / "run")
+    # the original is gone: the run has a copy
+    (tmp_path / "rig" / "cameras.toml").unlink()
+
+    pairs = [*rerun_decisions(settings_in(folder.path), folder)]
+    assert len(pairs) == len(steps)
+    assert sum(len(step.commands) for step in steps) >= 3
+    for written, (then, now) in zip(steps, pairs, strict=True):
+        assert now.commands == then.commands == written.commands
+        assert now.space_triggers == then.space_triggers == written.space_triggers
+        assert (now.status, now.lost) == (written.status, written.lost)
+        assert (now.space is None) is (written.space is None)
+        if now.space is not None and written.space is not None:
+            assert now.space.points.tobytes() == written.space.points.tobytes()
+            assert now.space.time_ns == written.space.time_ns
+    assert compare(settings_in(folder.path), folder).same
+
+
+def test_the_moments_are_recorded_exactly(rig: Settings, tmp_path: Path) -> None:
+    folder, steps = recorded(rig, tmp_path / "run")
+    moments = [*read_moments(folder.moments_path, SKELETON.bodyparts)]
+    ended = [step for step in steps if step.space is not None]
+    assert len(moments) == len(ended) > 50
+    for moment, step in zip(moments, ended, strict=True):
+        assert step.space is not None
+        assert moment.points.tobytes() == step.space.points.tobytes()
+        assert moment.triggers == step.space_triggers
+        assert (moment.camera, moment.frame) == (step.camera, step.index)
+        assert moment.time_ns == step.space.time_ns
+    assert all(not table.warning() for table in folder.tables())
+
+
+def test_the_run_has_the_calibration_with_its_hash(
+    rig: Settings, tmp_path: Path
+) -> None:
+    original = (tmp_path / "rig" / "cameras.toml").read_bytes()
+    folder, _ = recorded(rig, tmp_path / "run", frames=5)
+    assert (folder.path / "calibration" / "cameras.toml").read_bytes() == original
+    digest = hashlib.sha256(original).hexdigest()
+    assert folder.facts["space"]["sha256"] == {"cameras.toml": digest}
+
+
+def test_repair_does_not_take_the_moments_for_a_camera(
+    rig: Settings, tmp_path: Path
+) -> None:
+    folder, _ = recorded(rig, tmp_path / "run", frames=20)
+    (folder.path / "run.json").unlink()
+    repair(folder.path)
+    assert set(RunFolder(folder.path).facts["cameras"]) == {*CAMERAS}
