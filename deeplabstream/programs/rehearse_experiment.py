@@ -24,11 +24,13 @@ class RehearseExperiment:
     minutes: float = option(default=10.0, gt=0, le=24 * 60)
     """Simulated duration, up to 1440."""
     flees: tuple[str, ...] = option(default=(), repeated=True, metavar="OUTPUT")
-    """The animal avoids the region while this output is on; may be given several times."""
+    """The animal avoids the region while this output is on; may be given several times. With
+    arenas, the first part of the name stands for the outputs of all arenas; each animal flees
+    from its own."""
     seed: int | None = option(default=None)
     """Seed of the simulated walk."""
     animals: int = option(default=1, ge=1, le=4)
-    """Number of animals."""
+    """Number of animals; with arenas, there is one in each."""
     output: Path | None = option(default=None, metavar="FOLDER")
     """New run folder."""
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as plain_field
+from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar
@@ -558,6 +559,13 @@ class Settings:
             arena: experiment_in_arena(maker, arena, self.in_each_arena)
             for arena in self.arenas
         }
+
+    @cached_property
+    def triggers_of_arenas(self) -> dict[str, frozenset[str]]:
+        """The triggers that the experiment of each arena names; empty: no arenas, or none."""
+        if not self.arenas or self.experiment.exp_name not in self.experiments:
+            return {}
+        return {arena: triggers_of(it) for arena, it in self.new_experiments().items()}
 
     @property
     def deciding_camera(self) -> str:

@@ -1,14 +1,13 @@
-"""Simulated wells: a plate of bright wells seen from above, with a fly in each.
-
-Flies walk and rest at their own times. Where they are depends on the time and the seed alone.
-"""
+"""Simulated wells: a plate of bright wells seen from above, with a fly in each."""
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
+from deeplabstream.simulation.fly_walks import FlyWalks
 
 RADIUS_SHARE = 0.42
 """Radius of a well, as a share of the distance of two wells."""
@@ -17,8 +16,20 @@ FLY_SHARE = 0.075
 _WIDTH_SHARE = 0.5  # width of a fly, of its length
 _PLATE, _FLOOR, _FLY = 26.0, 185.0, 60.0  # grey levels
 _BACKGROUNDS = 4  # backgrounds that differ in their noise
-_AHEAD_S = 0.02  # step for the direction of movement
 _REACH = 0.94  # largest distance of a fly's middle from the centre, of the free radius
+
+
+@runtime_checkable
+class WellsCamera(Protocol):
+    """A camera plug-in whose frames show simulated wells."""
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+
+    @property
+    def wells(self) -> "Wells":
+        """Its scene."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +44,11 @@ class Wells:
     noise: float = 2.0
     """Standard deviation, in grey levels."""
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
-    _walks: NDArray[np.float64] = field(init=False, repr=False)
-    """(well, 8): random numbers from 0 to 1 that determine a fly's walk."""
+    _walks: FlyWalks = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         random = np.random.default_rng((self.seed, 2))
-        walks = random.random((self.rows * self.columns, 8))
+        walks = FlyWalks.drawn(self.rows * self.columns, random)
         object.__setattr__(self, "_walks", walks)
         object.__setattr__(self, "_backgrounds", self._painted(random))
 
@@ -65,17 +75,11 @@ class Wells:
     def truth(self, time_s: float) -> NDArray[np.float64]:
         """Return the middle of each fly (well, 2), px."""
         free = (self.radius - FLY_SHARE * self.distance) * _REACH
-        return self.centres + free * self._walked(time_s)
+        return self.centres + free * self._walks.places(time_s)
 
     def directions(self, time_s: float) -> NDArray[np.float64]:
         """Return the direction of each fly's head (well,), radians; y points down."""
-        period, share, when = self._times
-        # a resting fly keeps the direction in which it came
-        rests = self._phase(time_s) > share
-        came_s = (np.floor(time_s / period + when) + share - when) * period
-        at_s = np.where(rests, came_s, time_s) - _AHEAD_S
-        step = self._walked(at_s + _AHEAD_S) - self._walked(at_s)
-        return np.arctan2(step[:, 1], step[:, 0])
+        return self._walks.directions(time_s)
 
     def draw(self, image: Image, time_s: float, index: int = 0) -> None:
         """Draw the plate into `image`; `index` chooses the noise."""
@@ -95,31 +99,6 @@ class Wells:
             cover = np.clip((half - away) * _WIDTH_SHARE + 0.5, 0, 1)
             cover = cover if patch.ndim == 2 else cover[..., None]
             patch[:] = np.round(patch + cover * (_FLY - patch)).astype(np.uint8)
-
-    @property
-    def _times(self) -> tuple[NDArray[np.float64], ...]:
-        """Period of walk and rest (s), share of walking, and phase of each fly."""
-        return (
-            4 + 8 * self._walks[:, 0],
-            0.3 + 0.6 * self._walks[:, 1],
-            self._walks[:, 2],
-        )
-
-    def _phase(self, time_s: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        period, _, when = self._times
-        return (time_s / period + when) % 1.0
-
-    def _walked(self, time_s: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the places (well, 2) in a circle of radius 1 around 0 0."""
-        period, share, when = self._times
-        whole = np.floor(time_s / period + when)
-        walked_s = period * (whole * share + np.minimum(self._phase(time_s), share))
-        turn, sway, out = 0.4 + 0.5 * self._walks[:, 3:6].T
-        first = 2 * np.pi * self._walks[:, 6]
-        angle = first + turn * walked_s + np.sin(sway * walked_s)
-        # flies are at the wall for much of the time
-        radius = np.sqrt(0.5 + 0.5 * np.sin(out * walked_s + 2 * first))
-        return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
 
     def _painted(self, random: np.random.Generator) -> tuple[Image, ...]:
         """Return images of the plate without flies, with different noise."""

@@ -61,3 +61,33 @@ def test_without_an_experiment_or_with_limits_of_0_nothing_is_reported() -> None
             counts = {"arena": Counts(delivered=100 * second, analysed=0)}
             state = replace(state, counts=counts)
             assert not list(watchdog.check(rules, state, second * S))
+
+
+def test_an_alarm_names_the_arenas_whose_animal_is_lost() -> None:
+    arenas = {name: [f"right.{name}"] for name in ("A1", "A2", "A3")}
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    for second in range(30):
+        known = {
+            "right.A1": True,
+            "right.A2": None if second >= 5 else False,
+            "right.A3": None if second >= 15 else False,
+            # no trigger of the experiment
+            "other.A1": None,
+        }
+        step = replace(step_at(second, lost=False), triggers=known, status="running")
+        watchdog.add(step, arenas)
+        told += watchdog.check(RULES, running(), second * S)
+    lost = "the animal has not been found for 5 s"
+    assert told == [f"[Camera arena] arena A{number}: {lost}" for number in (2, 3)]
+
+
+def test_many_lost_animals_are_one_alarm() -> None:
+    arenas = {f"A{number}": [f"right.A{number}"] for number in range(1, 13)}
+    unknown = {f"right.{arena}": None for arena in arenas}
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    for second in range(10):
+        step = replace(step_at(second, lost=True), triggers=unknown, status="running")
+        watchdog.add(step, arenas)
+        told += watchdog.check(RULES, running(), second * S)
+    (text,) = told
+    assert "arenas A1, A2" in text and "A10 and 2 more: the animal" in text

@@ -1,8 +1,9 @@
 """Stream watchdogs: silent cameras, frame rates, skipped frames, and an animal lost for long."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.messages import RecordingProgress
@@ -78,6 +79,8 @@ class FrameRateMeter:
         return rates
 
 
+MOST_NAMED = 10
+"""Arenas that an alarm lists."""
 SKIPPED_SPAN_NS = 10_000_000_000
 """The share of skipped frames is measured over this time."""
 
@@ -90,20 +93,35 @@ class AnalysisWatchdog:
     runs: an empty arena is normal then.
     """
 
-    _lost_since: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By camera: exposure times of the first and the newest frame without the animal."""
+    _lost_since: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """By camera and arena (empty: none): exposure times of the first and the newest frame
+    without the animal."""
     _counted: dict[str, deque[tuple[int, int, int]]] = field(default_factory=dict)
     """By camera: time, frames delivered, frames analysed."""
     _reported: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, step: Step) -> None:
-        """Note whether the animal was lost in an analysed frame."""
-        if step.lost:
-            first_ns, _ = self._lost_since.get(step.camera, (step.exposed_ns, 0))
-            self._lost_since[step.camera] = first_ns, step.exposed_ns
-        else:
-            self._lost_since.pop(step.camera, None)
-            self._reported.discard((step.camera, "lost"))
+    def add(
+        self, step: Step, arenas: Mapping[str, Collection[str]] = MappingProxyType({})
+    ) -> None:
+        """Note whether the animal was lost in an analysed frame.
+
+        `arenas`: the triggers that the experiment of each names. Where one of them is unknown,
+        the arena's animal is lost.
+        """
+        lost = {"": step.lost}
+        if arenas and step.status:
+            lost = {
+                arena: any(step.triggers.get(name, False) is None for name in names)
+                for arena, names in arenas.items()
+            }
+        for arena, is_lost in lost.items():
+            place = step.camera, arena
+            if is_lost:
+                first_ns, _ = self._lost_since.get(place, (step.exposed_ns, 0))
+                self._lost_since[place] = first_ns, step.exposed_ns
+            else:
+                self._lost_since.pop(place, None)
+                self._reported.discard((step.camera, _lost(arena)))
 
     def check(
         self, rules: ExperimentRun, state: SessionState, now_ns: int
@@ -121,12 +139,22 @@ class AnalysisWatchdog:
         )
 
     def _check_lost(self, limit_s: float) -> Iterator[str]:
-        for camera, (first_ns, last_ns) in self._lost_since.items():
-            if limit_s and last_ns - first_ns >= limit_s * 1e9:
-                text = (
-                    f"[Camera {camera}] the animal has not been found for {limit_s:g} s"
-                )
-                yield from self._once(camera, "lost", text)
+        by_camera: dict[str, list[str]] = {}
+        for (camera, arena), (first_ns, last_ns) in self._lost_since.items():
+            is_long = limit_s and last_ns - first_ns >= limit_s * 1e9
+            if is_long and (camera, _lost(arena)) not in self._reported:
+                self._reported.add((camera, _lost(arena)))
+                by_camera.setdefault(camera, []).append(arena)
+        for camera, arenas in by_camera.items():
+            text = f"the animal has not been found for {limit_s:g} s"
+            if arenas != [""]:
+                # a light that fails loses all at once
+                named = ", ".join(arenas[:MOST_NAMED])
+                more = len(arenas) - MOST_NAMED
+                named += f" and {more} more" if more > 0 else ""
+                noun = "arena" if len(arenas) == 1 else "arenas"
+                text = f"{noun} {named}: {text}"
+            yield f"[Camera {camera}] {text}"
 
     def _check_skipped(
         self, limit: float, counts: Mapping[str, Counts], now_ns: int
@@ -157,6 +185,10 @@ class AnalysisWatchdog:
         if (camera, what) not in self._reported:
             self._reported.add((camera, what))
             yield text
+
+
+def _lost(arena: str) -> str:
+    return f"lost {arena}"
 
 
 MISSED_SPAN_NS = 10_000_000_000

@@ -17,8 +17,10 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Edge, Entry, Step
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.replay.arena_animals import FLIGHT, ArenaAnimals, Walkers
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.session.messages import NetworkReady
+from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.recording.run_folder import ModelFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.recording.table_reader import experiment_boundaries
@@ -32,10 +34,8 @@ from deeplabstream.simulation.arena import (
     ArenaCamera,
     ArenaView,
 )
+from deeplabstream.simulation.wells import WellsCamera
 from deeplabstream.startup.progress import progress
-
-FLIGHT = 4.0
-"""Speed of a fleeing animal, relative to its normal walk."""
 
 _NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
@@ -69,6 +69,8 @@ class SimulatedEstimator:
 def arena_view(settings: Settings) -> ArenaView:
     """Return the view of the deciding camera if it is a simulated one, else the default."""
     camera = settings.cameras[settings.deciding_camera]
+    if isinstance(camera, WellsCamera):
+        return ArenaView(camera.wells.shape, camera.rate, camera.wells.seed)
     return camera.view if isinstance(camera, ArenaCamera) else ArenaView()
 
 
@@ -104,7 +106,7 @@ class SimulatedAnimals:
 class _RehearsalWriter(RunWriter):
     """Writes the run, and passes the edges of the outputs to the animals."""
 
-    def __init__(self, folder: RunFolder, animals: SimulatedAnimals) -> None:
+    def __init__(self, folder: RunFolder, animals: Walkers) -> None:
         super().__init__(folder, 0)
         self._animals = animals
 
@@ -126,24 +128,20 @@ def rehearse(
     """Run the settings' experiment on simulated animals until it ends, for `seconds` at most.
 
     A simulated deciding camera sets rate, frame size and SEED of the walk. The run folder,
-    `path` or a new one, has everything except a video. SettingsError: the settings do not
+    `path` or a new one, has everything except a video. With arenas, an animal walks in each;
+    it flees from its arena's output, also if `flees` has only the first part of its name.
+    SettingsError: the settings do not
     fit the simulated animals.
     """
     settings = with_drawn_seeds(settings)
     settings.new_experiment()
     view = arena_view(settings)
     view = view if seed is None else replace(view, seed=seed)
-    unknown = sorted(set(flees) - settings.outputs.keys())
-    in_rules = [max(rule.actor, rule.target) for rule in view.social]
-    animals = max(animals, len(settings.animals.names), *in_rules)
-    names = settings.animals.of(ARENA_SKELETON, animals)
-    skeleton = replace(ARENA_SKELETON, animals=names)
+    known = {*settings.outputs}
     if settings.arenas:
-        raise SettingsError(
-            [
-                "[Arenas]: a rehearsal simulates mice that share one arena; remove [Arenas]"
-            ]
-        )
+        known |= {name.partition(".")[0] for name in settings.outputs}
+    unknown = sorted(set(flees) - known)
+    skeleton = _skeleton(settings, view, animals)
     problems = check_against(settings, skeleton)
     problems += [
         f"flees {name}: there is no [Output {name}]{guess(name, settings.outputs)}"
@@ -151,7 +149,11 @@ def rehearse(
     ]
     if problems:
         raise SettingsError(problems)
-    walkers = SimulatedAnimals(view, flees, skeleton.count)
+    walkers: Walkers = (
+        ArenaAnimals(settings.arenas, skeleton, view.rate, view.seed, flees)
+        if settings.arenas
+        else SimulatedAnimals(view, flees, skeleton.count)
+    )
     truth = SimulatedEstimator(skeleton)
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
@@ -169,6 +171,19 @@ def rehearse(
     return folder, steps
 
 
+def _skeleton(settings: Settings, view: ArenaView, animals: int) -> Skeleton:
+    """Return the skeleton of the simulated animals, with their names."""
+    if settings.arenas:
+        camera = settings.cameras[settings.deciding_camera]
+        model = settings.model_named(camera.model or settings.pose.model)
+        is_background = model == BACKGROUND
+        found = settings.background.skeleton if is_background else ARENA_SKELETON
+        return replace(found, animals=tuple(settings.arenas))
+    in_rules = [max(rule.actor, rule.target) for rule in view.social]
+    animals = max(animals, len(settings.animals.names), *in_rules)
+    return replace(ARENA_SKELETON, animals=settings.animals.of(ARENA_SKELETON, animals))
+
+
 def failure(folder: RunFolder) -> str:
     """Return how the experiment of a rehearsal failed: `failed: …`; empty: it did not."""
     *_, (_, how) = experiment_boundaries(folder.events_path)
@@ -179,7 +194,7 @@ def _frames(
     name: str,
     rate: float,
     seconds: float,
-    animals: SimulatedAnimals,
+    animals: Walkers,
     truth: SimulatedEstimator,
 ) -> Iterator[Frame]:
     count = round(seconds * rate)

@@ -647,7 +647,8 @@ class RigSession:
             self.state = self.state.after(entry)
             processes.take(entry)
             if isinstance(entry, Step):
-                self._analysis_watchdog.add(entry)
+                used = self.state.used_settings or self.settings
+                self._analysis_watchdog.add(entry, used.triggers_of_arenas)
                 self._keep_progress(entry)
             elif isinstance(entry, Sensed | Note):
                 self._remotes.links.receive(entry)

@@ -108,11 +108,20 @@ class RehearsalPanel(QWidget):
 
     def _refresh(self) -> None:
         outputs = ["avoids: nothing"]
-        outputs += [f"avoids: {name}" for name in names_in(self.document, "Output")]
+        outputs += [f"avoids: {name}" for name in self._outputs]
         shown = self.avoids.currentText()
         self.avoids.clear()
         self.avoids.addItems(outputs)
         self.avoids.setCurrentText(shown if shown in outputs else outputs[0])
+
+    @property
+    def _outputs(self) -> list[str]:
+        """Outputs that an animal can avoid; with arenas first those of the same first name."""
+        names = names_in(self.document, "Output")
+        rig = self.document.settings
+        if rig is None or not rig.arenas:
+            return names
+        return [*dict.fromkeys([*(it.partition(".")[0] for it in names), *names])]
 
     def _rehearse(self) -> None:
         name = self._experiment()
@@ -121,7 +130,7 @@ class RehearsalPanel(QWidget):
             return
         arguments += ["--minutes", f"{self.minutes.value():g}"]
         if self.avoids.currentIndex() > 0:
-            avoids = names_in(self.document, "Output")[self.avoids.currentIndex() - 1]
+            avoids = self._outputs[self.avoids.currentIndex() - 1]
             arguments += ["--flees", avoids]
         title = f"Simulate {name}".strip()
         window = ProgramWindow(title, "RehearseExperiment.py", arguments, self)
