@@ -4,7 +4,7 @@ The same video with the same settings gives the same poses, triggers and events,
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,16 @@ from pathlib import Path
 from deeplabstream.core.clock import Pacer
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import open_network, outdated_networks
+from deeplabstream.engine.replay.recorded_tags import recorded_tags
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.replay.video_analysis import VideoAnalysis
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.offline.video_inference import PrecomputedEstimator, remembers
+from deeplabstream.plugins.input import TagInput
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.programs.program import Program
@@ -34,7 +36,7 @@ from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.startup.arguments import rig_settings
 from deeplabstream.startup.progress import progress
 from deeplabstream.startup.qt_environment import why_no_window
-from deeplabstream.video.video_reader import open_video
+from deeplabstream.video.video_reader import VideoReader, open_video
 
 _MOST_SHOWN = 50
 """Lines of differences that are printed."""
@@ -106,7 +108,8 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
     for sentence in gpu_remarks():
         print(f"Warning: {sentence}", file=sys.stderr)
 
-    analysis = VideoAnalysis(settings, rows, estimator, not options.no_experiment)
+    tags = _tags(settings, rows)
+    analysis = VideoAnalysis(settings, rows, estimator, not options.no_experiment, tags)
     with ExitStack() as files:
         folder = analysis.make_folder(options.output)
         writer = files.enter_context(RunWriter(folder, 0))
@@ -129,6 +132,28 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
         print(line)
     print(f"run folder: {folder.path}")
     return 0
+
+
+def _tags(settings: Settings, video: VideoReader) -> Sequence[TagRead]:
+    """Return what the RFID readers of a rig read while a video was recorded."""
+    placed = [
+        name
+        for name, device in settings.inputs.items()
+        if isinstance(device, TagInput) and device.at
+    ]
+    if not placed:
+        return ()
+    tags = recorded_tags(video, print)
+    if tags is None:
+        print(
+            f"Warning: [Input {placed[0]}]: {video.path.name} is not in the folder of the run "
+            "that recorded it, so no tags are read and animals keep the names that they get "
+            "without",
+            file=sys.stderr,
+        )
+        return ()
+    print(f"tags that were read during the video: {len(tags)}")
+    return tags
 
 
 def _opened(settings: Settings, fast: bool) -> PoseEstimator:

@@ -1,12 +1,12 @@
 """Analysis of one video: its frames through the loop, labelled video and summary."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from deeplabstream.core.frame import Frame, ImageFormat
-from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import network_ready_message
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.trigger_shapes import Outline, trigger_shapes_of
@@ -30,6 +30,8 @@ class VideoAnalysis:
     estimator: PoseEstimator
     experiment: bool
     """Whether the experiment runs; else poses and triggers only."""
+    tags: Sequence[TagRead] = ()
+    """What RFID readers read while the video was recorded, by the times of the video."""
     frames: int = 0
     last: int = -1
     """Row of the last analysed frame."""
@@ -72,7 +74,14 @@ class VideoAnalysis:
                 current[:] = [frame]
                 yield frame
 
-        for step in replay(self.settings, noted(), estimator, writer, self.experiment):
+        for step in replay(
+            self.settings,
+            noted(),
+            estimator,
+            writer,
+            self.experiment,
+            tags=self.tags,
+        ):
             self._count(step)
             if labelled is not None:
                 image = draw_overlay(

@@ -1,18 +1,19 @@
 """Video replay: runs the loop over the frames of a video, in one process, on their times."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, ImageFormat
-from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
+from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.replay.recorded_tags import RecordedTags
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
@@ -31,12 +32,14 @@ def replay(
     writer: RunWriter,
     experiment: bool = True,
     identified: bool = False,
+    tags: Sequence[TagRead] = (),
 ) -> Generator[Step, None, None]:
     """Yield the step of each frame; the outputs are simulated.
 
     The clock follows the times of the frames, so equal frames give equal steps and equal
     files. Pose estimation takes no time on this clock: a frame is decided at the time of
     its exposure. `identified`: the poses have their animals in the order of their names.
+    `tags`: what RFID readers read, by the times of the frames.
     """
     clock = ManualClock()
     deciding = settings.deciding_camera
@@ -52,7 +55,8 @@ def replay(
     outputs = virtual_outputs(settings.outputs)
     trackers = None
     if not identified:
-        trackers = identities_of(settings, estimator.skeleton, thresholds_of(estimator))
+        thresholds, taken = thresholds_of(estimator), RecordedTags(tags).take
+        trackers = identities_of(settings, estimator.skeleton, thresholds, taken)
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
             estimator,
@@ -71,7 +75,12 @@ def replay(
         else:
             loop.set_triggers(triggers)
         try:
-            yield from _steps(frames, loop, bank, clock)
+            recorded = RecordedTags(tags)
+            for frame in frames:
+                catch_up(bank, clock, frame.time_ns)
+                for read in recorded.take_all(frame.time_ns):
+                    writer.entry(read)
+                yield loop.step(frame)
         finally:
             loop.end(VIDEO_ENDED)
 
@@ -98,11 +107,3 @@ def new_folder(
     if path is not None:
         return RunFolder.create_at(path, now, settings.text, facts)
     return RunFolder.create(settings.output_directory, now, settings.text, facts)
-
-
-def _steps(
-    frames: Iterable[Frame], loop: Loop, bank: OutputBank, clock: ManualClock
-) -> Iterator[Step]:
-    for frame in frames:
-        catch_up(bank, clock, frame.time_ns)
-        yield loop.step(frame)

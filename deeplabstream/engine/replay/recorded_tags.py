@@ -1,0 +1,103 @@
+"""Recorded tags: what RFID readers read during a run, for a replay of its video."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import TagRead
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.table_reader import events_table, video_table
+from deeplabstream.video.video_reader import VideoReader
+
+
+class RecordedTags:
+    """Tags with their times, in the place of readers: each is returned once."""
+
+    def __init__(self, reads: Iterable[TagRead]) -> None:
+        self._left: dict[str, deque[TagRead]] = {}
+        for read in sorted(reads, key=lambda read: read.received_ns):
+            self._left.setdefault(read.input, deque()).append(read)
+
+    def take(self, reader: str, until_ns: int) -> list[TagRead]:
+        """Return the tags that a reader has read up to a time."""
+        left, taken = self._left.get(reader, deque()), list[TagRead]()
+        while left and left[0].received_ns <= until_ns:
+            taken.append(left.popleft())
+        return taken
+
+    def take_all(self, until_ns: int) -> list[TagRead]:
+        """Return the tags that all readers have read up to a time."""
+        return [read for name in self._left for read in self.take(name, until_ns)]
+
+
+@dataclass(frozen=True, eq=False)
+class _VideoTimes:
+    """Times of the frames (frame,) of a video that a run has recorded, ns, growing."""
+
+    exposed_ns: NDArray[np.int64]
+    """By the clock of the run."""
+    times_ns: NDArray[np.int64]
+    """In the video, from its first frame on."""
+
+    def in_video(self, read: TagRead) -> TagRead | None:
+        """Return a tag with its time in the video; None: it was read before or after.
+
+        Between the same two frames as in the run, although times of a video are rounded.
+        """
+        frame = int(np.searchsorted(self.exposed_ns, read.received_ns))
+        if frame == len(self.exposed_ns) or read.received_ns < self.exposed_ns[0]:
+            return None
+        early_ns = int(self.exposed_ns[frame]) - read.received_ns
+        time_ns = int(self.times_ns[frame]) - early_ns
+        if frame:
+            time_ns = max(time_ns, int(self.times_ns[frame - 1]) + 1)
+        return replace(read, received_ns=time_ns)
+
+
+def recorded_tags(
+    video: VideoReader, report: Callable[[str], object]
+) -> list[TagRead] | None:
+    """Return the tags that were read while a run recorded a video, by times of the video.
+
+    None: the video is not in the folder of a run that recorded it. `report` gets a sentence for
+    each repair of the run folder. DeviceError: the run can't be read.
+    """
+    path = video.path.absolute()
+    if not (path.parent / "run.json").is_file():
+        return None
+    folder = open_run_folder(path.parent, report, check_tables=False)
+    try:
+        times = _times_of(folder, path.name, video)
+        if times is None:
+            return None
+        reads = [times.in_video(read) for read in _tags_of(folder)]
+    except (OSError, ValueError, KeyError) as error:
+        raise DeviceError(f"tags of {folder.path} can't be read: {error}") from error
+    return [read for read in reads if read is not None]
+
+
+def _times_of(folder: RunFolder, name: str, video: VideoReader) -> _VideoTimes | None:
+    """Return the times of the frames of a video; None: the run did not record it."""
+    tables = folder.path.glob("*.frames.csv")
+    own = [table for table in tables if folder.video_of(table).name == name]
+    if not own:
+        return None
+    cells = video_table(own[0]).select("video_frame", "exposed_ns")
+    rows = np.array([*cells], np.int64).reshape(-1, 2)
+    rows = rows[rows[:, 0] < len(video)]
+    return _VideoTimes(rows[:, 1], video.times_ns[rows[:, 0]]) if len(rows) else None
+
+
+def _tags_of(folder: RunFolder) -> list[TagRead]:
+    """Return the tags that a run's record has, by the clock of the run."""
+    cells = events_table(folder.events_path).select("kind", "name", "text", "acked_ns")
+    return [
+        TagRead(name, number, int(received_ns))
+        for kind, name, number, received_ns in cells
+        if kind == "tag" and received_ns
+    ]
