@@ -11,9 +11,6 @@ window: also while it stands at the other's side, or flees from an animal that i
 F1 is of frames on which the trigger is true or false.
 """
 
-import argparse
-import json
-import platform
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.support.pair_options import pair_parser, write_results
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.plugins.trigger import BehaviourName, TriggerContext, pair_name
 from deeplabstream.pose.behaviour.classifier import (
@@ -186,18 +184,9 @@ def test(
 
 def main(argv: list[str]) -> int:
     """Print F1 of each behaviour."""
-    parser = argparse.ArgumentParser(
-        prog="pair_behaviours.py", description="behaviours of two animals"
+    parser = pair_parser(
+        "pair_behaviours.py", "behaviours of two animals", NOISE_PX, "PX"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer encounters")
-    parser.add_argument(
-        "--noise",
-        type=float,
-        default=NOISE_PX,
-        metavar="PX",
-        help=f"standard deviation of each coordinate (default: {NOISE_PX:g})",
-    )
-    parser.add_argument("--json", type=Path, help="write everything there")
     options = parser.parse_args(argv)
     count, seconds = (2, 30.0) if options.quick else (12, 60.0)
     print(f"trained on {count} encounters of {seconds:g} s, tested on {count} others")
@@ -214,10 +203,7 @@ def main(argv: list[str]) -> int:
         f"{report['time']['ms_per_frame']:.2f} ms of CPU time per frame for "
         f"{len(ANIMALS) * (len(ANIMALS) - 1)} pairs"
     )
-    if options.json:
-        about = {"python": platform.python_version(), "machine": platform.machine()}
-        text = json.dumps({"about": about, "behaviours": report}, indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    write_results(options.json, "behaviours", report)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Error of "A approaches B" and "A chases B" on scripted encounters.
 
-    python benchmarks/pairs.py [--quick] [--noise MM] [--json FILE]
+    python benchmarks/pairs.py [--quick] [--fps RATE ...] [--encounters N] [--noise MM]
 
 Two animals stand, step, turn, walk past each other, come, leave and follow. A camera sees their
 body parts with noise at 30, 60 or 100 frames per second. The truth is computed from the exact
@@ -14,19 +14,18 @@ Whether a movement will bring the actor TRUE_WAY nearer is not known at its onse
 reaches TRUE_SPEED and ends before TRUE_WAY is a short approach: its first onset is neither right
 nor wrong. Any other onset is wrong. The precision with these onsets as wrong ones is stated, too.
 
-SPEED of the trigger is chosen on one half of the encounters; the figures are of the other half.
+SPEED of the trigger is chosen on one half of the encounters; the figures are of the other half,
+with intervals that hold 95 % of the figures of encounters drawn with replacement.
 
 A chase is true at a moment at which both animals move at CHASE_SPEED or faster, in about the same
 direction and the actor towards the target, so that standing in contact is none. Its figures are
 shares of frames, with the settings of the truth in the trigger.
 """
 
-import argparse
-import json
-import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.support.pair_options import pair_parser, write_results
 from deeplabstream.core.pair_geometry import FollowLimits, is_following
 from deeplabstream.core.pose import Pose, Skeleton
 from experiments.triggers.pair_movement import Approach, Chasing
@@ -55,9 +55,12 @@ TURN_S = 0.08
 """Time constant of a body's turn."""
 NOISE_MM = 1.0
 """Standard deviation of each coordinate of each body part, unless --noise is given."""
-SPEEDS = (35.0, 40.0, 45.0, 50.0, 55.0, 60.0)
+SPEEDS = (36.0, 38.0, 40.0, 42.0, 44.0, 46.0, 48.0, 50.0, 52.0)
 """SPEED from which that of the trigger is chosen, mm/s."""
 AIMS = {"precision": 0.95, "recall": 0.9}
+RATES, ENCOUNTERS = (30.0, 60.0, 100.0), 120
+SHARE, DRAWS = 0.95, 2000
+"""Of the intervals: share of the draws of encounters, and their number."""
 CHASE_SPEED, CHASE_DISTANCE, CHASE_ANGLE = 100.0, 200.0, 60.0
 """mm/s, mm, degrees."""
 MICE = Skeleton(("neck", "body", "tailbase"), animals=("anna", "bob"))
@@ -362,80 +365,115 @@ def chases(seeds: range, seconds: float, fps: float, noise: float) -> dict[str, 
 
 
 def outcomes(
-    seeds: range, seconds: float, fps: float, noise: float
-) -> dict[float, Outcome]:
-    """Return the outcome of each SPEED over encounters."""
-    total = {speed: Outcome() for speed in SPEEDS}
+    seeds: range, seconds: float, fps: float, noise: float, speeds: Sequence[float]
+) -> dict[float, list[Outcome]]:
+    """Return the outcomes of encounters, for each SPEED."""
+    found: dict[float, list[Outcome]] = {speed: [] for speed in speeds}
     for seed in seeds:
         rng = np.random.default_rng(seed)
         path, heading = encounter(rng, seconds)
         truth = list(true_approaches(path))
         frames = list(poses(rng, path, heading, fps, noise))
         times = np.array([time_s for time_s, _ in frames])
-        for speed, outcome in total.items():
+        for speed, of_speed in found.items():
+            outcome = Outcome()
+            of_speed.append(outcome)
             for actor in (0, 1):
                 own = trigger(actor, speed)
                 state = [own.answer(pose, time_s) is True for time_s, pose in frames]
                 rises = np.flatnonzero(np.diff(np.r_[False, state].astype(int)) > 0)
                 onsets = times[rises].tolist()
                 outcome.add(onsets, [a for a in truth if a.actor == actor], times)
-    return total
+    return found
 
 
-def chosen(half: dict[float, Outcome]) -> float:
+def total(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of several encounters together."""
+    return Outcome(
+        approaches=sum(of.approaches for of in outcomes),
+        right=sum(of.right for of in outcomes),
+        wrong=sum(of.wrong for of in outcomes),
+        short=sum(of.short for of in outcomes),
+        delays_s=tuple(chain.from_iterable(of.delays_s for of in outcomes)),
+    )
+
+
+def intervals(outcomes: Sequence[Outcome]) -> dict[str, tuple[float, float]]:
+    """Return the intervals of precision and recall: encounters drawn with replacement."""
+    rng = np.random.default_rng(0)
+    draws = [
+        total([outcomes[n] for n in rng.integers(len(outcomes), size=len(outcomes))])
+        for _ in range(DRAWS)
+    ]
+    ends = [50 * (1 - SHARE), 50 * (1 + SHARE)]
+    found = {}
+    for name in AIMS:
+        low, high = np.percentile([getattr(drawn, name) for drawn in draws], ends)
+        found[name] = float(low), float(high)
+    return found
+
+
+def chosen(half: dict[float, list[Outcome]]) -> float:
     """Return the SPEED with the highest lower value of precision and recall, to their aims."""
+    totals = {speed: total(of_speed) for speed, of_speed in half.items()}
     return max(
-        half,
+        totals,
         key=lambda speed: min(
-            half[speed].precision - AIMS["precision"],
-            half[speed].recall - AIMS["recall"],
+            totals[speed].precision - AIMS["precision"],
+            totals[speed].recall - AIMS["recall"],
         ),
     )
 
 
 def main(argv: list[str]) -> int:
     """Return 0 when the aims are reached at every frame rate, 1 when they are not."""
-    parser = argparse.ArgumentParser(prog="pairs.py", description="A approaches B")
-    parser.add_argument("--quick", action="store_true", help="fewer encounters")
+    parser = pair_parser("pairs.py", "A approaches B", NOISE_MM, "MM")
     parser.add_argument(
-        "--noise",
+        "--fps",
         type=float,
-        default=NOISE_MM,
-        metavar="MM",
-        help=f"standard deviation of each coordinate (default: {NOISE_MM:g})",
+        nargs="+",
+        default=RATES,
+        help=f"frames per second (default: {' '.join(f'{rate:g}' for rate in RATES)})",
     )
-    parser.add_argument("--json", type=Path, help="write everything there")
+    parser.add_argument(
+        "--encounters",
+        type=int,
+        default=ENCOUNTERS,
+        metavar="N",
+        help=f"encounters to choose SPEED, and as many to test (default: {ENCOUNTERS})",
+    )
     options = parser.parse_args(argv)
-    count, seconds = (3, 20.0) if options.quick else (40, 60.0)
+    count, seconds = (3, 20.0) if options.quick else (options.encounters, 60.0)
     results: dict[str, dict[str, object]] = {}
     print(
         f"{count} encounters of {seconds:g} s to choose SPEED, {count} others to test"
     )
     reached = True
-    for fps in (30.0, 60.0, 100.0):
-        speed = chosen(outcomes(range(count), seconds, fps, options.noise))
-        tested = outcomes(range(1000, 1000 + count), seconds, fps, options.noise)[
-            speed
-        ].report
-        results[f"{fps:g} fps"] = {"speed": speed, **tested}
+    for fps in options.fps:
+        half = outcomes(range(count), seconds, fps, options.noise, SPEEDS)
+        speed = chosen(half)
+        others = range(1000, 1000 + count)
+        found = outcomes(others, seconds, fps, options.noise, [speed])[speed]
+        tested, between = total(found).report, intervals(found)
+        results[f"{fps:g} fps"] = {"speed": speed, **tested, "intervals": between}
+        ranges = {
+            name: f"{low:.3f} to {high:.3f}" for name, (low, high) in between.items()
+        }
         print(
             f"{fps:3g} fps, SPEED = {speed:g} mm/s: {tested['approaches']:.0f} approaches, "
-            f"precision {tested['precision']:.3f} "
+            f"precision {tested['precision']:.3f} [{ranges['precision']}] "
             f"({tested['precision_short_wrong']:.3f} with short ones), "
-            f"recall {tested['recall']:.3f}, delay "
+            f"recall {tested['recall']:.3f} [{ranges['recall']}], delay "
             f"{tested['median_delay_ms']:.0f} ms (95 %: {tested['p95_delay_ms']:.0f} ms)"
         )
-        chased = chases(range(1000, 1000 + count), seconds, fps, options.noise)
+        chased = chases(others, seconds, fps, options.noise)
         results[f"{fps:g} fps"]["chase"] = chased
         print(
             f"    chases: precision {chased['precision']:.3f}, recall "
             f"{chased['recall']:.3f} of {chased['frames']} frames"
         )
         reached &= all(tested[name] >= aim for name, aim in AIMS.items())
-    if options.json:
-        about = {"python": platform.python_version(), "machine": platform.machine()}
-        text = json.dumps({"about": about, "approach": results}, indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    write_results(options.json, "approach", results)
     return int(not reached)
 
 

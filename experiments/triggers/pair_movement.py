@@ -1,7 +1,7 @@
 """Triggers on what one animal does to another by moving: approach, withdrawal, following."""
 
 from dataclasses import field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -17,13 +17,18 @@ from deeplabstream.plugin import (
     speed_towards,
 )
 
+_Vector: TypeAlias = tuple[float, float]
+_Phase: TypeAlias = Literal["moving", "passing"]
+"""Whether a movement within the angle lasts, or one outside it."""
+
 
 @settings(kw_only=True)
 class RadialMovement(MovingPairTrigger):
     """Movement of the actor along the line to the target.
 
     It begins at SPEED within ANGLE, and lasts while the speed is EXIT_SHARE of SPEED or more
-    and the angle is EXIT_ANGLE or less.
+    and the angle is EXIT_ANGLE or less. One that reaches SPEED outside ANGLE is of an animal that
+    passes by: until it slows down, it begins within PASSING_ANGLE.
     """
 
     velocity: Literal["displacement", "slope"] = Field(
@@ -55,6 +60,14 @@ class RadialMovement(MovingPairTrigger):
         description="hysteresis: largest angle of a movement that has begun, in degrees; "
         "ANGLE or less: none",
     )
+    passing_angle: float = Field(
+        20.0,
+        gt=0,
+        le=90,
+        description="hysteresis: largest angle at the beginning of a movement that reached SPEED "
+        "outside ANGLE and has not slowed down to EXIT_SHARE of it, in degrees; ANGLE or more: "
+        "none",
+    )
     max_distance: float = Field(
         0.0,
         ge=0,
@@ -63,26 +76,24 @@ class RadialMovement(MovingPairTrigger):
     min_distance: float = Field(
         0.0, ge=0, description="distance from which on it counts, in UNIT"
     )
-    _moving: set[tuple[int, int]] = field(
-        default_factory=set, init=False, repr=False, compare=False
+    _phases: dict[tuple[int, int], _Phase] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
-    """Actor and target of the movements of this frame, as far as they were evaluated."""
-    _moved_before: set[tuple[int, int]] = field(
-        default_factory=set, init=False, repr=False, compare=False
+    """Phases of actor and target on this frame, as far as they were evaluated."""
+    _phases_before: dict[tuple[int, int], _Phase] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
     """The same of the frame before."""
 
     def holds(self, pose: Pose, time_s: float) -> Answer:
-        """Evaluate the pairs; a movement lasts only from one frame to the next."""
-        self._moved_before, self._moving = self._moving, set()
+        """Evaluate the pairs; a phase lasts only from one frame to the next."""
+        self._phases_before, self._phases = self._phases, {}
         return super().holds(pose, time_s)
 
     def moves(
         self, actor: PairAnimal, target: PairAnimal, sense: Literal[1, -1]
     ) -> Answer:
         """Return whether the actor moves towards the target (1), or away from it (-1)."""
-        pair = actor.index, target.index
-        has_begun = pair in self._moved_before
         x, y = actor.way_to(target)
         distance = (x * x + y * y) ** 0.5
         if distance < self.min_distance or 0 < self.max_distance < distance:
@@ -92,24 +103,45 @@ class RadialMovement(MovingPairTrigger):
         if not distance:
             return False
 
+        pair = actor.index, target.index
         way = sense * x, sense * y
-        speed = self.speed * self.exit_share if has_begun else self.speed
-        angle = max(self.angle, self.exit_angle) if has_begun else self.angle
-        is_fast = speed_towards(actor.velocity, way) >= speed
-        moves = is_fast and is_within(actor.velocity, way, angle)
-        if moves:
-            self._moving.add(pair)
-        return moves
+        phase = self._phase(self._phases_before.get(pair), actor.velocity, way)
+        if phase is not None:
+            self._phases[pair] = phase
+        return phase == "moving"
+
+    def _phase(
+        self, before: _Phase | None, velocity: _Vector, way: _Vector
+    ) -> _Phase | None:
+        """Return the phase of a pair after `before`; None: neither."""
+        speed, exit_speed = speed_towards(velocity, way), self.speed * self.exit_share
+        exit_angle = max(self.angle, self.exit_angle)
+        if before == "moving":
+            lasts = speed >= exit_speed and is_within(velocity, way, exit_angle)
+            return "moving" if lasts else None
+
+        # The direction of a movement at the edge of ANGLE is on either side of it by noise, so
+        # an animal that passes by would begin to approach on some later frame.
+        passes = before == "passing"
+        angle = min(self.angle, self.passing_angle) if passes else self.angle
+        if speed >= self.speed:
+            return "moving" if is_within(velocity, way, angle) else "passing"
+        x, y = velocity
+        return "passing" if passes and (x * x + y * y) ** 0.5 >= exit_speed else None
 
     def reset_animal(self, index: int) -> None:
         """Discard the positions of an animal and its movements."""
         super().reset_animal(index)
-        self._moved_before = {pair for pair in self._moved_before if index not in pair}
+        self._phases_before = {
+            pair: phase
+            for pair, phase in self._phases_before.items()
+            if index not in pair
+        }
 
     def reset(self) -> None:
         """Discard the positions and movements of all animals."""
         super().reset()
-        self._moving.clear()
+        self._phases.clear()
 
 
 @settings(kw_only=True)

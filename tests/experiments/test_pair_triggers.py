@@ -103,6 +103,27 @@ def test_an_approach_that_has_begun_lasts_at_a_lower_speed_and_a_wider_angle() -
         assert answers(trigger, turns, STANDS) == [None, True, lasts, lasts]
 
 
+def test_an_animal_that_passes_by_approaches_only_within_the_angle_of_passing() -> None:
+    # 60 degrees aside, 40, then 0
+    ways = [(5.0, 8.7), (7.7, 6.4), (10.0, 0.0)]
+    turns = [(0.0, 0.0)]
+    for x, y in ways:
+        turns.append((turns[-1][0] + x, turns[-1][1] + y))
+    stands = [(x + 1000.0, y) for x, y in turns]
+    values = {"actor": "anna", "speed": 30, "angle": 45, "max_distance": 2000}
+    found = answers(made(Approach, **values, passing_angle=20), turns, stands)
+    assert found == [None, False, False, True]
+    found = answers(made(Approach, **values, passing_angle=45), turns, stands)
+    assert found == [None, False, True, True]
+
+
+def test_an_animal_that_passed_by_and_stood_still_approaches_as_any_other() -> None:
+    steps = [(0.0, 0.0), (5.0, 8.7), (5.0, 8.7), (12.7, 15.1)]
+    stands = [(x + 1000.0, y) for x, y in steps]
+    trigger = made(Approach, actor="anna", speed=30, angle=45, passing_angle=20)
+    assert answers(trigger, steps, stands) == [None, False, False, True]
+
+
 def test_an_approach_begins_again_after_an_animal_was_lost() -> None:
     # 80 mm/s, lost, then 24 mm/s: enough to last, not to begin
     course = [(0.0, 0.0), (10.0, 0.0), (NAN, NAN), (16.0, 0.0), (19.0, 0.0)]
