@@ -238,9 +238,9 @@ def _intervals(
     if source.is_dir():
         run = RunFolder(source)
         camera = options.camera or settings_of(run).deciding_camera
-        found = read_intervals(labels, run, camera)
+        found = read_intervals(labels, run, camera, options.pair)
     else:
-        found = read_intervals(labels)
+        found = read_intervals(labels, pairs=options.pair)
     if not options.pair and any(it.actor for it in found):
         raise DeepLabStreamError(
             f"{labels} names actors and targets: use --pair, or give a table without them"
@@ -248,7 +248,7 @@ def _intervals(
     if options.pair and found and not any(it.actor for it in found):
         raise DeepLabStreamError(
             f"{labels} names no actor and target, which --pair needs in the columns "
-            "actor and target"
+            "actor and target, or in BORIS' Subject and Modifier #1"
         )
     return found
 

@@ -24,6 +24,7 @@ from deeplabstream.pose.behaviour.classifier_folder import (
 )
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, FeatureWindow
 from deeplabstream.pose.model.model_folder import network_hash
+from deeplabstream.recording.exporters.boris import MODIFIER, NO_SUBJECT, SUBJECT
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import IMPORTED
@@ -70,15 +71,16 @@ class Examples:
 
 
 def read_intervals(
-    file: Path, run: RunFolder | None = None, camera: str = ""
+    file: Path, run: RunFolder | None = None, camera: str = "", pairs: bool = False
 ) -> list[BehaviourInterval]:
     """Read a table with the columns start_s, end_s and behaviour, or aggregated events of BORIS.
 
     The table may also have the columns actor and target. Of BORIS, state events are read; point
     events have no duration and are left out. Its times count from the start of the video; with
-    `run` they become times of the run, by the frames of the camera's video.
-    DeepLabStreamError: it is another table, holds several observations or subjects, or the run
-    has not one video of the camera.
+    `run` they become times of the run, by the frames of the camera's video. With `pairs`, its
+    subjects are the actors, and the first modifiers their targets.
+    DeepLabStreamError: it is another table, holds several observations or, without `pairs`,
+    subjects, or the run has not one video of the camera.
     """
     try:
         rows = read_delimited(file).rows()
@@ -107,19 +109,22 @@ def read_intervals(
     ]
 
     # Times of several videos, or behaviours of several animals, can't be separated later.
-    for name in ("Observation id", "Subject") if columns == _COLUMNS[1] else ():
+    is_of_boris = columns == _COLUMNS[1]
+    single = ("Observation id",) if pairs else ("Observation id", SUBJECT)
+    for name in single if is_of_boris else ():
         values = sorted({row.get(name, "") for _, row in named})
         if len(values) > 1:
             raise DeepLabStreamError(
                 f"{file} has several values of {name} ({', '.join(values)}): export one"
             )
-    with_pair = (*columns, *_PAIR_COLUMNS) if columns == _COLUMNS[0] else columns
+    of_pair = (SUBJECT, MODIFIER) if is_of_boris else _PAIR_COLUMNS
+    with_pair = columns if is_of_boris and not pairs else (*columns, *of_pair)
     found = [
         _interval(file, number, [row.get(name, "").strip() for name in with_pair])
         for number, row in named
     ]
 
-    if run is None or columns == _COLUMNS[0]:
+    if run is None or not is_of_boris:
         return found
     clock = _video_clock(run, camera)
     return [
@@ -166,6 +171,7 @@ def _interval(file: Path, line: int, cells: Sequence[str]) -> BehaviourInterval:
             f"{file}, line {line}: expected the start below the end, and a behaviour"
         )
     actor, target = cells[3:] or ("", "")
+    actor = "" if actor == NO_SUBJECT else actor
     if bool(actor) != bool(target):
         raise DeepLabStreamError(
             f"{file}, line {line}: expected an actor and a target, or neither"

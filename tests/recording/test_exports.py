@@ -167,9 +167,28 @@ def test_boris_has_behaviours_that_are_likelier_than_not(tmp_path: Path) -> None
     rows = frames.rows.assign(behaviour_rearing=[0.1, 0.6, 0.9, np.nan, 0.2, 0.8])
     changed = replace(run, cameras={"top": replace(frames, rows=rows)})
     at = frames.times_s
+    subject = boris._subject(run)
     assert [*boris._behaviours(changed)] == [
-        ("behaviour", "rearing", at[1], at[3]),
-        ("behaviour", "rearing", at[5], at[5]),
+        ("behaviour", "rearing", at[1], at[3], subject, ""),
+        ("behaviour", "rearing", at[5], at[5], subject, ""),
+    ]
+
+
+def test_boris_has_actor_and_target_of_a_behaviour(tmp_path: Path) -> None:
+    run = review(made(tmp_path, 2, video=False))
+    one, other = run.skeleton.animals
+    frames = run.cameras["top"].of_analysis()
+    shown, never = [0.1, 0.6, 0.9, 0.9, 0.2, 0.2], [0.0] * 6
+    columns = {
+        f"behaviour_{one}>{other}_sniffs": shown,
+        f"behaviour_{other}>{one}_sniffs": never,
+        f"behaviour_{other}_rears": shown,
+    }
+    frames = replace(frames, rows=frames.rows.assign(**columns))
+    found = boris._behaviours(replace(run, cameras={"top": frames}))
+    assert [(it.name, it.subject, it.target) for it in found] == [
+        ("sniffs", one, other),
+        ("rears", other, ""),
     ]
 
 

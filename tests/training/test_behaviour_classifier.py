@@ -108,6 +108,27 @@ def test_intervals_of_boris_are_read(tmp_path: Path) -> None:
         read_intervals(file)
 
 
+def test_subject_and_modifier_of_boris_are_actor_and_target(tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    rows = [
+        "Subject,Behavior,Modifier #1,Behavior type,Start (s),Stop (s)",
+        "anna,sniff,bob,STATE,1.0,2.0",
+        "bob,chase,anna,STATE,2.0,3.5",
+        "No focal subject,none,,STATE,3.5,9.0",
+    ]
+    file.write_text("\n".join(rows), "utf-8")
+    assert read_intervals(file, pairs=True) == [
+        BehaviourInterval(1.0, 2.0, "sniff", "anna", "bob"),
+        BehaviourInterval(2.0, 3.5, "chase", "bob", "anna"),
+        BehaviourInterval(3.5, 9.0, "none"),
+    ]
+    with pytest.raises(DeepLabStreamError, match="several values of Subject"):
+        read_intervals(file)
+    file.write_text("\n".join([*rows, "anna,sniff,,STATE,9.0,9.5"]), "utf-8")
+    with pytest.raises(DeepLabStreamError, match="line 5: expected an actor and a t"):
+        read_intervals(file, pairs=True)
+
+
 def test_no_frame_is_both_learned_from_and_tested_on() -> None:
     times_s = np.arange(0.5, 40, 0.1)
     names = np.where(times_s % 2 < 1, "rest", "walk")

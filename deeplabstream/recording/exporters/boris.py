@@ -1,26 +1,36 @@
-"""BORIS' table of aggregated events: triggers, outputs and behaviours as state events."""
+"""BORIS' table of aggregated events: triggers, outputs and behaviours as state events.
+
+The subject of a behaviour is its animal; of a pair it is the actor, and the first modifier is the
+target.
+"""
 
 import csv
 from collections.abc import Iterator
 from functools import partial
+from itertools import permutations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from deeplabstream.files.delimited_text import plain_cell
+from deeplabstream.plugins.trigger import pair_name
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_review import Review, review
 from deeplabstream.recording.run_schema import BEHAVIOUR, members
 
+SUBJECT, MODIFIER = "Subject", "Modifier #1"
+"""Columns for actor and target of a pair."""
 COLUMNS = (
     "Observation id",
     "Observation date",
     "Media file name",
     "FPS",
-    "Subject",
+    SUBJECT,
     "Behavior",
     "Behavioral category",
+    MODIFIER,
     "Behavior type",
     "Start (s)",
     "Stop (s)",
@@ -31,8 +41,18 @@ NO_SUBJECT = "No focal subject"
 LEAST_PROBABILITY = 0.5
 """Probability of a behaviour from which on it is exported."""
 
-_Interval = tuple[str, str, float, float]
-"""Category, name, start and end, in seconds since Start Stream."""
+
+class _Interval(NamedTuple):
+    """An interval in which something was true, on or shown."""
+
+    category: str
+    name: str
+    start_s: float
+    """Since Start Stream."""
+    end_s: float
+    subject: str
+    target: str = ""
+    """Animal at which the behaviour of the subject is directed."""
 
 
 def boris(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
@@ -49,16 +69,16 @@ def _write(folder: RunFolder, path: Path) -> None:
     media, zero_s, rate = _media(run)
     started = run.stream_start
     date = started.strftime("%Y-%m-%d %H:%M:%S") if started else ""
-    subject = _subject(run)
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         found = [*_lanes(run), *_behaviours(run)]
-        for category, name, start_s, end_s in sorted(found, key=lambda row: row[2]):
-            own = NO_SUBJECT if category == "output" else subject
-            about = folder.path.name, date, media, rate, own, name, category, "STATE"
-            times = (start_s - zero_s, end_s - zero_s, end_s - start_s)
-            cells = [*map(plain_cell, about), *(f"{time_s:.6f}" for time_s in times)]
+        for it in sorted(found, key=lambda interval: interval.start_s):
+            about = folder.path.name, date, media, rate, it.subject, it.name
+            kind = it.category, it.target, "STATE"
+            times = (it.start_s - zero_s, it.end_s - zero_s, it.end_s - it.start_s)
+            texts = map(plain_cell, (*about, *kind))
+            cells = [*texts, *(f"{time_s:.6f}" for time_s in times)]
             table.writerow(cells)
 
 
@@ -86,10 +106,13 @@ def _subject(run: Review) -> str:
 
 def _lanes(run: Review) -> Iterator[_Interval]:
     """Yield the intervals of triggers that were true and outputs that were on."""
+    animal = _subject(run)
     for lane in run.lanes:
+        subject = NO_SUBJECT if lane.kind == "output" else animal
         for span in lane.spans:
             if span.value:
-                yield lane.kind, lane.name, span.start_s, span.end_s
+                times = span.start_s, span.end_s
+                yield _Interval(lane.kind, lane.name, *times, subject)
 
 
 def _behaviours(run: Review) -> Iterator[_Interval]:
@@ -97,9 +120,24 @@ def _behaviours(run: Review) -> Iterator[_Interval]:
     for frames in run.cameras.values():
         analysed = frames.of_analysis()
         times_s = analysed.times_s
-        for name, column in members(list(analysed.rows), BEHAVIOUR).items():
+        for key, column in members(list(analysed.rows), BEHAVIOUR).items():
+            name, subject, target = _behaviour(run, key)
             shown = analysed.rows[column].to_numpy(np.float64) > LEAST_PROBABILITY
             edges = np.flatnonzero(np.diff(shown, prepend=False, append=False))
             for first, last in edges.reshape(-1, 2).tolist():
                 end_s = times_s[min(last, len(times_s) - 1)]
-                yield "behaviour", name, float(times_s[first]), float(end_s)
+                times = float(times_s[first]), float(end_s)
+                yield _Interval("behaviour", name, *times, subject, target)
+
+
+def _behaviour(run: Review, key: str) -> tuple[str, str, str]:
+    """Return name, subject and target of a behaviour that a table calls `key`."""
+    animals = run.skeleton.animals
+    owners = {animal: (animal, "") for animal in animals}
+    owners |= {pair_name(*pair): pair for pair in permutations(animals, 2)}
+    owner = max(
+        (owner for owner in owners if key.startswith(f"{owner}_")), key=len, default=""
+    )
+    if not owner:
+        return key, _subject(run), ""
+    return key.removeprefix(f"{owner}_"), *owners[owner]
