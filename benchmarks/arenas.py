@@ -93,13 +93,17 @@ class Timed(EstimatorWrapper):
 
 def rig_of(wells: FlyWells) -> Settings:
     """Return the settings: in each arena, light while the fly is in the middle."""
+    return parse(rig_text(wells), Path())
+
+
+def rig_text(wells: FlyWells) -> str:
+    """Return the text of the settings."""
     empty = parse(
         f"[Camera top]\nKIND = SimulatedWells\n[Arenas]\n{wells.arenas}", Path()
     )
     radii = [it.r for it in empty.arenas.values() if isinstance(it, Circle)]
     text = RIG.format(arenas=wells.arenas, radius=min(radii) / 2)
-    text += "".join(OF_ARENA.format(name=name) for name in empty.arenas)
-    return parse(text, Path())
+    return text + "".join(OF_ARENA.format(name=name) for name in empty.arenas)
 
 
 def decided(

@@ -89,6 +89,7 @@ SMALLEST = {
     "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",
     "label_checks.py --quick": "simulated +60",
     "latency_test.py --quick": "of 1 cases right",
+    "live_arenas.py --quick --seconds 1": "48 arenas, simulated, run stopped",
     "live_measures.py --quick": "ratio:",
     "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
     "many_runs.py --quick": "table of all",
@@ -121,6 +122,7 @@ ELSEWHERE = {
 AIM_MISSED = (
     "distillation.py",
     "latency_test.py",
+    "live_arenas.py",
     "offline.py",
     "pairs.py",
     "record_load.py",
