@@ -206,14 +206,21 @@ class RunResults:
         -------
         str
             ANIMAL of [Session]; of several animals with their own names added. An animal
-            without a name (animal1, individual1, track_0) has that of the run.
+            without a name (animal1, individual1, track_0) has that of the run. An animal
+            of an arena with a subject has the subject's name.
         """
+        if subject := self.data.subjects.get(animal):
+            return subject
         own = str((self.data.facts.get("session") or {}).get("animal") or "")
         is_numbered = _NUMBERED.fullmatch(animal) is not None
         first = own or (self.data.folder.path.name if is_numbered else "")
         if len(self.tracks) == 1:
             return first or animal
         return f"{first} {animal}".strip()
+
+    def _arena_of(self, animal: str) -> dict[str, str]:
+        """Return the column of the arenas, where animals do not have their names."""
+        return {"arena": animal} if self.data.subjects else {}
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         """Yield a row per animal and span, each measure a column."""
@@ -226,6 +233,7 @@ class RunResults:
             yield {
                 **self.info,
                 "animal": self.subject_of(animal),
+                **self._arena_of(animal),
                 "span": span.name,
                 "kind": span.kind,
                 "start_s": round(span.start_s - start_s, 6),
@@ -239,7 +247,8 @@ class RunResults:
         Returns
         -------
         pandas.DataFrame
-            One row per animal and span. `animal`: see `subject_of`. `start_s`, `end_s`:
+            One row per animal and span. `animal`: see `subject_of`; `arena`: its arena, if
+            SUBJECTS names the animals. `start_s`, `end_s`:
             seconds since the start of the period. Columns of measures are named
             `NAME_UNIT.SUBJECT`: `distance_mm`, `region_time_s.left`. NaN: not defined.
         """
@@ -261,6 +270,7 @@ class RunResults:
             {
                 **self.info,
                 "animal": self.subject_of(value.animal),
+                **self._arena_of(value.animal),
                 "span": value.span.name,
                 "kind": value.span.kind,
                 "measure": value.measure.name,

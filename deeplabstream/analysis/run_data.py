@@ -129,6 +129,11 @@ class RunData:
     notes: tuple[str, ...] = ()
 
     @property
+    def subjects(self) -> Mapping[str, str]:
+        """Name of the animal in each arena that was given one."""
+        return dict(self.facts.get("subjects") or {})
+
+    @property
     def arenas(self) -> Collection[str]:
         """Arenas, each with the animal of its name; empty: the animals share one."""
         return frozenset(self.facts.get("arenas") or ())

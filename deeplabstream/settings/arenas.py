@@ -3,14 +3,14 @@
 One animal lives in each arena and never leaves it, so an arena's name is its animal's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.regions import Rectangle, Region, parse_region
@@ -18,6 +18,8 @@ from deeplabstream.plugins.trigger import RegionSetting
 
 MOST = 384
 """Largest number of arenas: wells of the largest common plate."""
+NO_SUBJECT = "-"
+"""Subject of an empty arena."""
 OVERLAP_PX = 1.0
 """Depth of one arena's border in another up to which both only touch."""
 _SIDE_POINTS = 16
@@ -74,6 +76,23 @@ def parse_shape(text: object) -> Region:
     return region
 
 
+def parse_subjects(subjects: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `ARENA NAME` of each subject; ValueError: it is not that, or there twice.
+
+    >>> parse_subjects(("A1 fly 7", "A2 -"))
+    ('A1 fly 7', 'A2 -')
+    """
+    pairs = [words.partition(" ")[::2] for words in subjects]
+    for (arena, name), words in zip(pairs, subjects, strict=True):
+        if not name.strip():
+            raise ValueError(f"{words!r}: expected an arena and its animal's name")
+        if [it for it, _ in pairs].count(arena) > 1:
+            raise ValueError(f"arena {arena} is there twice; each has one animal")
+        if name != NO_SUBJECT and [it for _, it in pairs].count(name) > 1:
+            raise ValueError(f"animal {name} is there twice; each is in one arena")
+    return subjects
+
+
 @settings(frozen=True, kw_only=True, config={"arbitrary_types_allowed": True})
 class Arenas:
     """Grid of arenas (wells) in the deciding camera's image, each with one animal.
@@ -99,6 +118,11 @@ class Arenas:
         default=None,
         description="circle R, ellipse RX RY or rectangle W H, in px: shape of each arena",
     )
+    subjects: Annotated[tuple[str, ...], AfterValidator(parse_subjects)] = Field(
+        default=(),
+        description="arena and name of the animal in it, for results and NWB: A1 fly12, "
+        "A2 fly13, A3 -; every arena, also those of [Arena NAME]; -: it is empty",
+    )
 
     def __post_init__(self) -> None:
         if not self.rows and not self.columns:
@@ -114,6 +138,11 @@ class Arenas:
         grid_centres(self.rows, self.columns, self.corners)
 
     @property
+    def subject_of(self) -> dict[str, str]:
+        """The subject of each arena; `NO_SUBJECT`: it is empty."""
+        return dict(words.split(" ", 1) for words in self.subjects)
+
+    @property
     def grid(self) -> dict[str, Region]:
         """Regions of the grid by name, row by row."""
         if not self.rows or self.shape is None:
@@ -126,6 +155,30 @@ class Arenas:
             for row in range(self.rows)
             for column in range(self.columns)
         }
+
+
+def subject_problems(
+    subjects: Mapping[str, str], arenas: Collection[str]
+) -> Iterator[str]:
+    """Yield a sentence for the subjects without an arena, and the arenas without one."""
+    if unknown := [arena for arena in subjects if arena not in arenas]:
+        yield f"[Arenas] SUBJECTS: there is no arena {listed(unknown)}"
+    missing = [arena for arena in arenas if arena not in subjects]
+    if subjects and missing:
+        yield (
+            f"[Arenas] SUBJECTS: {listed(missing)} missing; enter the animal of each "
+            f"arena, or {NO_SUBJECT} for an empty one: {missing[0]} {NO_SUBJECT}"
+        )
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> listed(["A1", "A2", "A3"], 2)
+    'A1, A2 and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 @settings(frozen=True, kw_only=True, config={"arbitrary_types_allowed": True})

@@ -32,7 +32,12 @@ from deeplabstream.settings.arena_instances import (
     trigger_in_arena,
     triggers_in_each_arena,
 )
-from deeplabstream.settings.arenas import Arenas, SingleArena
+from deeplabstream.settings.arenas import (
+    NO_SUBJECT,
+    Arenas,
+    SingleArena,
+    subject_problems,
+)
 from deeplabstream.settings.cross_checks import (
     animal_problems,
     arena_animal_problems,
@@ -167,6 +172,8 @@ class _Reading:
         arenas = self._arenas(fixed["Arenas"], named["Arena"])
         animals: Animals = fixed["Animals"]
         self._problems += filter(None, [animals.too_many])
+        subjects: dict[str, str] = fixed["Arenas"].subject_of
+        self._problems += subject_problems(subjects, arenas)
         if arenas:
             self._problems += arena_animal_problems(animals)
             animals = replace(animals, names=tuple(arenas))
@@ -182,6 +189,7 @@ class _Reading:
             background=fixed["Background Subtraction"],
             animals=animals,
             arenas=arenas,
+            subjects={k: it for k, it in subjects.items() if it != NO_SUBJECT},
             in_each_arena=self._in_each_arena,
             experiment=run,
             recording=fixed["Recording"],

@@ -488,6 +488,8 @@ class Settings:
     measures: Measures = plain_field(default_factory=Measures)
     arenas: Mapping[str, Region] = plain_field(default_factory=dict)
     """Arenas of the deciding camera by name, px; each has the animal of that name."""
+    subjects: Mapping[str, str] = plain_field(default_factory=dict)
+    """Name of the animal in each arena that has one; empty: they have the arenas' names."""
     in_each_arena: frozenset[str] = frozenset()
     """The triggers that are declared once and made for each arena, as `NAME.ARENA`."""
     background: BackgroundSubtraction = plain_field(
@@ -729,9 +731,10 @@ def _background(settings: Settings) -> dict[str, object]:
 
 
 def _arenas(settings: Settings) -> dict[str, object]:
-    """Return the regions of the arenas; nothing: there are none."""
+    """Return the regions of the arenas, and their subjects; nothing: there are none."""
     named = {name: str(region) for name, region in settings.arenas.items()}
-    return {"arenas": named} if named else {}
+    subjects = {"subjects": {**settings.subjects}} if settings.subjects else {}
+    return {"arenas": named, **subjects} if named else {}
 
 
 def _space(settings: Settings) -> dict[str, object]:

@@ -18,6 +18,7 @@ from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.exporters.exports import parquet
+from deeplabstream.recording.exporters.nwb_run import subject_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings, parse
@@ -106,6 +107,17 @@ def test_results_and_exports_have_a_row_for_each_arena(tmp_path: Path) -> None:
         file.write(file.path)
     columns = read_parquet(tmp_path / "top.parquet").columns
     assert {"A1_centre_x", "A2_centre_y"} <= {*columns}
+
+
+def test_subjects_are_in_the_record_the_results_and_nwb(tmp_path: Path) -> None:
+    text = RIG.replace("[Arenas]\n", "[Arenas]\nSUBJECTS = A1 fly 7, A2 -\n")
+    run, _ = run_of(parse(text, tmp_path), tmp_path / "run")
+    assert run.facts["subjects"] == {"A1": "fly 7"}
+    results = analyse(run.path, AnalysisOptions(position=("centre",)))
+    for table in (results.table(), results.long_table()):
+        named = {*zip(table["animal"], table["arena"], strict=True)}
+        assert named == {("fly 7", "A1"), ("A2", "A2")}
+    assert subject_of(run).in_arenas == "A1 fly 7"
 
 
 def test_an_animal_has_the_name_of_its_arena_in_the_record(tmp_path: Path) -> None:

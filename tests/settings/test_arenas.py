@@ -120,6 +120,22 @@ def test_what_does_not_fit_arenas_is_a_problem(more: str, message: str) -> None:
     assert message in " ".join(problems(RIG + more))
 
 
+@pytest.mark.parametrize(
+    ("subjects", "message"),
+    [
+        ("A1", "expected an arena and its animal's name"),
+        ("A1 fly1, A1 fly2", "arena A1 is there twice"),
+        ("A1 fly1, A2 fly1", "animal fly1 is there twice"),
+        ("A1 fly1, Z9 fly2", "there is no arena Z9"),
+        ("A1 fly1", "A2, A3"),
+        ("A1 fly1", "enter the animal of each arena, or - for an empty one: A2 -"),
+    ],
+)
+def test_problems_of_subjects_name_the_arena(subjects: str, message: str) -> None:
+    text = RIG.replace("[Arenas]\n", f"[Arenas]\nSUBJECTS = {subjects}\n")
+    assert message in " ".join(problems(text))
+
+
 def test_live_crop_is_refused_with_arenas() -> None:
     text = RIG.replace("MODEL = background", "MODEL = arena\nLIVE_CROP = yes")
     assert "LIVE_CROP: the arenas are the crops" in " ".join(problems(text))

@@ -41,6 +41,8 @@ class NwbSubject:
     age: str = ""
     """Duration by ISO 8601: `P90D` is 90 days; a range is `P8W/P10W`."""
     group: str = ""
+    in_arenas: str = ""
+    """Arena and name of each of several animals: `A1 fly12, A2 fly13`."""
 
     @property
     def missing(self) -> list[str]:
@@ -205,7 +207,8 @@ def timing(times_s: NDArray[np.float64]) -> dict[str, Any]:
 def _subject(known: NwbSubject, animals: Sequence[str]) -> Any:
     from pynwb.file import Subject
 
-    about = f"{len(animals)} animals: {', '.join(animals)}" if len(animals) > 1 else ""
+    named = known.in_arenas or ", ".join(animals)
+    about = f"{len(animals)} animals: {named}" if len(animals) > 1 else ""
     parts = [about, f"group {known.group}" if known.group else ""]
     return Subject(
         subject_id=(known.animal or "-".join(animals)).replace("/", "_"),

@@ -109,6 +109,8 @@ def subject_of(folder: RunFolder, subject: NwbSubject | None = None) -> NwbSubje
         field.name: getattr(known, field.name) or str(own.get(field.name) or "")
         for field in fields(NwbSubject)
     }
+    in_arenas = {**(folder.facts.get("subjects") or {})}
+    given["in_arenas"] = ", ".join(f"{k} {name}" for k, name in in_arenas.items())
     if not known.sex and given["sex"] == UNKNOWN_SEX:
         given["sex"] = ""
     return replace(known, **given)
