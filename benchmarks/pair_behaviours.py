@@ -1,6 +1,6 @@
 """Behaviours of two animals on simulated encounters: F1 of a trained classifier of pairs.
 
-    python benchmarks/pair_behaviours.py [--quick] [--noise PX] [--json FILE]
+    python benchmarks/pair_behaviours.py [--quick] [--small FOLDER] [--noise PX] [--json FILE]
 
 Three simulated animals follow, attack, approach and avoid one another by rules that differ from
 encounter to encounter. A classifier is trained from the poses and acts of some encounters, and
@@ -8,7 +8,8 @@ tested on others, through the trigger with THRESHOLD = 0.5, for each actor and t
 attacking and approaching are one behaviour here, pursuing: near the other animal the simulation
 gives them the same speed. The truth is what the actor does at the middle of the classifier's
 window: also while it stands at the other's side, or flees from an animal that is behind another.
-F1 is of frames on which the trigger is true or false.
+F1 is of frames on which the trigger is true or false. `--small` writes a classifier of few
+trees, such as models/arena_pairs, into a new folder and tests that.
 """
 
 import sys
@@ -55,6 +56,8 @@ NOISE_PX = 2.0
 RULES = 4
 """Number of rules of an encounter."""
 WINDOW_S = 0.5
+SMALL_EXAMPLES, SMALL_TREES = 4000, 8
+"""Of `--small`."""
 CHAIN = ("snout", "leftear", "tailbase")
 NONE = "none"
 LABELS = {
@@ -118,14 +121,26 @@ class Encounter:
             )
 
 
-def train(seeds: range, seconds: float, noise: float, into: Path) -> PairClassifier:
-    """Return a classifier that was trained on encounters."""
+def train(
+    seeds: range, seconds: float, noise: float, into: Path, small: bool
+) -> PairClassifier:
+    """Return a classifier that was trained on encounters; `small`: a file of some 100 kB."""
     data = joined(
         [each for seed in seeds for each in Encounter(seed, seconds, noise).examples()]
     )
-    model = fit(data)
+    about: dict[str, object] = {"encounters": len(seeds)}
+    if small:
+        drawn = np.random.default_rng(0).choice(
+            len(data), min(len(data), SMALL_EXAMPLES), replace=False
+        )
+        data = Examples(
+            data.numbers[drawn], data.behaviours[drawn], data.times_s[drawn]
+        )
+    about["learned from"] = len(data)
+    model = fit(data, SMALL_TREES) if small else fit(data)
     classes = [str(name) for name in model.classes_]
-    folder = write_classifier(model, classes, FEATURES, into, {}, data.numbers[:1000])
+    trial = data.numbers[:1000]
+    folder = write_classifier(model, classes, FEATURES, into, about, trial)
     names = {
         pair: {name: BehaviourName(name, pair_name(*pair)).key for name in classes}
         for pair in directed_pairs(ANIMALS)
@@ -187,11 +202,18 @@ def main(argv: list[str]) -> int:
     parser = pair_parser(
         "pair_behaviours.py", "behaviours of two animals", NOISE_PX, "PX"
     )
+    parser.add_argument(
+        "--small",
+        type=Path,
+        metavar="FOLDER",
+        help="write a small classifier into this new folder, and test that",
+    )
     options = parser.parse_args(argv)
     count, seconds = (2, 30.0) if options.quick else (12, 60.0)
     print(f"trained on {count} encounters of {seconds:g} s, tested on {count} others")
     with tempfile.TemporaryDirectory() as folder:
-        classifier = train(range(count), seconds, options.noise, Path(folder) / "pairs")
+        path, is_small = options.small or Path(folder) / "pairs", bool(options.small)
+        classifier = train(range(count), seconds, options.noise, path, is_small)
         report = test(classifier, range(1000, 1000 + count), seconds, options.noise)
     for behaviour in BEHAVIOURS:
         of = report[behaviour]

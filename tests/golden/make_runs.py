@@ -34,6 +34,7 @@ CHANGED = {
         "BASELINE_S": "2",
         "MAX_BOUTS": "3",
     },  # safety end
+    "pair_behaviour": {"SEED": "5", "REST_S": "1"},
     "social_place_preference": {
         "BASELINE_S": "8",
         "CONDITIONING_S": "13",
