@@ -96,6 +96,34 @@ def test_a_region_of_all_arenas_is_drawn_in_the_first_one(wells: Hand) -> None:
     assert wells.numbers("circle") == pytest.approx((0, 0, 20), abs=1.5)
 
 
+def test_the_corners_of_the_grid_of_arenas_are_dragged(wells: Hand) -> None:
+    page = wells.page
+    # a click between the wells does not take hold of the grid
+    wells.drag((159.5, 159.5), (200, 200))
+    assert page.document.values["Arenas"]["CORNERS"] == "79.5 79.5, 559.5 399.5"
+
+    page.canvas.chosen.emit("[Arenas]")
+    wells.drag((559.5, 399.5), (569.5, 389.5))
+    words = page.document.values["Arenas"]["CORNERS"].replace(",", " ").split()
+    numbers = [79.5, 79.5, 559.5, 79.5, 569.5, 389.5, 79.5, 399.5]
+    assert [float(word) for word in words] == pytest.approx(numbers, abs=1.5)
+    assert page.document.settings is not None
+    last = page.document.settings.arenas["C4"].outline()
+    assert page.canvas.outlines[-1] == pytest.approx(last)
+    assert not page.delete.isEnabled() and not page.copy.isEnabled()
+    page.document.undo()
+    assert page.document.values["Arenas"]["CORNERS"] == "79.5 79.5, 559.5 399.5"
+
+
+def test_a_grid_keeps_its_four_corners(wells: Hand) -> None:
+    wells.page.canvas.chosen.emit("[Arenas]")
+    shape = wells.page.canvas.shapes["[Arenas]"]
+    wells.page.canvas.changed.emit("[Arenas]", shape.with_corner(300, 70))
+    assert wells.page.document.values["Arenas"]["CORNERS"] == "79.5 79.5, 559.5 399.5"
+    wells.page.canvas.chosen.emit("right half")
+    assert wells.page.delete.isEnabled()
+
+
 def grey(hand: Hand) -> int:
     """Return the brightness of the image far from all regions."""
     place, image = hand.page.canvas.place, hand.page.canvas.grab().toImage()

@@ -5,6 +5,8 @@ from functools import partial
 from math import hypot
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
@@ -27,6 +29,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.session_state import Phase, SessionState
+from deeplabstream.gui.arena_grid import ARENAS, GRID, corners_word, grid_shape
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.scale_calibration import Calibrating
@@ -77,6 +80,7 @@ class RegionsPage(QWidget):
         self.document = document
         self.camera = QComboBox()
         self.canvas = RegionCanvas("")
+        self.canvas.around = GRID
         self.list = QListWidget()
         self.list.setObjectName("clear")
         self.name = QLineEdit()
@@ -260,13 +264,14 @@ class RegionsPage(QWidget):
         self.list.addItems(list(shapes))
         self.list.setCurrentRow(list(shapes).index(chosen) if chosen else -1)
         self.list.blockSignals(False)
+        self.canvas.outlines = self._outlines()
         self.canvas.show_shapes(shapes, chosen)
         self.calibrating.refresh()
         self._show_chosen()
 
     def _shapes(self) -> dict[str, Shape]:
         """Return the shapes in the image of the selected camera, by trigger."""
-        found = {}
+        found = self._grid()
         deciding = self.bridge.session.settings.deciding_camera
         for name in names_in(self.document, "Trigger"):
             values = self.document.values[f"Trigger {name}"]
@@ -278,6 +283,22 @@ class RegionsPage(QWidget):
                 if shape is not None and scale is not None:
                     found[name] = shape.scaled(1 / scale).moved(*self._origin(name))
         return found
+
+    def _grid(self) -> dict[str, Shape]:
+        """Return the grid of the arenas in the image of the deciding camera."""
+        values = self.document.values.get(ARENAS, {})
+        if self.canvas.camera != self.bridge.session.settings.deciding_camera:
+            return {}
+        keys = ("ROWS", "COLUMNS", "CORNERS")
+        shape = grid_shape(*(values.get(key, "") for key in keys))
+        return {} if shape is None else {GRID: shape}
+
+    def _outlines(self) -> tuple[NDArray[np.float64], ...]:
+        """Return the outlines of the arenas in the image of the deciding camera."""
+        settings = self.document.settings or self.bridge.session.settings
+        if self.canvas.camera != self.bridge.session.settings.deciding_camera:
+            return ()
+        return tuple(arena.outline() for arena in settings.arenas.values())
 
     def _origin(self, name: str) -> tuple[float, float]:
         """Return the place of 0 0 of a trigger in the image, px.
@@ -324,18 +345,28 @@ class RegionsPage(QWidget):
 
     def _show_chosen(self) -> None:
         name = self.canvas.chosen_name
-        values = self.document.values.get(f"Trigger {name}", {})
+        title, key = self._place_of(name)
+        values = self.document.values.get(title, {})
         shape = self.canvas.shapes.get(name)
         self.name.setText(name)
-        self.position.setText(values.get(shape.key, "") if shape else "")
+        self.position.setText(values.get(key, "") if shape else "")
         self.parts.setText(values.get("BODYPARTS", ""))
-        problems = problems_of(self.document.problems, f"Trigger {name}")
+        problems = problems_of(self.document.problems, title)
         self.problem.setText("\n".join(f"{key}: {problems[key]}" for key in problems))
         fields = (self.name, self.position, self.parts, self.choose_parts)
         for widget in (*fields, self.copy, self.delete):
-            widget.setEnabled(bool(name))
-        self.shelter.setEnabled(shape is not None and shape.key == "REGION")
+            widget.setEnabled(bool(name) and name != GRID)
+        self.position.setEnabled(bool(name))
+        is_region = shape is not None and shape.key == "REGION" and name != GRID
+        self.shelter.setEnabled(is_region)
         self.shelter.setChecked(name in self._shelters())
+
+    def _place_of(self, name: str) -> tuple[str, str]:
+        """Return section and key of a shape."""
+        if name == GRID:
+            return ARENAS, "CORNERS"
+        shape = self.canvas.shapes.get(name)
+        return f"Trigger {name}", "" if shape is None else shape.key
 
     def _use(self, kind: ShapeKind, checked: bool) -> None:
         self.calibrating.waiting = ""
@@ -350,8 +381,13 @@ class RegionsPage(QWidget):
         self.canvas.use_tool(None)
 
     def _change(self, name: str, shape: Shape) -> None:
-        word = self._own(name, shape).word
-        self.document.set_value(f"Trigger {name}", shape.key, word)
+        title, key = self._place_of(name)
+        word = corners_word(shape) if name == GRID else self._own(name, shape).word
+        if word is None:
+            # a grid keeps its four corners
+            self._refresh()
+        else:
+            self.document.set_value(title, key, word)
 
     def _make(self, shape: Shape) -> None:
         if self.calibrating.take(shape):
@@ -408,6 +444,8 @@ class RegionsPage(QWidget):
     def _rename(self) -> None:
         old, new = self.canvas.chosen_name, " ".join(self.name.text().split())
         why = why_no_name(self.document, "Trigger", new, old) if old else ""
+        if old == GRID:
+            return
         if old and not why and new != old:
             self.canvas.chosen_name = new
             text = with_name(self.document.text, f"Trigger {old}", new)
@@ -419,11 +457,12 @@ class RegionsPage(QWidget):
     def _write_position(self) -> None:
         name = self.canvas.chosen_name
         if name in self.canvas.shapes and self.position.text().strip():
-            key = self.canvas.shapes[name].key
-            self.document.set_value(f"Trigger {name}", key, self.position.text())
+            title, key = self._place_of(name)
+            self.document.set_value(title, key, self.position.text())
 
     def _write_parts(self) -> None:
-        if name := self.canvas.chosen_name:
+        name = self.canvas.chosen_name
+        if name and name != GRID:
             parts = self.parts.text().strip() or None
             self.document.set_value(f"Trigger {name}", "BODYPARTS", parts)
 

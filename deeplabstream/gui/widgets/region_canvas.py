@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import hypot
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt5.QtCore import QPointF, Qt, pyqtSignal
 from PyQt5.QtGui import (
     QColor,
@@ -59,6 +60,10 @@ class RegionCanvas(VideoView):
         super().__init__(camera)
         self.shapes: dict[str, Shape] = {}
         self.chosen_name = ""
+        self.around = ""
+        """Name of a shape around others: a click inside does not select it."""
+        self.outlines: tuple[NDArray[np.float64], ...] = ()
+        """Outlines that are shown only, (point, 2) each, px of the image."""
         self.tool: ShapeKind | None = None
         """Kind of the next shape to draw; None: dragging moves shapes."""
         self._draft: Shape | None = None
@@ -166,6 +171,11 @@ class RegionCanvas(VideoView):
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
         """Paint the shapes, and the handles of the selected one."""
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(BLUE), 1))
+        for outline in self.outlines:
+            views = place.to_view(outline).tolist()
+            painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in views]))
         for name, shape in self.shapes.items():
             chosen = name == self.chosen_name
             held = chosen and self._draft is not None and self.tool is None
@@ -234,7 +244,12 @@ class RegionCanvas(VideoView):
         if shape is not None and (handle := self._handle(shape, at)) is not None:
             self._grip = _Grip(shape, at, handle)
             return
-        held = [name for name, one in self.shapes.items() if one.holds(*at, near)]
+        held = [
+            name
+            for name, one in self.shapes.items()
+            if one.holds(*at, near)
+            and (name != self.around or name == self.chosen_name)
+        ]
         if not held:
             self.chosen.emit("")
             return
