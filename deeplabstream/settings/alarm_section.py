@@ -3,10 +3,10 @@
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.core.daily_span import DailySpan, read_daily_span
+from deeplabstream.settings.daily_span_setting import DailySpanSetting
 
 
 @settings(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class AlarmSection:
         "read it",
         title="File of addresses",
     )
-    quiet_hours: DailySpan | None = Field(
+    quiet_hours: DailySpanSetting | None = Field(
         None,
         description="times of day between which only urgent alarms are sent, the others in "
         "one message at the end; empty: none",
@@ -32,11 +32,6 @@ class AlarmSection:
         description="minutes in which the same alarm of the same box is not sent again",
         title="Same alarm again after (min)",
     )
-
-    @field_validator("quiet_hours", mode="before")
-    @classmethod
-    def _read_hours(cls, word: object) -> object:
-        return read_daily_span(word) if isinstance(word, str) else word
 
     def is_quiet(self, moment: datetime) -> bool:
         """Return whether a moment, with its time zone, is in the quiet hours."""

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.core.daily_span import DailySpan, read_daily_span
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.alarm_section import AlarmSection
+from deeplabstream.settings.daily_span_setting import DailySpanSetting
 from deeplabstream.settings.fields import Maker, Section, keys_of
 from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
@@ -69,7 +69,7 @@ class BoxSection(Subject):
         description="date and time by the computer's clock before which the box waits; "
         "empty: none",
     )
-    daily: DailySpan | None = Field(
+    daily: DailySpanSetting | None = Field(
         None,
         description="times of day between which the box runs, each day in a new run; empty: "
         "one run",
@@ -88,11 +88,6 @@ class BoxSection(Subject):
         if moment is not None and moment.tzinfo is not None:
             raise ValueError("must be a local time, without a time zone")
         return moment
-
-    @field_validator("daily", mode="before")
-    @classmethod
-    def _read_daily(cls, word: object) -> object:
-        return read_daily_span(word) if isinstance(word, str) else word
 
 
 @dataclass(frozen=True)
