@@ -102,6 +102,7 @@ SMALLEST = {
     "rack_page.py --quick": "100 requests, 0 failures",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
     "shelters.py --frames 200": "alike +[1-9]",
+    "space.py --quick": "one is lost +100.0%",
     "start_from.py --quick": "simulated +4 ",
     "tracking.py --quick --half second": "simulated, poor, second +Hungarian",
     "triggers.py --quick": "10 triggers:",

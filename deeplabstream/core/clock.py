@@ -87,11 +87,17 @@ def rest(seconds: float) -> None:
 
 
 class Pacer:
-    """Waits for ticks of a fixed rate; deadlines are absolute, so errors do not add up."""
+    """Waits for ticks of a fixed rate; deadlines are absolute, so errors do not add up.
 
-    def __init__(self, rate: float) -> None:
+    With `aligned`, ticks are at multiples of the period on the computer's clock, and so at the
+    same times in all processes.
+    """
+
+    def __init__(self, rate: float, aligned: bool = False) -> None:
         self.period_ns = round(1e9 / rate)
         self._start_ns = time.perf_counter_ns()
+        if aligned:
+            self._start_ns += -self._start_ns % self.period_ns
 
     def past(self, now_ns: int) -> int:
         """Return how many ticks are due at `now_ns`; tick 0 is due at the start."""

@@ -18,6 +18,9 @@ from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
 from deeplabstream.space.triangulation import triangulate
 
+LEFT_OUT_EVERY = 5
+"""The errors by leaving each camera out are computed for one in so many moments."""
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
@@ -52,6 +55,7 @@ class SpaceTracker:
 
     def reset(self) -> None:
         """Discard the state of earlier frames."""
+        self._moments = 0
         self._matcher = MomentMatcher[_View](self.cameras.names)
         rules = self._rules
         self._smoothing = None
@@ -87,7 +91,15 @@ class SpaceTracker:
         # held points have the confidence of the frame on which they were missing
         weights = np.where(np.isfinite(confidence), np.maximum(confidence, 1e-3), 0.0)
 
-        found = triangulate(self.cameras, pixels, weights, self._rules.limit_px)
+        leave_out = self._moments % LEFT_OUT_EVERY == 0
+        self._moments += 1
+        found = triangulate(
+            self.cameras,
+            pixels,
+            weights,
+            self._rules.limit_px,
+            leave_out=leave_out,
+        )
         points = found.points.astype(np.float32)
         if self._smoothing is not None:
             points = self._smoothing.step(points, moment.time_ns / 1e9)

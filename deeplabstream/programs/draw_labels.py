@@ -39,11 +39,23 @@ class DrawLabels:
     """Mice per image; with several numbers, the walks use them in turn."""
     coats: bool = option(default=False)
     """Every second walk: each mouse has a different coat."""
+    space: bool = option(default=False)
+    """The arena in space, grey, from many directions, with one body."""
 
 
 def draw_labels(options: DrawLabels) -> int:
     """Write the images and their labels."""
     check_new(options.folder)
+    if options.space:
+        simulated_labels.draw_space_labels(
+            options.folder,
+            (options.height, options.width),
+            options.frames,
+            options.walks,
+            options.seed,
+        )
+        print(f"{options.frames} images and their labels are in {options.folder}")
+        return 0
     colours = () if options.grey else (3,)
     simulated_labels.draw_labels(
         options.folder,

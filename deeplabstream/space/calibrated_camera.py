@@ -105,8 +105,9 @@ class CalibratedCamera:
         seen = self.in_axes(points)
         depth = np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
         flat = seen[..., :2] / depth
-        bent = _distorted(flat, self.distortion)
-        bent[_turns_back(flat, self.distortion)] = np.nan
+        coefficients = all_coefficients(self.distortion)
+        bent = _distorted(flat, coefficients)
+        bent[_turns_back(flat, coefficients)] = np.nan
         return self.to_pixels(bent)
 
     def to_pixels(self, flat: ArrayLike) -> Floats:
@@ -131,7 +132,7 @@ class CalibratedCamera:
         """
         inverse = np.linalg.inv(self.matrix[:2, :2])
         bent = (np.asarray(pixels, np.float64) - self.matrix[:2, 2]) @ inverse.T
-        return _undistorted(bent, self.distortion)
+        return undistorted(bent, all_coefficients(self.distortion))
 
 
 def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
@@ -198,23 +199,23 @@ def _radial(square: Floats, k: Floats) -> tuple[Floats, Floats]:
     return above / below, (above_by * below - above * below_by) / below**2
 
 
-def _all_coefficients(distortion: Floats) -> Floats:
+def all_coefficients(distortion: Floats) -> Floats:
+    """Return the coefficients (12,) of a lens, in the order of `DISTORTIONS`."""
     k = np.zeros(_LENGTHS[-1])
     k[: len(distortion)] = distortion
     return k
 
 
-def _turns_back(flat: Floats, distortion: Floats) -> NDArray[np.bool_]:
+def _turns_back(flat: Floats, k: Floats) -> NDArray[np.bool_]:
     """Return whether points further from the axis are imaged nearer to it, (...)."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         square = (flat * flat).sum(axis=-1)
-        radial, by_square = _radial(square, _all_coefficients(distortion))
+        radial, by_square = _radial(square, k)
         return np.asarray(radial + 2 * square * by_square <= 0)
 
 
-def _distorted(flat: Floats, distortion: Floats) -> Floats:
+def _distorted(flat: Floats, k: Floats) -> Floats:
     """Return distorted points (..., 2) in the plane at distance 1."""
-    k = _all_coefficients(distortion)
     p1, p2 = k[2:4]
     s1, s2, s3, s4 = k[8:]
     x, y = flat[..., 0], flat[..., 1]
@@ -229,24 +230,38 @@ def _distorted(flat: Floats, distortion: Floats) -> Floats:
     return np.stack([bent_x, bent_y], axis=-1)
 
 
-def _undistorted(bent: Floats, distortion: Floats) -> Floats:
-    """Return the points (..., 2) that `_distorted` maps to `bent`; NaN: there are none."""
-    if not distortion.any():
+def undistorted(bent: Floats, k: Floats) -> Floats:
+    """Return the points whose images by lenses are `bent`.
+
+    Parameters
+    ----------
+    bent : numpy.ndarray of float64, shape (..., 2)
+        Distorted points in the plane at distance 1. NaN stays NaN.
+    k : numpy.ndarray of float64, shape (12, ...)
+        Coefficients in the order of `DISTORTIONS`, for all points, or for each.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (..., 2)
+        NaN: the lens shows no direction there.
+    """
+    if not k.any():
         return bent
     flat = bent.copy()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for _ in range(_STEPS):
-            miss = bent - _distorted(flat, distortion)
+            miss = bent - _distorted(flat, k)
             if not (np.abs(miss) > _CONVERGED).any():
                 break
-            flat = flat + _newton_step(flat, miss, distortion)
-        miss = np.abs(bent - _distorted(flat, distortion)).max(axis=-1, keepdims=True)
+            flat = flat + _newton_step(flat, miss, k)
+        else:
+            miss = bent - _distorted(flat, k)
+        miss = np.abs(miss).max(axis=-1, keepdims=True)
     return np.where(miss <= _UNDISTORTED, flat, np.nan)
 
 
-def _newton_step(flat: Floats, miss: Floats, distortion: Floats) -> Floats:
+def _newton_step(flat: Floats, miss: Floats, k: Floats) -> Floats:
     """Return the change (..., 2) of points that removes an error, to first order."""
-    k = _all_coefficients(distortion)
     p1, p2 = k[2:4]
     s1, s2, s3, s4 = k[8:]
     x, y = flat[..., 0], flat[..., 1]

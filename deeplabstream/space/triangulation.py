@@ -24,6 +24,8 @@ NOISE_PX = 1.0
 """Smallest noise of a view that errors are computed from."""
 _STEPS = 3
 """Gauss-Newton steps; the linear start is within their reach."""
+_CONVERGED_MM = 1e-3
+"""Gauss-Newton ends after a step below this."""
 _SINGULAR = 1e-12
 """Determinant, as a share of that of well placed views, at which rays count as parallel."""
 Flags = NDArray[np.bool_]
@@ -71,6 +73,7 @@ def triangulate(
     weights: NDArray[np.floating] | None = None,
     limit_px: float = LIMIT_PX,
     noise_px: float = NOISE_PX,
+    leave_out: bool = True,
 ) -> TriangulatedPoints:
     """Return points in space from their positions in the cameras' images.
 
@@ -86,6 +89,9 @@ def triangulate(
         A view further than this from the point's projection is rejected.
     noise_px : float
         Noise of a view from which errors are computed; larger residuals replace it.
+    leave_out : bool
+        Whether the errors by leaving each camera out are computed, which takes as long as
+        all the rest; they are NaN otherwise.
 
     Returns
     -------
@@ -113,7 +119,7 @@ def triangulate(
 
     flat_pixels = np.asarray(pixels, np.float64).reshape(len(cameras), -1, 2)
     views = _Views.of(cameras, flat_pixels, weights, limit_px, noise_px)
-    return _shaped(views.triangulate(), shape)
+    return _shaped(views.triangulate(leave_out), shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +171,7 @@ class _Views:
         flat, weights = self.flat[:, chosen], self.weights[:, chosen]
         return replace(self, flat=flat, weights=weights)
 
-    def triangulate(self) -> TriangulatedPoints:
+    def triangulate(self, leave_out: bool = True) -> TriangulatedPoints:
         """Return the points (point, 3), views rejected where they disagree."""
         used = self.seen
         points = self.solve(used)
@@ -187,7 +193,7 @@ class _Views:
         known &= 2 * used.sum(axis=0) > self.seen.sum(axis=0)
         points[~known] = np.nan
         used &= known
-        return self.with_errors(points, used)
+        return self.with_errors(points, used, leave_out)
 
     def solve(self, used: Flags) -> Floats:
         """Return points (point, 3) from the views (camera, point) that are used."""
@@ -196,8 +202,12 @@ class _Views:
         for _ in range(_STEPS):
             residual, slope = self._residuals(points)
             inverse = _inverse(_normal(slope, weights))
-            step = np.einsum("cpad,cp,cpa->pd", slope, weights, residual)
-            points = points - np.einsum("pde,pe->pd", inverse, step)
+            gradient = np.einsum("cpad,cp,cpa->pd", slope, weights, residual)
+            step = np.einsum("pde,pe->pd", inverse, gradient)
+            points = points - step
+            # it converges quadratically: the next step would be far below this one
+            if not (np.abs(step) > _CONVERGED_MM).any():
+                break
         points[used.sum(axis=0) < 2] = np.nan
 
         # The linear solution may lie behind a camera that sees it.
@@ -236,7 +246,9 @@ class _Views:
             agreeing[:, better] = fits[:, better]
         return agreeing
 
-    def with_errors(self, points: Floats, used: Flags) -> TriangulatedPoints:
+    def with_errors(
+        self, points: Floats, used: Flags, leave_out: bool
+    ) -> TriangulatedPoints:
         """Return the points with the errors of each, and by leaving each camera out."""
         apart = np.where(used, self.distances_px(points), np.nan)
         count = used.sum(axis=0)
@@ -247,17 +259,32 @@ class _Views:
 
         left_out_mm = np.full(used.shape, np.nan)
         left_out_px = np.full(used.shape, np.nan)
-        for camera in range(len(used)):
-            others = used.copy()
-            others[camera] = False
-            without = self.solve(others)
-            left_out_px[camera] = self.distances_px(without)[camera]
-            moved = np.linalg.norm(without - points, axis=-1)
-            left_out_mm[camera] = np.where(used[camera], moved, np.nan)
+        if leave_out:
+            left_out_mm, left_out_px = self._left_out(points, used)
         error_mm = self._standard_error(points, used, squares)
         return TriangulatedPoints(
             points, error_mm, rms, used, self.seen, left_out_mm, left_out_px
         )
+
+    def _left_out(self, points: Floats, used: Flags) -> tuple[Floats, Floats]:
+        """Return `left_out_mm` and `left_out_px` of `TriangulatedPoints`, (camera, point)."""
+        cameras, count = used.shape
+        # one solution for all: each point is there once for each camera that is left out
+        repeated = replace(
+            self, flat=np.tile(self.flat, (1, cameras, 1)), weights=self._tiled
+        )
+        others = np.tile(used, (1, cameras)).reshape(cameras, cameras, count)
+        each = np.arange(cameras)
+        others[each, each] = False
+        without = repeated.solve(others.reshape(cameras, -1))
+
+        apart = repeated.distances_px(without).reshape(cameras, cameras, count)
+        moved = np.linalg.norm(without.reshape(cameras, count, 3) - points, axis=-1)
+        return np.where(used, moved, np.nan), apart[each, each]
+
+    @property
+    def _tiled(self) -> Floats:
+        return np.tile(self.weights, (1, len(self.weights)))
 
     def _standard_error(self, points: Floats, used: Flags, squares: Floats) -> Floats:
         """Return the root (point,) of the trace of the points' covariance.
@@ -321,20 +348,21 @@ def _inverse(matrices: Floats) -> Floats:
 
     In closed form: a stack with one singular matrix has no inverse in numpy.
     """
-    (a, b, c), (_, d, e), (_, _, f) = np.moveaxis(matrices, 0, -1)
-    cofactors = np.array(
-        [
-            [d * f - e * e, c * e - b * f, b * e - c * d],
-            [c * e - b * f, a * f - c * c, b * c - a * e],
-            [b * e - c * d, b * c - a * e, a * d - b * b],
-        ]
-    )
-    determinant = a * cofactors[0, 0] + b * cofactors[0, 1] + c * cofactors[0, 2]
+    a, b, c = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 0, 2]
+    d, e, f = matrices[:, 1, 1], matrices[:, 1, 2], matrices[:, 2, 2]
+    inverse = np.empty_like(matrices)
+    inverse[:, 0, 0] = first = d * f - e * e
+    inverse[:, 0, 1] = inverse[:, 1, 0] = second = c * e - b * f
+    inverse[:, 0, 2] = inverse[:, 2, 0] = third = b * e - c * d
+    inverse[:, 1, 1] = a * f - c * c
+    inverse[:, 1, 2] = inverse[:, 2, 1] = b * c - a * e
+    inverse[:, 2, 2] = a * d - b * b
+
+    determinant = a * first + b * second + c * third
     scale = ((a + d + f) / 3) ** 3
     regular = determinant > _SINGULAR * scale
-    safe = np.where(regular, determinant, 1.0)
-    inverse = np.where(regular, cofactors / safe, np.nan)
-    return np.ascontiguousarray(np.moveaxis(inverse, -1, 0))
+    inverse /= np.where(regular, determinant, np.nan)[:, None, None]
+    return inverse
 
 
 def _shaped(found: TriangulatedPoints, shape: tuple[int, ...]) -> TriangulatedPoints:

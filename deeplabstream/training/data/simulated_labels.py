@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 from deeplabstream.pose.tracking.pose_matching import nearest_px
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
+from deeplabstream.simulation.space_arena import (
+    BODY,
+    VIEWS,
+    BodyWalk,
+    CameraPainter,
+    simulated_camera,
+    visible_points,
+)
 from deeplabstream.training.data.label_files import write_labels
 
 SCORER = "arena"
@@ -64,6 +72,50 @@ def draw_labels(
         folder / "CollectedData.csv", SCORER, parts, names, points,
         individuals=mice, digits=3,
     )  # fmt: skip
+
+
+def draw_space_labels(
+    folder: Path, size: tuple[int, int], frames: int, walks: int, seed: int
+) -> None:
+    """Draw grey images of the arena in space, from cameras at other places than its own.
+
+    `size` is height and width. Nose and ears that the body hides are not labelled.
+    """
+    import cv2
+
+    random = np.random.default_rng(seed)
+    images = folder / "labeled-data" / "arena"
+    images.mkdir(parents=True, exist_ok=True)
+    image: Image = np.empty(size, np.uint8)
+    names, points = [], np.full((frames, len(BODY.bodyparts) * 2), np.nan)
+    height, width = size
+    walk_before = -1
+    for number in range(frames):
+        walk = number * walks // frames
+        if walk != walk_before:
+            walk_before, body_walk = walk, BodyWalk(seed + walk)
+            view = [*VIEWS][walk % len(VIEWS)]
+            x, y, z = np.array(VIEWS[view]) * random.uniform(0.9, 1.15)
+            place = (x + random.normal(0, 50), y + random.normal(0, 50), z)
+            camera = simulated_camera(view, width, height, place)
+            painter = CameraPainter(camera, float(random.uniform(0.5, 5)), seed + walk)
+        body = body_walk.at(float(random.uniform(0, 600)))
+        painter.paint(image, body, number)
+
+        name = f"img{number:04}.png"
+        _, data = cv2.imencode(".png", _lit(image, random))
+        (images / name).write_bytes(data.tobytes())
+        names.append(f"labeled-data/arena/{name}")
+        points[number] = visible_points(camera, body).ravel()
+    write_labels(
+        folder / "CollectedData.csv",
+        SCORER,
+        BODY.bodyparts,
+        names,
+        points.reshape(frames, -1, 2),
+        individuals=[],
+        digits=3,
+    )
 
 
 def _lit(image: Image, random: np.random.Generator) -> NDArray[np.uint8]:
