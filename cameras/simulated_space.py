@@ -25,6 +25,8 @@ from deeplabstream.simulation.space_arena import (
     turned,
 )
 
+_COVERED_GREY = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedSpaceCamera(Camera):
@@ -55,6 +57,12 @@ class SimulatedSpaceCamera(Camera):
     turned_after_s: float = Field(
         0.0, ge=0, description="seconds after the start at which it is turned"
     )
+    covered_from_s: float = Field(
+        0.0, ge=0, description="seconds after the start at which the camera is covered"
+    )
+    covered_s: float = Field(
+        0.0, ge=0, description="seconds for which it is covered; 0: never"
+    )
     frames: int = Field(
         0, ge=0, description="number of frames until the stream ends; 0: no end"
     )
@@ -79,7 +87,10 @@ class SimulatedSpaceCamera(Camera):
             since_s = index / self.rate
             is_turned = self.turned_deg and since_s >= self.turned_after_s
             painter = bumped if is_turned else upright
-            painter.paint(image, walk.at(exposed_ns / 1e9), index)
+            if 0 <= since_s - self.covered_from_s < self.covered_s:
+                image.fill(_COVERED_GREY)
+            else:
+                painter.paint(image, walk.at(exposed_ns / 1e9), index)
             pacer.wait(index)
             return CapturedFrame(index, exposed_ns, index)
 
