@@ -25,6 +25,8 @@ _TITLES: dict[Subject, str] = {
     "mobility": "Mobility",
     "freezing": "Freezing",
     "head": "Head direction and turning",
+    "space": "Movement in space",
+    "rearing": "Rearing",
     "region": "Regions",
     "wall": "Thigmotaxis",
     "point": "Points",

@@ -34,6 +34,8 @@ from deeplabstream.analysis.totals import (
     BoutPart,
     OutputPart,
     RegionPart,
+    SpacePart,
+    SpaceTrack,
     Target,
     TargetPart,
     TrackPart,
@@ -699,6 +701,10 @@ class _Analysis:
             parts["freezing"] = {"": part}
         if track.heading is not None:
             parts["head"] = {"": part}
+        if (space := self.space) is not None:
+            parts["space"] = {"": SpacePart(space, clock)}
+            if space.rears is not None:
+                parts["rearing"] = {"": SpacePart(space, clock)}
         parts["region"] = {
             region: RegionPart(part, region_visits)
             for region, region_visits in visits.items()
@@ -731,6 +737,39 @@ class _Analysis:
                 for of in ("", *outcomes)
             }
         return parts
+
+    @cached_property
+    def space(self) -> SpaceTrack | None:
+        """Track in space; None: fewer than two moments, or several animals."""
+        recorded, options = self.data.space, self.options
+        if recorded is None or len(recorded.t) < 2 or len(self.data.animals) > 1:
+            return None
+        t, gap_s = recorded.t, options.max_gap_s
+
+        points = np.empty_like(recorded.points)
+        for part in range(points.shape[1]):
+            filled, _ = fill_gaps(t, recorded.points[:, part], gap_s)
+            points[:, part] = smooth(t, filled, options.smoothing_s)
+        xyz = points[:, self.position].mean(axis=1)
+        known = known_intervals(t, xyz, gap_s)
+        track = SpaceTrack(t, xyz, known, speeds(t, xyz, known, options.speed_window_s))
+        if options.rearing_height is None:
+            return track
+
+        heights = points[:, self._rearing(), 2]
+        with np.errstate(invalid="ignore"):
+            above = np.asarray((heights > options.rearing_height).all(axis=1), np.bool_)
+        seen = known_intervals(t, heights, gap_s)
+        rears = bouts_of(t, above[:-1], seen, options.min_rearing_s)
+        return replace(track, rears=rears, rearing_known=seen)
+
+    def _rearing(self) -> list[int]:
+        """Return the body parts whose heights decide on rearing."""
+        if self.options.rearing_bodyparts:
+            return self._indices("rearing_bodyparts", self.options.rearing_bodyparts)
+        plain = [plain_name(part) for part in self.data.skeleton.bodyparts]
+        tips = [plain.index(tip) for tip in _TIPS if tip in plain]
+        return tips[:1] or self.position
 
     @cached_property
     def behaviours(self) -> dict[str, tuple[Spans, Bools]]:

@@ -20,7 +20,7 @@ def step_lengths(xy: Floats) -> Floats:
 
     Parameters
     ----------
-    xy : numpy.ndarray of float64, shape (frame, 2)
+    xy : numpy.ndarray of float64, shape (frame, 2 or 3)
         Positions. NaN: not known.
 
     Returns
@@ -28,7 +28,7 @@ def step_lengths(xy: Floats) -> Floats:
     numpy.ndarray of float64, shape (frame - 1,)
         NaN where one of the two is not known.
     """
-    return np.asarray(np.hypot(*np.diff(xy, axis=0).T))
+    return _lengths(np.diff(xy, axis=0))
 
 
 def weighted_sum(rate: Floats, seconds: Floats) -> float:
@@ -44,7 +44,7 @@ def velocities(t: Floats, xy: Floats, known: Bools, window_s: float = 0.0) -> Fl
     ----------
     t : numpy.ndarray of float64, shape (frame,)
         Time of each frame, s.
-    xy : numpy.ndarray of float64, shape (frame, 2)
+    xy : numpy.ndarray of float64, shape (frame, 2 or 3)
         Positions. NaN: not known.
     known : numpy.ndarray of bool, shape (frame - 1,)
         Intervals in which the position is known; the window ends at any other.
@@ -53,7 +53,7 @@ def velocities(t: Floats, xy: Floats, known: Bools, window_s: float = 0.0) -> Fl
 
     Returns
     -------
-    numpy.ndarray of float64, shape (frame - 1, 2)
+    numpy.ndarray of float64, shape (frame - 1, 2 or 3)
         Unit of `xy` per second; NaN where the position is not known.
     """
     start, end = t[:-1], t[1:]
@@ -68,7 +68,12 @@ def velocities(t: Floats, xy: Floats, known: Bools, window_s: float = 0.0) -> Fl
 
 def speeds(t: Floats, xy: Floats, known: Bools, window_s: float = 0.0) -> Floats:
     """Return the speed in each interval (frame - 1,): the length of `velocities`."""
-    return np.asarray(np.hypot(*velocities(t, xy, known, window_s).T))
+    return _lengths(velocities(t, xy, known, window_s))
+
+
+def _lengths(vectors: Floats) -> Floats:
+    """Return the lengths (n,) of vectors (n, 2 or 3)."""
+    return np.asarray(np.hypot.reduce(vectors, axis=1))
 
 
 def _segments(t: Floats, known: Bools) -> tuple[Floats, Floats]:
@@ -82,11 +87,11 @@ def _segments(t: Floats, known: Bools) -> tuple[Floats, Floats]:
 
 
 def _at(t: Floats, xy: Floats, moments: Floats) -> Floats:
-    """Return the positions (moment, 2) on the path, exact at the frames."""
-    found = is_known(xy)
+    """Return the positions (moment, 2 or 3) on the path, exact at the frames."""
+    found, count = is_known(xy), xy.shape[1]
     if not found.any():
-        return np.full((len(moments), 2), np.nan)
-    axes = [np.interp(moments, t[found], xy[found, axis]) for axis in (0, 1)]
+        return np.full((len(moments), count), np.nan)
+    axes = [np.interp(moments, t[found], xy[found, axis]) for axis in range(count)]
     return np.column_stack(axes)
 
 

@@ -28,6 +28,8 @@ Subject: TypeAlias = Literal[
     "mobility",
     "freezing",
     "head",
+    "space",
+    "rearing",
     "region",
     "arrival",
     "wall",
@@ -50,12 +52,12 @@ class MeasureDefinition:
 
     name: str
     unit: str
-    """`s`, `share` (0 to 1), `count`, `deg`, `deg/s`; `length` is px or mm."""
+    """`s`, `share` (0 to 1), `count`, `deg`, `deg/s`, `mm`, `mm/s`; `length` is px or mm."""
     of: Subject
     definition: str
     source: str
     function: Callable[[Any], float]
-    """Computes the value from the part of its subject: TrackPart, RegionPart,
+    """Computes the value from the part of its subject: TrackPart, SpacePart, RegionPart,
     ArrivalPart, TargetPart, BoutPart, TrialPart."""
     needs: str = ""
     """Attribute of a Target without which the measure is left out."""
@@ -203,6 +205,53 @@ MEASURES: tuple[MeasureDefinition, ...] = (
         "heading_concentration", "share", "head",
         "mean resultant length of the head direction: 0 all directions, 1 one direction",
         _CIRCULAR, lambda p: mean_direction(p.track.heading, p.seconds)[1],
+    ),
+    MeasureDefinition(
+        "space_tracked", "s", "space", "time in which the position in space is known", _OURS,
+        lambda p: p.tracked_s,
+    ),
+    MeasureDefinition(
+        "space_distance", "mm", "space", "`distance`, of the positions in space", _MOVEMENT,
+        lambda p: p.distance,
+    ),
+    MeasureDefinition(
+        "space_mean_speed", "mm/s", "space", "space_distance / space_tracked", _MOVEMENT,
+        lambda p: ratio(p.distance, p.tracked_s),
+    ),
+    MeasureDefinition(
+        "space_max_speed", "mm/s", "space", "highest speed in space", _MOVEMENT,
+        lambda p: p.max_speed,
+    ),
+    MeasureDefinition(
+        "mean_height", "mm", "space", "mean z of the position", _OURS,
+        lambda p: p.mean_height,
+    ),
+    MeasureDefinition(
+        "max_height", "mm", "space", "largest z of the position", _OURS,
+        lambda p: p.max_height,
+    ),
+    MeasureDefinition(
+        "rearing_time", "s", "rearing",
+        "time of rears: all `rearing_bodyparts` above `rearing_height`, for `min_rearing_s` "
+        "or longer", _OURS, lambda p: p.rearing.total_s,
+    ),
+    MeasureDefinition(
+        "rearing_share", "share", "rearing",
+        "rearing_time / time in which the heights are known", _OURS,
+        lambda p: ratio(p.rearing.total_s, p.rearing.known_s),
+    ),
+    MeasureDefinition(
+        "rears", "count", "rearing", "rears that begin in the span", _OURS,
+        lambda p: p.rearing.count,
+    ),
+    MeasureDefinition(
+        "mean_rear", "s", "rearing",
+        "mean duration of rears, of each the part in the span", _OURS,
+        lambda p: mean(p.rearing.durations),
+    ),
+    MeasureDefinition(
+        "latency_to_rearing", "s", "rearing", "time until the first rear begins; empty: none",
+        _OURS, lambda p: p.rearing.latency_s,
     ),
     MeasureDefinition(
         "region_time", "s", "region", "time in the region", _ZONE, lambda p: p.time_s,

@@ -147,6 +147,15 @@ class AnalysisOptions:
     )
     """Largest angle, in degrees, between its movement and the direction to the other one, and
     between the movements of both."""
+    rearing_height: OptionalNumber = option(default=None, title="Rearing height (mm)")
+    """Height above the floor, in mm, above which the animal rears, of a run with [Space];
+    None: rearing is left out."""
+    rearing_bodyparts: tuple[str, ...] = option(default=(), title="Rearing: body parts")
+    """Body parts that are all above that height; empty: snout or nose, else the position.
+
+    """
+    min_rearing_s: Number = option(default=0.0, title="Shortest rear (s)")
+    """Shortest rear."""
     behaviour_threshold: Share = option(default=0.5, title="Behaviour threshold")
     """Probability from which on a behaviour is shown."""
     min_behaviour_s: Number = option(default=0.0, title="Shortest behaviour bout (s)")

@@ -29,6 +29,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.core.space_pose import SPACE
 from deeplabstream.recording.corrected_poses import ambiguous_animals, rejected_points
+from deeplabstream.recording.moment_table import RecordedPoints, read_points
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
@@ -102,6 +103,8 @@ class RunData:
         Whether a correction concerns the point; None: no corrections.
     notes : tuple of str
         Sentences for the user, such as broken lines in tables.
+    space : RecordedPoints, optional
+        Points in space of the animal; None: the run has none.
     """
 
     folder: RunFolder
@@ -127,6 +130,7 @@ class RunData:
     ambiguous: Bools
     corrected: Bools | None = None
     notes: tuple[str, ...] = ()
+    space: RecordedPoints | None = None
 
     @property
     def subjects(self) -> Mapping[str, str]:
@@ -230,7 +234,9 @@ def _read(
     end_s = max([0.0, *ends, *t[-1:].tolist()])
     triggers = _trigger_spans(trigger_table, end_s)
     tables = (event_table, trigger_table)
-    read = frames.warning, *(table.warning_of_read() for table in tables)
+    space = read_points(run.moments_path, frames.skeleton.bodyparts)
+    of_space = "" if space is None else space.warning
+    read = frames.warning, of_space, *(table.warning_of_read() for table in tables)
     notes += [warning for warning in read if warning]
     marks = [(float(r["time_s"]), r["text"]) for r in events if r["kind"] == "mark"]
     ran = sum(text == "started" for _, text in _experiment_notes(events))
@@ -271,6 +277,7 @@ def _read(
         ambiguous=ambiguous[keep],
         corrected=frames.corrected[keep] if frames.corrections else None,
         notes=tuple(notes),
+        space=space,
     )
 
 

@@ -129,6 +129,76 @@ class BoutPart:
 
 
 @dataclass(frozen=True, eq=False)
+class SpaceTrack:
+    """The track in space of the animal of a run, in mm."""
+
+    t: Floats
+    """(moment,), s."""
+    xyz: Floats
+    """(moment, 3), gaps filled up to the limit, smoothed if chosen; z is the height."""
+    known: Bools
+    """(moment - 1,): intervals in which the position is known."""
+    speed: Floats
+    """(moment - 1,), mm/s."""
+    rears: Spans | None = None
+    """Bouts; None: no `rearing_height` is given."""
+    rearing_known: Bools | None = None
+    """(moment - 1,): intervals in which it is known whether the animal rears."""
+
+    @cached_property
+    def step_speed(self) -> Floats:
+        """Speed (moment - 1,) between successive moments."""
+        return step_lengths(self.xyz) / np.diff(self.t)
+
+
+@dataclass(frozen=True, eq=False)
+class SpacePart:
+    """A track in space within the spans of a clock."""
+
+    track: SpaceTrack
+    clock: SpanClock
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """Seconds (moment - 1,) of each interval that count."""
+        return self.clock.between(self.track.t) * self.track.known
+
+    @property
+    def tracked_s(self) -> float:
+        """Seconds in which the position is known."""
+        return float(self.seconds.sum())
+
+    @cached_property
+    def distance(self) -> float:
+        """Length of the path in space."""
+        return weighted_sum(self.track.step_speed, self.seconds)
+
+    @property
+    def max_speed(self) -> float:
+        """Highest speed."""
+        return highest(self.track.speed[self.seconds > 0])
+
+    @property
+    def mean_height(self) -> float:
+        """Mean height over time."""
+        return _weighted_mean(self.track.xyz[:-1, 2], self.seconds)
+
+    @property
+    def max_height(self) -> float:
+        """Largest height."""
+        return highest(self.track.xyz[:-1, 2][self.seconds > 0])
+
+    @cached_property
+    def rearing(self) -> BoutPart:
+        """The rears."""
+        rears, known = self.track.rears, self.track.rearing_known
+        if rears is None or known is None:
+            raise ValueError("the measure needs what was not computed")
+        seconds = self.clock.between(self.track.t) * known
+        return BoutPart(rears, self.clock, float(seconds.sum()))
+
+
+@dataclass(frozen=True, eq=False)
 class RegionPart:
     """Visits to a region within the spans of a clock."""
 

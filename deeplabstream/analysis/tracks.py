@@ -39,7 +39,7 @@ def fill_gaps(t: Floats, xy: Floats, max_gap_s: float) -> tuple[Floats, Bools]:
     ----------
     t : numpy.ndarray of float64, shape (frame,)
         Time of each frame, s, increasing.
-    xy : numpy.ndarray of float64, shape (frame, 2)
+    xy : numpy.ndarray of float64, shape (frame, 2 or 3)
         Positions. NaN: not found.
     max_gap_s : float
         Longest time from the last position before a gap to the first one after it that is
@@ -47,7 +47,7 @@ def fill_gaps(t: Floats, xy: Floats, max_gap_s: float) -> tuple[Floats, Bools]:
 
     Returns
     -------
-    filled : numpy.ndarray of float64, shape (frame, 2)
+    filled : numpy.ndarray of float64, shape of `xy`
         NaN in longer gaps, and before the first and after the last position.
     interpolated : numpy.ndarray of bool, shape (frame,)
         Which frames were filled.
@@ -63,7 +63,7 @@ def fill_gaps(t: Floats, xy: Floats, max_gap_s: float) -> tuple[Floats, Bools]:
     missing, after = missing[between], after[between]
     short = t[at[after]] - t[at[after - 1]] <= max_gap_s
     missing = missing[short]
-    for axis in (0, 1):
+    for axis in range(xy.shape[1]):
         filled[missing, axis] = np.interp(t[missing], t[at], xy[at, axis])
     interpolated = np.zeros(len(t), np.bool_)
     interpolated[missing] = True
@@ -77,14 +77,14 @@ def smooth(t: Floats, xy: Floats, window_s: float) -> Floats:
     ----------
     t : numpy.ndarray of float64, shape (frame,)
         Time of each frame, s.
-    xy : numpy.ndarray of float64, shape (frame, 2)
+    xy : numpy.ndarray of float64, shape (frame, 2 or 3)
         Positions. NaN: not known; stays NaN, and is left out of the means.
     window_s : float
         Frames at most half of it before or after are averaged; 0: no smoothing.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (frame, 2)
+    numpy.ndarray of float64, shape of `xy`
         Smoothed positions.
     """
     if not window_s:
@@ -92,12 +92,13 @@ def smooth(t: Floats, xy: Floats, window_s: float) -> Floats:
     first = np.searchsorted(t, t - window_s / 2 - 1e-9)
     last = np.searchsorted(t, t + window_s / 2 + 1e-9)
     found = is_known(xy)
-    origin = np.nanmean(xy, axis=0) if found.any() else np.zeros(2)
-    sums = np.zeros((len(t) + 1, 3))
-    sums[1:, :2] = np.cumsum(np.where(found[:, None], xy - origin, 0.0), axis=0)
-    sums[1:, 2] = np.cumsum(found)
-    x, y, count = (sums[last] - sums[first]).T
-    means = np.column_stack([x, y]) / np.maximum(count, 1)[:, None] + origin
+    axes = xy.shape[1]
+    origin = np.nanmean(xy, axis=0) if found.any() else np.zeros(axes)
+    sums = np.zeros((len(t) + 1, axes + 1))
+    sums[1:, :axes] = np.cumsum(np.where(found[:, None], xy - origin, 0.0), axis=0)
+    sums[1:, axes] = np.cumsum(found)
+    within = sums[last] - sums[first]
+    means = within[:, :axes] / np.maximum(within[:, axes:], 1) + origin
     return np.where(found[:, None], means, np.nan)
 
 

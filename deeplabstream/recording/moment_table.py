@@ -73,6 +73,18 @@ class MomentTable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RecordedPoints:
+    """Points in space of a run."""
+
+    t: NDArray[np.float64]
+    """(moment,): time of each moment, s since Start Stream, increasing."""
+    points: NDArray[np.float64]
+    """(moment, body part, 3): x, y, z in mm; NaN: not known."""
+    warning: str = ""
+    """On broken lines of the table."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RecordedMoment:
     """A row of `space.moments.csv`."""
 
@@ -85,13 +97,27 @@ class RecordedMoment:
     triggers: dict[str, bool | None]
 
 
+def read_points(path: Path, bodyparts: Sequence[str]) -> RecordedPoints | None:
+    """Return the points of body parts of a run; None: it has no such table."""
+    if not path.exists():
+        return None
+    table = moments_table(path)
+    rows = table.frame().reindex(columns=["time_s", *_axes(bodyparts)])
+    values = rows.to_numpy(np.float64, na_value=np.nan)
+
+    t, points = values[:, 0], values[:, 1:].reshape(len(values), -1, 3)
+    # a time that does not increase gives no interval
+    keep = np.concatenate([[True], np.diff(t) > 0])[: len(t)]
+    return RecordedPoints(t[keep], points[keep], table.warning_of_read())
+
+
 def read_moments(path: Path, bodyparts: Sequence[str]) -> Iterator[RecordedMoment]:
     """Yield the moments of a run in order; none: it has no such table."""
     if not path.exists():
         return
     table = moments_table(path)
     triggers = members(table.columns, TRIGGER_STATE)
-    axes = [f"{name}_{axis}_mm" for name in bodyparts for axis in "xyz"]
+    axes = _axes(bodyparts)
     for row in table.rows():
         points = np.array([row.get(name) or "nan" for name in axes], np.float32)
         yield RecordedMoment(
@@ -101,3 +127,8 @@ def read_moments(path: Path, bodyparts: Sequence[str]) -> Iterator[RecordedMomen
             points.reshape(-1, 3),
             {name: parse_state(row[column]) for name, column in triggers.items()},
         )
+
+
+def _axes(bodyparts: Sequence[str]) -> list[str]:
+    """Return the columns of the coordinates of body parts."""
+    return [f"{name}_{axis}_mm" for name in bodyparts for axis in "xyz"]

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeplabstream.analysis.analyse import analyse
+from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
@@ -157,6 +159,26 @@ def test_the_moments_are_recorded_exactly(rig: Settings, tmp_path: Path) -> None
         assert (moment.camera, moment.frame) == (step.camera, step.index)
         assert moment.time_ns == step.space.time_ns
     assert all(not table.warning() for table in folder.tables())
+
+
+def test_the_results_have_the_heights_that_were_recorded(
+    rig: Settings, tmp_path: Path
+) -> None:
+    folder, steps = recorded(rig, tmp_path / "run")
+    results = analyse(
+        folder, AnalysisOptions(rearing_height=50, min_rearing_s=0.1, max_gap_s=1)
+    )
+    ended = [step.space for step in steps if step.space is not None]
+    heights = np.array([space.points[0, 2] for space in ended])
+    t = np.array([space.time_ns for space in ended]) / 1e9
+    start_s, end_s = results.data.period
+    is_counted = (t[1:] > start_s) & (t[:-1] < end_s)  # a height lasts to the next one
+    highest = np.nanmax(heights[:-1][is_counted])
+    assert results.value("max_height") == pytest.approx(highest, abs=1e-3)
+
+    # above 50 mm while sin(number / 5) > 1/3: frames 34 to 45, the first one is before
+    assert results.value("rears") == 1
+    assert results.value("rearing_time") > 0.1
 
 
 def test_the_run_has_the_calibration_with_its_hash(
