@@ -5,8 +5,8 @@ of seconds in the midst of steady answers. Of each kind, `--runs` runs are made;
 `--samples` samples are drawn and judged by the truth. Counted is how often the 95 % intervals
 of precision, recall and wrong pulses per hour contain the true figures of the whole run.
 
-In one run, errors and clips are whole numbers: its intervals contain the truth in 93 or 99 of
-100 samples, and nothing between is possible. So the share over the runs of a kind is stated,
+In one run, errors among few clips are whole numbers, so a share of 95 % is not always possible
+(for example 93 or 99 of 100, and nothing between). So the share over the runs of a kind is stated,
 and the least and largest share of one run beside it.
 
 Then a setting is searched on the judged clips of a run, and applied to another run of the same
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="Two sets, 10 samples")
     parser.add_argument("--clips", type=int, default=100)
     parser.add_argument("--runs", type=int, default=10, help="Runs of each kind")
-    parser.add_argument("--samples", type=int, default=100, help="Samples of each run")
+    parser.add_argument("--samples", type=int, default=400, help="Samples of each run")
     parser.add_argument("--searches", type=int, default=2, help="Searches of each kind")
     parser.add_argument("--search-frames", type=int, default=8000, help="Of each run")
     parser.add_argument("--search-clips", type=int, default=300)

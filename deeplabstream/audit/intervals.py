@@ -1,10 +1,13 @@
 """Intervals of shares of a finite population that was sampled by strata.
 
 Of the N decisions of a stratum, n were judged, and k of these were right. The number of right
-ones is estimated as N k/n, without bias whatever the numbers of clips of the strata. The limits
-of a stratum are those of Jeffreys (Brown, Cai and DasGupta 2001, Statistical Science
-16:101-133) for n/(1 - n/N) clips, the finite population correction; after a census both are
-the share itself.
+ones is estimated as N k/n, without bias whatever the numbers of clips of the strata. k has a
+hypergeometric distribution. The limits of a stratum are the least and the largest number that
+Blaker's test with mid-P values does not reject (Blaker 2000, Canadian Journal of Statistics
+28:783-798; Lancaster 1961, Journal of the American Statistical Association 56:223-234). Where
+the number can be missed at one end only, such as for rare errors, the test gives that end the
+whole 5 %; limits with 2.5 % at each end would contain the truth too often there. After a
+census both limits are the number itself.
 
 Strata are combined by the distances of their limits from their estimates, which add as squares
 (MOVER; Zou and Donner 2008, Statistics in Medicine 27:1693-1702), and so are the two parts of
@@ -17,16 +20,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import hypot, pi, sqrt
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplabstream.recording.audit_results import Interval
 
-_TAIL = 0.025
+_REJECTED = 0.05
+"""P value up to which a number of decisions is rejected."""
+_TIE = 1e-9
+"""Largest difference of two tails that count as equal."""
 _Z = 1.959964
-"""Quantile of the normal distribution at 1 - `_TAIL`."""
-_ANGLES = (np.arange(10_000) + 0.5) * (pi / 2 / 10_000)
-_LOG_SINE, _LOG_COSINE = np.log(np.sin(_ANGLES)), np.log(np.cos(_ANGLES))
+"""Quantile of the normal distribution at 0.975."""
+_MOST_NUMBERS = 4001
+"""Largest number of numbers of decisions that are tested for a stratum."""
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -90,43 +99,101 @@ def _in_stratum(size: int, shares: Sequence[float]) -> Number:
     least = value - sum(share == 1 for share in shares)
     most = size - sum(share == 0 for share in shares) - value
 
-    below = above = 0.0
-    if judged < size:
-        clips = judged / (1 - fraction)
-        low, high = share_limits(value / size * clips, clips)
-        below, above = value - size * low, size * high - value
-    # Jeffreys' limits have 1 - n/N of the variance of divided raters already.
+    low, high = number_limits(size, judged, sum(shares))
+    # These limits have 1 - n/N of the variance of divided raters already.
     divided = sum(share * (1 - share) for share in shares) / judged
     by_raters = _Z * size * sqrt(fraction * divided / judged)
     return Number(
-        value, min(hypot(below, by_raters), least), min(hypot(above, by_raters), most)
+        value,
+        min(hypot(value - low, by_raters), least),
+        min(hypot(high - value, by_raters), most),
     )
 
 
-@lru_cache(maxsize=4096)
-def share_limits(held: float, clips: float) -> tuple[float, float]:
-    """Return Jeffreys' 95 % limits of a share; the lower is 0 for none, the upper 1 for all.
+def number_limits(size: int, judged: int, held: float) -> tuple[float, float]:
+    """Return the 95 % limits of the number of decisions of a stratum that held.
 
-    They are quantiles of Beta(held + 1/2, clips - held + 1/2). With share = sin² of an angle,
-    Jeffreys' prior is uniform, and the density of the angle is finite everywhere.
+    Limits of Blaker's test with mid-P values, of the hypergeometric distribution.
 
-    >>> [round(limit, 4) for limit in share_limits(2, 20)]
-    [0.0214, 0.2839]
-    >>> share_limits(0, 20)[0]
-    0.0
+    Parameters
+    ----------
+    size, judged : int
+        Number of decisions of the stratum, and of the judged ones among them, above 0.
+    held : float
+        Number of judged decisions that held. Between two whole numbers, where raters
+        disagree, limits are interpolated.
+
+    >>> number_limits(1000, 20, 0)
+    (0.0, 134.0)
+    >>> number_limits(20, 20, 7)
+    (7.0, 7.0)
     """
-    logs = 2 * held * _LOG_SINE + 2 * (clips - held) * _LOG_COSINE
-    density = np.exp(logs - logs.max())
-    below = np.cumsum(density) - density / 2
-    angles = np.interp(
-        np.array([_TAIL, 1 - _TAIL]) * density.sum(),
-        below,
-        _ANGLES,
-        left=0,
-        right=pi / 2,
+    if judged == size:
+        return float(held), float(held)
+    whole = min(int(held), judged - 1)
+    before, after = (
+        _whole_limits(size, judged, number) for number in (whole, whole + 1)
     )
-    low, high = np.sin(angles) ** 2
-    return float(low) if held > 0 else 0.0, float(high) if held < clips else 1.0
+    part = held - whole
+    return (
+        before[0] + part * (after[0] - before[0]),
+        before[1] + part * (after[1] - before[1]),
+    )
+
+
+@lru_cache(maxsize=8192)
+def _whole_limits(size: int, judged: int, held: int) -> tuple[float, float]:
+    numbers, chances, tails = _tails(size, judged)
+    less_likely = tails < tails[held] - _TIE
+    equal = np.abs(tails - tails[held]) <= _TIE
+    p_values = (chances * (less_likely + 0.5 * equal)).sum(axis=0)
+
+    # The estimate itself is never rejected, even if it lies between two tested numbers.
+    value = size * held / judged
+    kept = numbers[p_values > _REJECTED]
+    return min(float(kept[0]), value), max(float(kept[-1]), value)
+
+
+@lru_cache(maxsize=64)
+def _tails(size: int, judged: int) -> tuple[Floats, Floats, Floats]:
+    """Return the tested numbers, and the chances and smaller tails of each result.
+
+    Returns
+    -------
+    numbers : numpy.ndarray of float64, shape (number,)
+        Numbers of decisions of the stratum that may have held.
+    chances : numpy.ndarray of float64, shape (judged + 1, number)
+        Probability that 0, 1, ... of the judged ones held.
+    tails : numpy.ndarray of float64, shape (judged + 1, number)
+        Probability of fewer, or of more if that is less, with half of `chances`.
+    """
+    numbers = _tested(size)
+    held = np.arange(judged + 1)[:, None]
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, size + 1)))])
+
+    def log_ways(of: NDArray[np.int64], drawn: NDArray[np.int64]) -> Floats:
+        """Return the logarithm of the binomial coefficient; -inf where it is 0."""
+        rest = of - drawn
+        return np.where(
+            rest < 0, -np.inf, logs[of] - logs[drawn] - logs[np.maximum(rest, 0)]
+        )
+
+    chances = np.exp(
+        log_ways(numbers, held)
+        + log_ways(size - numbers, judged - held)
+        - log_ways(np.array(size), np.array(judged))
+    )
+    fewer = np.cumsum(chances, axis=0) - chances / 2
+    more = np.cumsum(chances[::-1], axis=0)[::-1] - chances / 2
+    return numbers.astype(np.float64), chances, np.minimum(fewer, more)
+
+
+def _tested(size: int) -> NDArray[np.int64]:
+    """Return all numbers up to a size; of a large one, some, the closest near the ends."""
+    if size < _MOST_NUMBERS:
+        return np.arange(size + 1)
+    angles = np.linspace(0, pi / 2, _MOST_NUMBERS)
+    return np.unique(np.round(size * np.sin(angles) ** 2).astype(np.int64))
 
 
 def share_of(held: Number, size: int) -> Interval:
