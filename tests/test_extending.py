@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Pose, Skeleton
+from tests.experiments.test_space_triggers import pose as pose_in_space
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ def run(program: Path, *words: str) -> str:
 
 @pytest.mark.timeout(300)  # the whole rig, in a copy that has nothing compiled yet
 def test_files_of_ones_own_are_a_rig(program: Path) -> None:
-    assert len(FILE.findall(PAGE)) == 5
+    assert len(FILE.findall(PAGE)) == 6
     assert "no problems" in run(program, "utils/CheckSettings.py", "mine.ini")
     said = run(
         program, "app.py", "--settings", "mine.ini", "--headless", "--seconds", "6"
@@ -79,3 +80,20 @@ def test_a_trigger_on_pairs_of_ones_own_is_one_short_file() -> None:
         answers.append(circling.answer(pose, frame / 8))
     assert answers == [None] + [True] * 7
     assert circling.fulfilled_by == ("anna>bob",)
+
+
+def test_a_trigger_in_space_of_ones_own_is_one_short_file() -> None:
+    (text,) = [text for name, text in FILE.findall(PAGE) if "stretched" in name]
+    assert text.count("\n") <= 40
+    names: dict[str, Any] = {"__name__": "experiments.stretched"}
+    exec(compile(text, "stretched.py", "exec"), names)
+    stretched = names["Stretched"](bodyparts=("nose", "neck"), length_mm=50)
+
+    base = (10, 20, 30)
+    tops = [(10, 20, 90), (10, 20, 70), (10, 80, 30), (10, 20, -40), base]
+    answers = [
+        stretched.answer(pose_in_space(top, base), time_s)
+        for time_s, top in enumerate(tops)
+    ]
+    assert answers == [True, False, False, False, False]
+    assert stretched.answer(pose_in_space(base), 9) is None
