@@ -134,10 +134,6 @@ class Audit:
         first = self.review.row_at(clip.camera, clip.time_s - CLIP_S)
         return range(first, self.row_of(clip) + 1)
 
-    def video_frame_of(self, clip: AuditClip, row: int) -> tuple[Path, int] | None:
-        """Return the video of a row and the frame in it; None: there is no image."""
-        return self.review.video_frame_of(clip.camera, row)
-
     def results(self) -> AuditResults:
         """Return the figures of the verdicts so far; with settings that were looked for."""
         stored = read_results(self.run)

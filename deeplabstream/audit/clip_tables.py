@@ -29,7 +29,7 @@ def export_clips(audit: Audit, file: Path, rater: str = "") -> int:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(COLUMNS)
         for clip in audit.sample.clips:
-            place = audit.video_frame_of(clip, audit.row_of(clip))
+            place = audit.review.video_frame_of(clip.camera, audit.row_of(clip))
             video, frame = ("", "") if place is None else (place[0].name, place[1])
             table.writerow((
                 clip.number, clip.kind, clip.name, clip.animal, STATE_NAMES[clip.answer],

@@ -12,8 +12,9 @@ census both limits are the number itself.
 Strata are combined by the distances of their limits from their estimates, which add as squares
 (MOVER; Zou and Donner 2008, Statistics in Medicine 27:1693-1702), and so are the two parts of
 a ratio. In a stratum without an error, the lower limit is the estimate itself: it widens the
-interval at one end, and does not move it, as the prior of a Bayesian sum does. Nothing was
-chosen by data. benchmarks/audit.py measures how often the intervals contain the truth.
+interval at one end, and does not move it, as the prior of a Bayesian sum does. No constant was
+fitted to data. The kind of limits was chosen among four on the simulated runs of
+benchmarks/audit.py, which measures how often the intervals contain the truth.
 """
 
 from collections.abc import Iterable, Sequence

@@ -258,7 +258,7 @@ class AuditClips(QThread):
         """Return a frame with its time since Start Stream."""
         run = of.audit.review
         time_s, step = run.time_of(clip.camera, row), run.step_of(clip.camera, row)
-        place = of.audit.video_frame_of(clip, row)
+        place = run.video_frame_of(clip.camera, row)
         image = None if place is None else self._image(*place)
         shape = image.shape[:2] if image is not None else run.shape_of(clip.camera)
         recorded, black = image is not None, np.zeros(shape or _USUAL_SHAPE, np.uint8)

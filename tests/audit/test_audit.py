@@ -85,7 +85,7 @@ def test_a_clip_ends_with_the_decision(run: Path) -> None:
         times_s = audit.review.cameras["top"].times_s[list(rows)]
         assert times_s[-1] == clip.time_s
         assert clip.time_s - CLIP_S - 0.1 <= times_s[0]
-        place = audit.video_frame_of(clip, rows[-1])
+        place = audit.review.video_frame_of(clip.camera, rows[-1])
         assert place == (run / "top.mkv", clip.frame)
 
 
@@ -93,7 +93,7 @@ def test_a_video_that_was_replayed_can_be_audited(tmp_path: Path) -> None:
     """Before the first experiment: the frames are those of the video itself."""
     audit = open_audit(record(tmp_path / "run", SCENE), 60, seed=1)
     clip = audit.clip(1)
-    place = audit.video_frame_of(clip, audit.row_of(clip))
+    place = audit.review.video_frame_of(clip.camera, audit.row_of(clip))
     assert place == (tmp_path / "mouse.mp4", clip.frame)
     judge(audit, SCENE)
     precision, recall = true_shares(audit.run, SCENE)
@@ -117,7 +117,7 @@ def test_a_clip_whose_video_is_gone_has_no_image_and_is_not_drawn(
     (tmp_path / "mouse.mp4").unlink()
     gone = Audit(review(audit.run), read_audit(audit.run))
     clip = gone.clip(1)
-    assert gone.video_frame_of(clip, gone.row_of(clip)) is None
+    assert gone.review.video_frame_of(clip.camera, gone.row_of(clip)) is None
     (run / "top.mkv").unlink()
     for without in (audit.run, run):
         with pytest.raises(
