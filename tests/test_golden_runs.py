@@ -7,14 +7,22 @@ import pytest
 from deeplabstream.engine.replay.rerun import commands_text, rerun_decisions
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load
-from tests.golden.make_runs import CHANGED, RUNS, WELLS, commands_of
+from deeplabstream.simulation.space_arena import BodyWalk
+from tests.golden.make_runs import (
+    CHANGED,
+    MOMENT_RATE,
+    REARING,
+    RUNS,
+    WELLS,
+    commands_of,
+)
 from utils.VideoAnalyzer import main
 
 FOLDERS = sorted(path for path in RUNS.iterdir() if path.is_dir())
 
 
 def test_all_are_there() -> None:
-    assert {path.name for path in FOLDERS} == {*CHANGED, WELLS}
+    assert {path.name for path in FOLDERS} == {*CHANGED, WELLS, REARING}
 
 
 @pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
@@ -68,3 +76,14 @@ def test_a_changed_value_shows_what_would_have_been(
     said = capsys.readouterr().out
     assert line in said
     assert "frames with different commands" in said
+
+
+def test_the_laser_of_the_rearing_run_was_on_only_while_the_nose_was_high() -> None:
+    walk, on = BodyWalk(), False
+    rows = (RUNS / REARING / "commands.txt").read_text("utf-8").splitlines()
+    for index, what in (row.split(" ", 1) for row in rows):
+        on = what.endswith("laser on")
+        # a frame before or after the crossing is within the error of the points
+        near = [walk.rears((int(index) + by) / MOMENT_RATE, 40.0) for by in (-2, 0, 2)]
+        assert on in near, (index, what)
+    assert not on

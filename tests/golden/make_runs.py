@@ -6,20 +6,38 @@ Only when what a run folder holds has changed on purpose: their decisions shall 
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from cameras.simulated_wells import SimulatedWells
+from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note
+from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.network_loading import network_ready_message, open_network
+from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import commands_text
 from deeplabstream.engine.replay.video_replay import new_folder, replay
-from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.engine.space_tracking import space_tracker_of
+from deeplabstream.files.paths import ROOT
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
+from deeplabstream.recording.run_schema import VIDEO_ENDED
 from deeplabstream.recording.run_writer import RunWriter
-from deeplabstream.settings.loading import parse
+from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.ready_made import CONFIGS
+from deeplabstream.settings.sections import effective
+from deeplabstream.simulation.space_arena import (
+    BodyWalk,
+    CameraPainter,
+    simulated_camera,
+)
+from deeplabstream.simulation.virtual_output import virtual_outputs
 
 RUNS = Path(__file__).parent / "runs"
 CHANGED = {
@@ -45,6 +63,8 @@ CHANGED = {
 SECONDS = 30.0
 WELLS, WELL_FRAMES, WELL_RATE = "wells", 150, 10.0
 """Ready-made experiment in wells, and the frames of its run."""
+REARING, MOMENTS, MOMENT_RATE = "rearing", 180, 10.0
+"""Ready-made experiment in space, and the moments of its run."""
 
 
 def main() -> None:
@@ -67,6 +87,7 @@ def main() -> None:
         folder.update(packages={}, system="", started="", ended="")
         (path / "commands.txt").write_text(commands_of(folder), "utf-8", newline="\n")
     make_wells()
+    make_rearing()
 
 
 def make_wells() -> None:
@@ -97,10 +118,77 @@ def make_wells() -> None:
     (path / "commands.txt").write_text(commands_of(folder), "utf-8", newline="\n")
 
 
+def make_rearing() -> None:
+    """Make the run of a body in space; a replay of one video has no moments."""
+    text = (CONFIGS / f"{REARING}.ini").read_text("utf-8")
+    calibration = "CALIBRATION = ../../models/space_arena/calibration.toml"
+    assert calibration in text
+    text = text.replace("../../output", "output")
+    text = text.replace(calibration, "CALIBRATION = calibration.toml")
+    path = RUNS / REARING
+    shutil.rmtree(path, ignore_errors=True)
+    with TemporaryDirectory() as folder:
+        source = ROOT / "models" / "space_arena" / "calibration.toml"
+        shutil.copy2(source, folder)
+        settings = parse(text, Path(folder))
+        run = record_rearing(settings, path)
+    run.update(
+        packages={},
+        system="",
+        started="",
+        ended="",
+        # the folder of the original differs each time
+        space={**run.facts["space"], "CALIBRATION": "calibration.toml"},
+    )
+    (path / "commands.txt").write_text(commands_of(run), "utf-8", newline="\n")
+
+
+def record_rearing(settings: Settings, path: Path) -> RunFolder:
+    """Record a run of `settings` on painted images, in one process."""
+    cameras = {name: simulated_camera(name) for name in settings.cameras}
+    painters = {name: CameraPainter(it) for name, it in cameras.items()}
+    estimator, clock, walk = open_network(settings), ManualClock(), BodyWalk()
+    network = network_ready_message(estimator, settings)
+    forms = {name: ImageFormat(it.size, MOMENT_RATE) for name, it in cameras.items()}
+    facts = RunFacts(0, forms, network.skeleton, network.facts, effective(settings))
+    folder = RunFolder.create_at(path, datetime.now(UTC), settings.text, facts)
+    with (
+        RunWriter(folder, 0) as writer,
+        opened(virtual_outputs(settings.outputs), clock, writer.entry) as bank,
+    ):
+        by_camera = settings.triggers_by_camera()
+        for name in cameras:
+            writer.begin(name, network.skeleton, by_camera.get(name, ()))
+        loop = Loop(
+            estimator,
+            settings.experiment,
+            settings.deciding_camera,
+            clock,
+            writer.entry,
+            0,
+            pose_filter=pose_filter_of(settings, thresholds_of(estimator)),
+            space=space_tracker_of(settings),
+        )
+        writer.entry(Note(*ANALYSIS_STARTED, 0))
+        loop.begin(settings.new_experiments(), settings.new_triggers(), bank)
+        for number in range(MOMENTS):
+            time_ns = round(number * 1e9 / MOMENT_RATE)
+            body = walk.at(time_ns / 1e9)
+            catch_up(bank, clock, time_ns)
+            for name, painter in painters.items():
+                image = np.empty(cameras[name].size, np.uint8)
+                painter.paint(image, body, number)
+                loop.step(Frame(name, number, time_ns, time_ns, image))
+        loop.end(VIDEO_ENDED)
+    return folder
+
+
 def commands_of(folder: RunFolder) -> str:
     """Return the commands of a run, a line for each frame that has some."""
-    (camera,) = folder.facts["cameras"]
-    steps = folder.steps(camera)
+    steps = [
+        step for camera in folder.facts["cameras"] for step in folder.steps(camera)
+    ]
+    steps.sort(key=lambda step: step.exposed_ns)
     return "".join(
         f"{step.index} {commands_text(step.commands)}\n"
         for step in steps

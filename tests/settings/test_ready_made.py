@@ -83,13 +83,19 @@ def test_a_doubled_section_is_in_the_line_of_the_rigs_own_file(rig: Path) -> Non
     )
 
 
-# wells need a camera above wells
-FILES = sorted(file for file in CONFIGS.glob("*.ini") if file.stem != "wells")
+# wells need a camera above wells, rearing needs calibrated cameras
+OTHER_RIGS = "wells", "rearing"
+FILES = sorted(file for file in CONFIGS.glob("*.ini") if file.stem not in OTHER_RIGS)
 
 
 def test_wells_are_refused_on_a_rig_without_arenas(rig: Path) -> None:
     with pytest.raises(SettingsError, match=r"no arenas; lay them out in \[Arenas\]"):
         load_with(rig, "wells")
+
+
+def test_rearing_is_refused_on_a_rig_without_a_calibration(rig: Path) -> None:
+    with pytest.raises(SettingsError, match=r"set CALIBRATION in \[Space\]"):
+        load_with(rig, "rearing")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
