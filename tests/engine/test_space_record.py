@@ -1,6 +1,7 @@
 """Runs with points in space: recorded, and decided again from the poses in the images."""
 
 import hashlib
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from deeplabstream.engine.replay.rerun import compare, rerun_decisions
 from deeplabstream.engine.space_tracking import space_tracker_of
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.calibrations.aniposelib_toml import write_aniposelib
+from deeplabstream.recording.exporters.exports import export
 from deeplabstream.recording.moment_table import read_moments
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_repair import repair
@@ -179,6 +181,25 @@ def test_the_results_have_the_heights_that_were_recorded(
     # above 50 mm while sin(number / 5) > 1/3: frames 34 to 45, the first one is before
     assert results.value("rears") == 1
     assert results.value("rearing_time") > 0.1
+
+
+def test_nwb_has_the_points_in_mm(rig: Settings, tmp_path: Path) -> None:
+    folder, steps = recorded(rig, tmp_path / "run", frames=20)
+    (path,) = export(folder.path, ["nwb"])
+    ended = [step.space for step in steps if step.space is not None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pynwb import NWBHDF5IO, validate
+
+        assert validate(path=str(path)) == []
+        with NWBHDF5IO(str(path), "r") as reader:
+            space = reader.read().processing["space"]
+            snout = space["Position"]["snout"]
+            points, times_s = snout.data[:], snout.timestamps[:]
+    assert (snout.unit, snout.conversion) == ("meters", 0.001)
+    expected = np.array([each.points[0] for each in ended])
+    np.testing.assert_allclose(points, expected, atol=1e-4)
+    assert times_s == pytest.approx([each.time_ns / 1e9 for each in ended])
 
 
 def test_the_run_has_the_calibration_with_its_hash(

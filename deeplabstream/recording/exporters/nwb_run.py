@@ -29,6 +29,7 @@ from deeplabstream.recording.exporters.nwb import (
     timing,
     write_nwb,
 )
+from deeplabstream.recording.moment_table import read_points
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
     analysed_cameras,
@@ -153,6 +154,7 @@ def _add_run(run: Review, into: Path, file: Any) -> None:
     """Add events, videos and settings to an `NWBFile`."""
     for camera in run.facts["cameras"]:
         _add_videos(run, camera, into, file)
+    _add_space(run.folder, file)
     _add_triggers(run, file)
     _add_outputs(run, file)
     _add_events(run, file)
@@ -190,6 +192,38 @@ def _add_videos(run: Review, camera: str, into: Path, file: Any) -> None:
             **_external(timing((exposed - run.facts["start_ns"]) / 1e9), len(exposed)),
         )
     )
+
+
+def _add_space(folder: RunFolder, file: Any) -> None:
+    """Add the points in space of a run with [Space]: a series of each body part."""
+    from pynwb.behavior import Position, SpatialSeries
+
+    if not folder.moments_path.exists():
+        return
+    bodyparts = folder.skeleton.bodyparts
+    recorded = read_points(folder.moments_path, bodyparts)
+    if recorded is None or not len(recorded.t):
+        return
+
+    module = file.create_processing_module(
+        "space", "points in space, computed from several calibrated cameras"
+    )
+    times = timing(recorded.t)
+    series: list[Any] = []
+    for part, bodypart in enumerate(bodyparts):
+        made = SpatialSeries(
+            name=nwb_name(bodypart),
+            description=f"x, y, z of {bodypart} in mm; NaN: not known",
+            data=recorded.points[:, part],
+            unit="meters",
+            conversion=0.001,
+            reference_frame="axes of the cameras' calibration, z up",
+            **times,
+        )
+        series.append(made)
+        if "timestamps" in times:
+            times = {"timestamps": made}  # the others refer to the first one
+    module.add(Position(spatial_series=series))
 
 
 def _external(times: dict[str, Any], frames: int) -> dict[str, Any]:
