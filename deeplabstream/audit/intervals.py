@@ -34,8 +34,10 @@ _TIE = 1e-9
 """Largest difference of two tails that count as equal."""
 _Z = 1.959964
 """Quantile of the normal distribution at 0.975."""
-_MOST_NUMBERS = 4001
-"""Largest number of numbers of decisions that are tested for a stratum."""
+_FEWEST_TESTED, _MOST_TESTED = 1001, 4001
+"""Numbers of decisions that are tested for a large stratum; fewer for many judged ones."""
+_MOST_CELLS = 4_000_000
+"""Size of a table of tested numbers and results above which fewer numbers are tested."""
 Floats: TypeAlias = NDArray[np.float64]
 
 
@@ -150,12 +152,20 @@ def _whole_limits(size: int, judged: int, held: int) -> tuple[float, float]:
     p_values = (chances * (less_likely + 0.5 * equal)).sum(axis=0)
 
     # The estimate itself is never rejected, even if it lies between two tested numbers.
-    value = size * held / judged
-    kept = numbers[p_values > _REJECTED]
-    return min(float(kept[0]), value), max(float(kept[-1]), value)
+    kept = np.append(numbers[p_values > _REJECTED], size * held / judged)
+    if len(numbers) > size:
+        return float(kept.min()), float(kept.max())
+
+    # Not all numbers were tested: a limit is the next tested one that is rejected.
+    first = np.searchsorted(numbers, kept.min()) - 1
+    last = np.searchsorted(numbers, kept.max(), side="right")
+    return (
+        float(numbers[max(first, 0)]),
+        float(numbers[min(last, len(numbers) - 1)]),
+    )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # a table takes up to 64 MB for 1000 judged decisions
 def _tails(size: int, judged: int) -> tuple[Floats, Floats, Floats]:
     """Return the tested numbers, and the chances and smaller tails of each result.
 
@@ -168,7 +178,8 @@ def _tails(size: int, judged: int) -> tuple[Floats, Floats, Floats]:
     tails : numpy.ndarray of float64, shape (judged + 1, number)
         Probability of fewer, or of more if that is less, with half of `chances`.
     """
-    numbers = _tested(size)
+    most = min(max(_MOST_CELLS // (judged + 1), _FEWEST_TESTED), _MOST_TESTED)
+    numbers = _tested(size, most)
     held = np.arange(judged + 1)[:, None]
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, size + 1)))])
 
@@ -189,11 +200,11 @@ def _tails(size: int, judged: int) -> tuple[Floats, Floats, Floats]:
     return numbers.astype(np.float64), chances, np.minimum(fewer, more)
 
 
-def _tested(size: int) -> NDArray[np.int64]:
+def _tested(size: int, most: int) -> NDArray[np.int64]:
     """Return all numbers up to a size; of a large one, some, the closest near the ends."""
-    if size < _MOST_NUMBERS:
+    if size < most:
         return np.arange(size + 1)
-    angles = np.linspace(0, pi / 2, _MOST_NUMBERS)
+    angles = np.linspace(0, pi / 2, most)
     return np.unique(np.round(size * np.sin(angles) ** 2).astype(np.int64))
 
 

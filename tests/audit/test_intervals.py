@@ -86,7 +86,7 @@ def test_figures_of_random_runs_contain_the_truth_in_93_to_97_of_100_samples() -
     """Runs of 2 to 5 strata, with errors in the first strata and in half of the others."""
     random = np.random.default_rng(20)
     contained: list[tuple[bool, bool]] = []
-    for _ in range(150):
+    for _ in range(100):
         sizes = random.integers(30, 600, (2, int(random.integers(1, 4))))
         rates = random.choice([0.0, 1.0], sizes.shape) * random.beta(
             0.6, 4, sizes.shape
