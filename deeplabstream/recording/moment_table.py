@@ -105,7 +105,7 @@ def read_points(path: Path, bodyparts: Sequence[str]) -> RecordedPoints | None:
     rows = table.frame().reindex(columns=["time_s", *_axes(bodyparts)])
     values = rows.to_numpy(np.float64, na_value=np.nan)
 
-    t, points = values[:, 0], values[:, 1:].reshape(len(values), -1, 3)
+    t, points = values[:, 0], values[:, 1:].reshape(-1, len(bodyparts), 3)
     # a time that does not increase gives no interval
     keep = np.concatenate([[True], np.diff(t) > 0])[: len(t)]
     return RecordedPoints(t[keep], points[keep], table.warning_of_read())

@@ -133,3 +133,12 @@ def test_moments_whose_time_does_not_increase_are_left_out(tmp_path: Path) -> No
     assert np.isnan(read.points[:, 0, 1]).all()
     assert np.isnan(read.points[:, 1]).all()
     assert read_points(tmp_path / "nothing.csv", ("snout",)) is None
+
+
+def test_a_table_without_moments_has_no_points(tmp_path: Path) -> None:
+    path = tmp_path / MOMENTS.file
+    path.write_bytes(b"")
+    read = read_points(path, ("snout", "tailbase"))
+    assert read is not None
+    assert read.points.shape == (0, 2, 3)
+    assert "mean_height" not in {each.measure.name for each in analysed(read).values}
