@@ -151,7 +151,7 @@ class SimulatedCamera(Camera):
         return self.arena.truth(index / exposure.real_rate)
 
     @property
-    def view(self) -> ArenaView:
+    def arena_view(self) -> ArenaView:
         """View of the arena: see `ArenaCamera`."""
         return ArenaView(self.shape, self.rate, self.seed, self.shelter, self.social)
 

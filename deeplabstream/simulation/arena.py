@@ -60,7 +60,7 @@ class ArenaCamera(Protocol):
     """A camera plug-in whose frames show the simulated arena."""
 
     @property
-    def view(self) -> ArenaView:
+    def arena_view(self) -> ArenaView:
         """Its view of the arena."""
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.engine.replay.rehearsal import FLIGHT, rehearse
 from deeplabstream.engine.replay.rehearsal_summary import on_times
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.ready_made import CONFIGS
+from deeplabstream.simulation.arena import ArenaCamera
 from utils.RehearseExperiment import main
 
 AVOIDANCE = CONFIGS / "place_avoidance.ini"
@@ -77,8 +79,21 @@ def test_several_animals_meet(tmp_path: Path) -> None:
     assert compare(settings, folder).same
 
 
-# a rehearsal has mice that share one arena, no flies in wells
-FILES = sorted(file for file in CONFIGS.glob("*.ini") if file.stem != "wells")
+# a rehearsal has mice that share one arena and one camera, no flies in wells
+OTHERS = "wells", "rearing"
+FILES = sorted(file for file in CONFIGS.glob("*.ini") if file.stem not in OTHERS)
+
+
+def test_an_experiment_in_space_is_not_rehearsed(tmp_path: Path) -> None:
+    settings = load(CONFIGS / "rearing.ini")
+    with pytest.raises(SettingsError, match="a rehearsal has one camera"):
+        rehearse(settings, tmp_path / "run", seconds=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_camera_in_space_does_not_show_the_flat_arena() -> None:
+    for camera in load(CONFIGS / "rearing.ini").cameras.values():
+        assert not isinstance(camera, ArenaCamera)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)

@@ -144,7 +144,7 @@ def test_the_camera_shows_the_rules_and_knows_what_the_animals_do() -> None:
     acts = camera.arena.acts(2.0)
     assert len(acts) == 2
     assert acts[1].behaviour in ("explores", "rests")
-    assert camera.view.social == (SocialRule(1, "attacks", 2),)
+    assert camera.arena_view.social == (SocialRule(1, "attacks", 2),)
     assert camera.where(60).shape == (2, 4, 2)
     assert SimulatedCamera(animals=2).arena.acts(2.0) == ()
 

@@ -71,7 +71,7 @@ def arena_view(settings: Settings) -> ArenaView:
     camera = settings.cameras[settings.deciding_camera]
     if isinstance(camera, WellsCamera):
         return ArenaView(camera.wells.shape, camera.rate, camera.wells.seed)
-    return camera.view if isinstance(camera, ArenaCamera) else ArenaView()
+    return camera.arena_view if isinstance(camera, ArenaCamera) else ArenaView()
 
 
 class SimulatedAnimals:
@@ -133,6 +133,13 @@ def rehearse(
     SettingsError: the settings do not
     fit the simulated animals.
     """
+    if settings.decides_in_space:
+        raise SettingsError(
+            [
+                "[Space]: a rehearsal has one camera, and so no points in space; start the "
+                "experiment with cameras of KIND = SimulatedSpaceCamera instead"
+            ]
+        )
     settings = with_drawn_seeds(settings)
     settings.new_experiment()
     view = arena_view(settings)
