@@ -417,14 +417,14 @@ class Loop:
             for arena, error in self._evaluator.failures.items():
                 self._break_off_arena(arena, error)
 
-            moment = self._moment(in_space, frame, filtered.pose, too_old, inputs)
-            if is_deciding and not self._decides_in_space:
-                running = self._running
-            elif moment is not None and self._decides_in_space:
-                running, decides_too_old = self._running, moment.too_old
-                decides_s = self._seconds(moment.pose.time_ns)
+            moment = self._ended_moment(frame, filtered.pose, too_old, posed_ns)
+            if moment is not None:
+                self._evaluate_in_space(in_space, moment, inputs)
+                if self._decides_in_space:
+                    decides_s = self._seconds(moment.pose.time_ns)
+                    decides_too_old = moment.too_old
+            running = self._experiment_of(is_deciding, moment, posed_ns)
             if running is not None:
-                running.last_frame_ns, running.silent = posed_ns, False
                 decision = self._decide(
                     running, frame.index, decides_s, decides_too_old, inputs
                 )
@@ -482,28 +482,42 @@ class Loop:
         """Return the seconds since the start of the stream."""
         return (time_ns - self._zero_ns) / 1e9
 
-    def _moment(
-        self,
-        answers: Answers,
-        frame: Frame,
-        pose: Pose,
-        too_old: bool,
-        inputs: Mapping[str, float],
+    def _ended_moment(
+        self, frame: Frame, pose: Pose, too_old: bool, posed_ns: int
     ) -> TrackedMoment | None:
-        """Return the moment that ends with a frame; its triggers in space are then evaluated."""
+        """Return the moment that ends with a frame; None: none does."""
         if self._space is None:
             return None
+        limit_ns = self._rules.max_age_ms * 1e6
+        oldest_ns = posed_ns - limit_ns if limit_ns else -inf
         try:
-            moment = self._space.add(frame.camera, pose, frame.time_ns, too_old)
+            return self._space.add(
+                frame.camera, pose, frame.time_ns, too_old, oldest_ns
+            )
         except Exception as error:
             _add_place(error, "[Space]")
             raise
-        if moment is not None:
-            time_s = self._seconds(moment.pose.time_ns)
-            self._evaluator.evaluate(
-                answers, SPACE, moment.pose, time_s, moment.too_old, inputs
-            )
-        return moment
+
+    def _experiment_of(
+        self, is_deciding: bool, moment: TrackedMoment | None, posed_ns: int
+    ) -> RunningExperiment | None:
+        """Return the experiment if it decides now: on a deciding frame, or at a moment."""
+        if self._decides_in_space:
+            is_deciding = moment is not None
+        running = self._running if is_deciding else None
+        # with a single view there is no point: the other cameras are silent
+        if running is not None and (moment is None or moment.views > 1):
+            running.last_frame_ns, running.silent = posed_ns, False
+        return running
+
+    def _evaluate_in_space(
+        self, answers: Answers, moment: TrackedMoment, inputs: Mapping[str, float]
+    ) -> None:
+        """Add the answers of the triggers in space to `answers`."""
+        time_s = self._seconds(moment.pose.time_ns)
+        self._evaluator.evaluate(
+            answers, SPACE, moment.pose, time_s, moment.too_old, inputs
+        )
 
     def _identified(self, frame: Frame, pose: Pose) -> Pose:
         """Return the pose with its animals in the order of their names; unknown if torn."""

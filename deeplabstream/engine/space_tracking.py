@@ -5,6 +5,7 @@ poses and times of frames only, so a re-run from the recorded poses gives equal 
 """
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -36,7 +37,9 @@ class TrackedMoment:
 
     pose: SpacePose
     too_old: bool
-    """A frame of it was older than allowed: its triggers are unknown."""
+    """It, or a frame of it, was older than allowed: its triggers are unknown."""
+    views: int
+    """Number of cameras that gave a view."""
 
 
 class SpaceTracker:
@@ -63,11 +66,17 @@ class SpaceTracker:
             self._smoothing = OneEuro(rules.smooth_hz, rules.smooth_beta)
 
     def add(
-        self, camera: str, pose: Pose, time_ns: int, too_old: bool
+        self,
+        camera: str,
+        pose: Pose,
+        time_ns: int,
+        too_old: bool,
+        oldest_ns: float = -inf,
     ) -> TrackedMoment | None:
         """Add the filtered pose of a frame; return the moment that ends with it, if one does.
 
-        `time_ns` is the time of its exposure.
+        `time_ns` is the time of its exposure; a moment before `oldest_ns` is too old, as one
+        that lacked a view can be when the next frame ends it.
         """
         if camera not in self.cameras.names:
             return None
@@ -76,7 +85,11 @@ class SpaceTracker:
         if moment is None:
             return None
         any_too_old = any(view.too_old for view in moment.views.values())
-        return TrackedMoment(self._pose(moment, pose.skeleton), any_too_old)
+        return TrackedMoment(
+            self._pose(moment, pose.skeleton),
+            any_too_old or moment.time_ns < oldest_ns,
+            len(moment.views),
+        )
 
     def _pose(self, moment: Moment[_View], skeleton: Skeleton) -> SpacePose:
         """Return the pose in space of a moment; every point is NaN with a single view."""

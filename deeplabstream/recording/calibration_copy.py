@@ -17,11 +17,10 @@ def copy_calibration(path: Path, run: Path) -> dict[str, str]:
     Returns the SHA-256 of each file by name; DeviceError: it can't be copied.
     """
     copied = run / FOLDER / path.name
-    names = [""]
-    if is_folder(path):
-        names = sorted(file.name for file in path.iterdir() if file.is_file())
-    hashes = {}
+    names, hashes = [""], {}
     try:
+        if is_folder(path):
+            names = sorted(file.name for file in path.iterdir() if file.is_file())
         for name in names:
             content = (path / name).read_bytes()
             with atomic_file(copied / name) as draft:

@@ -42,11 +42,11 @@ def space_problems(rig: Settings) -> Iterator[str]:
         return
 
     names = space_cameras(rig)
+    if SPACE in rig.cameras:
+        yield f"[Camera {SPACE}]: the name stands for the pose in space; rename it"
     for name in names:
         camera = rig.cameras.get(name)
-        if name == SPACE:
-            yield f"[Camera {SPACE}]: the name stands for the pose in space; rename it"
-        elif camera is None:
+        if camera is None:
             yield f"[Space] CAMERAS = {name}: no section [Camera {name}]"
         elif not camera.analyse:
             yield f"[Space] CAMERAS = {name}: [Camera {name}] has ANALYSE = no"
@@ -94,6 +94,8 @@ def size_problems(
 
 
 def _without_space(rig: Settings) -> Iterator[str]:
+    if SPACE in rig.cameras:  # a camera of an earlier version, under its own name
+        return
     reason = "needs points in space; set CALIBRATION in [Space]"
     if rig.experiment.camera == SPACE:
         yield f"[Experiment] CAMERA = {SPACE}: {reason}"

@@ -96,6 +96,17 @@ class CameraGroup:
         """Return the cameras of those names, in their order."""
         return CameraGroup(tuple(self.camera(name) for name in names))
 
+    def equals(self, other: "CameraGroup") -> bool:
+        """Return whether another group has the same cameras, to the last bit."""
+        return self.names == other.names and all(
+            one.size == two.size
+            and np.array_equal(one.matrix, two.matrix)
+            and np.array_equal(one.distortion, two.distortion)
+            and np.array_equal(one.rotation, two.rotation)
+            and np.array_equal(one.translation, two.translation)
+            for one, two in zip(self.cameras, other.cameras, strict=True)
+        )
+
     def scaled(self, factor: float) -> "CameraGroup":
         """Return the same cameras with positions in a unit that is `factor` times smaller.
 

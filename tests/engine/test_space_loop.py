@@ -5,6 +5,7 @@ from math import isnan
 import pytest
 
 from deeplabstream.core.command import on
+from deeplabstream.core.space_pose import SpacePose
 from deeplabstream.settings.space_section import Space
 from experiments.triggers.logic import AllOf
 from tests.engine.loop_rig import MS
@@ -81,6 +82,41 @@ def test_the_outputs_go_off_when_no_moment_comes() -> None:
         rig.loop.idle()
         assert rig.level == 0
         assert "no moment of the cameras of [Space]: outputs are off" in rig.notes()
+
+
+def test_a_moment_that_ends_late_is_too_old_to_switch_anything_on() -> None:
+    with space_rig(max_age_ms=500) as rig:
+        rig.moment(3, HIGH, without=("front",))
+        # the cameras stall; the next frame ends the moment, with two views of the point
+        step = rig.frame("left", 90, LOW)
+        assert step.space is not None and step.space.points[0, 2] > 0
+        assert step.space_triggers == {"inside": None}
+        assert rig.level == 0
+
+
+def test_frames_of_one_camera_alone_do_not_end_a_silence() -> None:
+    with space_rig(lost_ms=60_000, patience_s=0.5) as rig:
+        rig.moment(3, HIGH)
+        assert rig.level == 1
+        for number in range(4, 60):
+            rig.moment(number, HIGH, without=("right", "front"))
+            rig.loop.idle()
+        assert rig.level == 0
+        assert "no moment of the cameras of [Space]" in rig.notes()
+
+
+def test_the_moment_on_which_a_trigger_fails_is_recorded() -> None:
+    class Broken(Above):
+        def holds(self, pose: SpacePose, time_s: float) -> bool | None:
+            if time_s > 0.035:
+                raise ZeroDivisionError("a bug")
+            return False
+
+    with space_rig(triggers={"inside": Broken(bodyparts=("snout",))}) as rig:
+        rig.moment(3, HIGH)
+        step = rig.moment(4, HIGH)
+        assert step.space is not None
+        assert "ZeroDivisionError" in rig.notes()
 
 
 def test_a_combination_is_evaluated_at_the_moment() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import (
     ANALYSIS_STARTED,
@@ -75,7 +76,7 @@ from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.space_checks import size_problems
+from deeplabstream.settings.space_checks import read_space_cameras, size_problems
 
 LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
@@ -157,6 +158,8 @@ class _Engine:
     scheduler: "FrameScheduler" = field(default_factory=lambda: FrameScheduler(()))
     moments: MomentScheduler = field(default_factory=lambda: MomentScheduler(()))
     """Schedules the cameras whose poses become points in space."""
+    moments_in_a_row: int = 0
+    """Moments that were analysed since the last frame of another camera."""
     analysing: bool = False
     batching: bool = False
     """Whether frames of several cameras that are ready together are one batch."""
@@ -359,14 +362,22 @@ class _Engine:
         if not self.analysing:
             return []
         if self.space_tracker is not None:
-            moment = self.moments.next(self.clock.now_ns())
-            frame = None if moment else self.scheduler.next()
-            return [frame] if frame is not None else moment
+            return self.newest_moment()
         if self.batching:
             frames = [reader.newest() for reader in self.readers]
             return [frame for frame in frames if frame is not None]
         frame = self.scheduler.next()
         return [] if frame is None else [frame]
+
+    def newest_moment(self) -> list[Frame]:
+        """Return the frames of a moment, or at times one of a camera that is not calibrated."""
+        turn_of_others = self.moments_in_a_row >= OTHERS_EVERY - 1
+        frame = self.scheduler.next() if turn_of_others else None
+        moment = [] if frame is not None else self.moments.next(self.clock.now_ns())
+        if frame is None and not moment:
+            frame = self.scheduler.next()
+        self.moments_in_a_row = self.moments_in_a_row + 1 if moment else 0
+        return [frame] if frame is not None else moment
 
     def is_intact(self, frame: Frame) -> bool:
         """Return whether the image has not been overwritten since `newest` returned it."""
@@ -451,7 +462,8 @@ class _Engine:
 
     def analyse(self, active: bool) -> None:
         """Start or stop the analysis, with the next frame."""
-        if active and (problems := self.sizes_wrong()):
+        self.moments.reset()
+        if active and (problems := [*self.sizes_wrong(), *self.calibration_changed()]):
             self.report_problem("; ".join(problems))
             self.send(Analysing(False))
             return
@@ -466,6 +478,20 @@ class _Engine:
             self.loop.end()
         self.analysing = active
         self.send(Analysing(active))
+
+    def calibration_changed(self) -> Iterator[str]:
+        """Yield a sentence if the calibration is another one than when the stream started.
+
+        The run folder gets a copy of the file, from which the run is decided again.
+        """
+        tracker = self.space_tracker
+        try:
+            if tracker is not None and not tracker.cameras.equals(
+                read_space_cameras(self.settings)
+            ):
+                yield "[Space] CALIBRATION has changed: stop the stream and start it again"
+        except SettingsError as error:
+            yield from error.problems
 
     def sizes_wrong(self) -> list[str]:
         """Return sentences on cameras whose images are not of the size in the calibration."""

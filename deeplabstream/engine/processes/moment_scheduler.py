@@ -6,6 +6,10 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.ipc.ring import RingReader
 from deeplabstream.space.moment_matching import MISSED
 
+WAIT_SHARE = 0.8
+"""Part of a period after which a missing view is not waited for: the next frame is near."""
+MOST_LATE = 64
+"""Largest number of late frames after which a camera is waited for again."""
 UNKNOWN_RATE = 30.0
 """Frames per second of cameras that do not state it."""
 
@@ -13,7 +17,7 @@ UNKNOWN_RATE = 30.0
 class MomentScheduler:
     """Chooses which newest frames are analysed together.
 
-    It waits up to half a period for the frames of the same moment, and not for a camera that
+    It waits most of a period for the frames of the same moment, and not for a camera that
     missed the last ones. The order of arrival plays no part: a camera whose frame is of the
     moment before is waited for. This only decides what is analysed; which frames belong
     together follows from their times of exposure (`engine.space_tracking`).
@@ -22,8 +26,12 @@ class MomentScheduler:
     def __init__(self, readers: Sequence[RingReader]) -> None:
         self._readers = tuple(readers)
         rates = [reader.spec.format.rate or UNKNOWN_RATE for reader in readers]
-        self._half_ns = round(0.5e9 / max(rates, default=UNKNOWN_RATE))
+        period_ns = 1e9 / max(rates, default=UNKNOWN_RATE)
+        self._half_ns = round(period_ns / 2)
+        self._wait_ns = round(period_ns * WAIT_SHARE)
         self._missed = {reader.camera: 0 for reader in readers}
+        self._late = dict(self._missed)
+        self._late_needed = dict.fromkeys(self._missed, 1)
         self._waits_for_ns: int | None = None
         """Exposure of the moment that is incomplete; None: none is."""
         self._since_ns = 0
@@ -34,6 +42,7 @@ class MomentScheduler:
         """Return the frames of one moment, not analysed yet; empty: there are none yet."""
         times = self._new_times()
         if not times:
+            self._waits_for_ns = None
             return []
 
         latest_ns = max(times.values())
@@ -52,16 +61,23 @@ class MomentScheduler:
 
         self._waits_for_ns, self._taken_ns = None, latest_ns
         for reader in self._readers:
-            missed = 0 if reader in present else self._missed[reader.camera] + 1
-            self._missed[reader.camera] = missed
+            self._missed[reader.camera] += 1
+            if reader in present:
+                self._missed[reader.camera] = 0
+                self._late_needed[reader.camera] = 1
         frames = [reader.newest() for reader in present]
         return [frame for frame in frames if frame is not None]
+
+    def reset(self) -> None:
+        """Forget the moments so far; all cameras are waited for again."""
+        self._waits_for_ns, self._taken_ns = None, None
+        self._missed = dict.fromkeys(self._missed, 0)
 
     def deadline_ns(self) -> int | None:
         """Return when to call `next` again although no frame has come; None: it waits for none."""
         if self._waits_for_ns is None:
             return None
-        return self._since_ns + self._half_ns
+        return self._since_ns + self._wait_ns
 
     def _new_times(self) -> dict[RingReader, int]:
         """Return the exposures of the newest frames; those of a moment that was taken are late.
@@ -76,15 +92,29 @@ class MomentScheduler:
             taken_ns = self._taken_ns
             if taken_ns is not None and stamp.time_ns - taken_ns <= self._half_ns:
                 reader.skip()
-                self._missed[reader.camera] = 0
+                self._note_late(reader.camera)
             else:
                 times[reader] = stamp.time_ns
         return times
+
+    def _note_late(self, camera: str) -> None:
+        """Wait for a camera again that was not waited for: it delivers frames.
+
+        Each time in vain, twice as many late frames are needed: one that is late in each
+        moment would else delay all of them.
+        """
+        if self._missed[camera] < MISSED:
+            return
+        self._late[camera] += 1
+        if self._late[camera] >= self._late_needed[camera]:
+            self._missed[camera] = MISSED - 1
+            self._late[camera] = 0
+            self._late_needed[camera] = min(2 * self._late_needed[camera], MOST_LATE)
 
     def _waited(self, latest_ns: int, now_ns: int) -> bool:
         """Return whether the other views of a moment were waited for long enough."""
         waits_for_ns = self._waits_for_ns
         if waits_for_ns is not None and abs(latest_ns - waits_for_ns) <= self._half_ns:
-            return now_ns - self._since_ns >= self._half_ns
+            return now_ns - self._since_ns >= self._wait_ns
         self._waits_for_ns, self._since_ns = latest_ns, now_ns
         return False
