@@ -343,13 +343,14 @@ class RunFolder:
             yield
 
     def _begin(self, started: datetime, settings_text: str, facts: RunFacts) -> None:
-        settings = self.path / "settings.ini"
-        with settings.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(settings_text)  # another program may make the same folder
         more = dict(facts.more)
+        # first: without its copy, the folder must not look like a run
         if isinstance(space := more.get("space"), Mapping):
             hashes = copy_calibration(Path(str(space["CALIBRATION"])), self.path)
             more["space"] = {**space, "sha256": hashes}
+        settings = self.path / "settings.ini"
+        with settings.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(settings_text)  # another program may make the same folder
         self._write_json(
             {
                 "schema": VERSION,

@@ -12,6 +12,7 @@ import pytest
 from deeplabstream.analysis.analyse import analyse
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.engine.loop import Loop
@@ -219,3 +220,16 @@ def test_repair_does_not_take_the_moments_for_a_camera(
     (folder.path / "run.json").unlink()
     repair(folder.path)
     assert set(RunFolder(folder.path).facts["cameras"]) == {*CAMERAS}
+
+
+def test_a_calibration_that_can_not_be_copied_leaves_no_run(
+    rig: Settings, tmp_path: Path
+) -> None:
+    facts = effective(rig)
+    (tmp_path / "rig" / "cameras.toml").unlink()
+    model = ModelFacts("script", "ab" * 32, 0.5, "script")
+    run = RunFacts(0, dict.fromkeys(CAMERAS, FORM), SKELETON, model, facts)
+    path = tmp_path / "run"
+    with pytest.raises(DeviceError, match=r"cameras\.toml can't be copied"):
+        RunFolder.create_at(path, datetime(2026, 11, 25, tzinfo=UTC), RIG, run)
+    assert not (path / "settings.ini").exists()
