@@ -1,6 +1,7 @@
 """The window of a rack: what it shows of the boxes, and what it has the rack do."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -385,7 +386,7 @@ def test_a_rack_of_another_program_is_killed_if_it_does_not_take_the_request_to_
             advance(window, 0.1)
             assert ("it is killed" in told(window)) is not bool(answer)
             if not answer:
-                assert other.wait(60) == -9  # SIGKILL
+                assert other.wait(60) == -signal.SIGKILL
             else:
                 assert other.poll() is None
         finally:
