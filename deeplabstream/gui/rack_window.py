@@ -37,11 +37,7 @@ from deeplabstream.gui.widgets.tile_grid import TileGrid
 from deeplabstream.rack.box_status import STOPPED, note_over
 from deeplabstream.rack.box_views import BoxView, RackReader
 from deeplabstream.rack.newest_frames import NewestFrames
-from deeplabstream.rack.rack_process import (
-    RackProcess,
-    end_rack,
-    kill_unanswering_rack,
-)
+from deeplabstream.rack.rack_process import RackProcess, end_rack
 from deeplabstream.settings.rack_file import RackFile
 
 TICK_MS = 100
@@ -188,8 +184,6 @@ class RackWindow(QMainWindow):
         if self.process.number:
             self._send("stop")
         elif self.foreign and end_rack(self.rack.path):
-            if self._stop_ns is None:
-                self._stop_ns = self._clock.now_ns()
             self._note_stops()
         elif self.foreign:
             self.log.complain("The program that runs this rack was not found: end it")
@@ -285,22 +279,15 @@ class RackWindow(QMainWindow):
         """Kill a rack that does not answer a stop: its boxes stop as their input ends."""
         if self._stop_ns is None:
             return
-        if not self.process.number and not self.foreign:
+        if not self.process.number:
             self._stop_ns = None
         elif not self._active:  # the rack may be starting
             self._stop_ns = now_ns
         elif now_ns - self._stop_ns >= _ANSWER_NS:
             self._stop_ns = None
-            self._kill()
-
-    def _kill(self) -> None:
-        """Kill the rack, one of another program only if it has not taken the request to end."""
-        if self.process.number:
+            self.log.complain("The rack does not answer: it is killed; its boxes stop")
             self.process.kill()
-        elif not kill_unanswering_rack(self.rack.path):
-            return
-        self.log.complain("The rack does not answer: it is killed; its boxes stop")
-        self._note_stops()
+            self._note_stops()
 
     def _note_stops(self) -> None:
         """Write that a user has stopped the boxes, which the rack can't write."""

@@ -18,19 +18,14 @@ _LONGEST = 4096
 _READ = 65536
 _NUMBER = "process.txt"
 """File with the number of the process that runs a rack."""
-_STOPPING = " stopping"
-"""Follows the number while the process stops all boxes."""
 
 
-def note_process(rack: Path, stopping: bool = False) -> None:
-    """Write which process runs a rack, and whether it is stopping all boxes.
-
-    Another program can then end it, and knows that it has taken the request.
-    """
+def note_process(rack: Path) -> None:
+    """Write which process runs a rack, so that another program can end it."""
     file = rack_folder(rack) / _NUMBER
     with suppress(OSError):  # the rack runs all the same
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{os.getpid()}{_STOPPING if stopping else ''}", "utf-8")
+        file.write_text(str(os.getpid()), "utf-8")
 
 
 def end_rack(rack: Path) -> bool:
@@ -39,33 +34,13 @@ def end_rack(rack: Path) -> bool:
     On Windows it is killed; its boxes then stop because their input ends.
     """
     with suppress(OSError, ValueError, psutil.Error):
-        if (process := _process_of(rack)) is not None:
+        number = int((rack_folder(rack) / _NUMBER).read_text("utf-8"))
+        process = psutil.Process(number)
+        # another program may have got the number of one that was killed
+        if any(Path(word).name == rack.name for word in process.cmdline()):
             process.terminate()
             return True
     return False
-
-
-def kill_unanswering_rack(rack: Path) -> bool:
-    """Kill the program that runs a rack unless it is stopping all boxes; return whether it did.
-
-    Its boxes stop because their input ends.
-    """
-    with suppress(OSError, ValueError, psutil.Error):
-        text = (rack_folder(rack) / _NUMBER).read_text("utf-8")
-        process = _process_of(rack)
-        if process is not None and not text.endswith(_STOPPING):
-            process.kill()
-            return True
-    return False
-
-
-def _process_of(rack: Path) -> psutil.Process | None:
-    """Return the process that runs a rack; None: its number is of another program."""
-    text = (rack_folder(rack) / _NUMBER).read_text("utf-8")
-    process = psutil.Process(int(text.removesuffix(_STOPPING)))
-    # another program may have got the number of one that was killed
-    named = any(Path(word).name == rack.name for word in process.cmdline())
-    return process if named else None
 
 
 class RackProcess:

@@ -67,15 +67,11 @@ def run_rack(
             closing(_RackRun(boxes, report, clock, alarms, window is None)) as run,
         ):
             note_process(rack.path)
-            noted = False
             for name in names:
                 run.start(name, resume)
             while run.active or (window and not (window.ended or requests.requested)):
                 if requests.requested:
                     run.stop_all(requests.reason)
-                    if not noted:
-                        note_process(rack.path, stopping=True)
-                        noted = True
                 if window and window.ended and rack.rack.if_window_lost == "stop":
                     run.stop_all("the window has ended")
                 run.watch()

@@ -1,7 +1,6 @@
 """The window of a rack: what it shows of the boxes, and what it has the rack do."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,13 +46,6 @@ REGION = rectangle 0 0 20 20
 """
 DEAF = "import time\ntime.sleep(600)"
 """Stand in for a program of a rack that hangs."""
-DEAF_TO_SIGTERM = (
-    "import signal, time\n"
-    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    "print('ready')\n"
-    "time.sleep(600)"
-)
-"""Stand in for a program of a rack that does not carry out the request to end."""
 ECHO = "import sys\nfor line in sys.stdin: print('ok:', line.strip(), flush=True)"
 """Stand in for the program of a rack: says that each command was carried out."""
 
@@ -358,39 +350,6 @@ def test_a_rack_that_answers_a_stop_is_not_killed(
         advance(window, 60)
     assert window.process.number
     assert "killed" not in told(window)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a request to end kills there")
-@pytest.mark.parametrize("answer", ["", " stopping"])
-def test_a_rack_of_another_program_is_killed_if_it_does_not_take_the_request_to_end(
-    rack: RackFile, make: Make, answer: str
-) -> None:
-    window = make(rack)
-    command = [sys.executable, "-u", "-c", DEAF_TO_SIGTERM, str(rack.path)]
-    with (
-        exclusive(rack.path),
-        subprocess.Popen(command, stdout=subprocess.PIPE) as other,
-        running(rack, "left"),
-    ):
-        try:
-            assert other.stdout is not None
-            assert other.stdout.readline()
-            number = status_file(rack.path, "left").parents[1] / "process.txt"
-            number.parent.mkdir(exist_ok=True)
-            number.write_text(str(other.pid))
-            read_again(window)
-            press_stop_all(window)
-            number.write_text(f"{other.pid}{answer}")
-            advance(window, 2.9)
-            assert "killed" not in told(window)
-            advance(window, 0.1)
-            assert ("it is killed" in told(window)) is not bool(answer)
-            if not answer:
-                assert other.wait(60) == -signal.SIGKILL
-            else:
-                assert other.poll() is None
-        finally:
-            other.kill()
 
 
 def test_escape_stops_a_box_that_starts_or_waits_for_its_restart(

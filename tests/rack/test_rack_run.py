@@ -14,12 +14,7 @@ from time import perf_counter
 import pytest
 
 from deeplabstream.core.clock import rest
-from deeplabstream.rack.box_status import (
-    BoxStatus,
-    rack_folder,
-    read_status,
-    status_file,
-)
+from deeplabstream.rack.box_status import BoxStatus, read_status, status_file
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
 
 pytestmark = pytest.mark.skipif(
@@ -267,9 +262,6 @@ def test_a_killed_box_ends_alone_with_its_output_off(rack: Rack, victim: str) ->
     assert rack.running.wait(GIVE_UP_S) == 128 + signal.SIGTERM
     rack.wait_until_off("right")
     assert "[Box right] ended" in rack.told.read_text("utf-8")
-    # another program knows by this that the request to end was taken
-    number = (rack_folder(rack.file) / "process.txt").read_text("utf-8")
-    assert number == f"{rack.running.pid} stopping"
 
 
 def test_the_boxes_of_a_killed_rack_stop_with_their_outputs_off(rack: Rack) -> None:
