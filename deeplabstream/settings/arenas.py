@@ -82,15 +82,21 @@ def parse_subjects(subjects: tuple[str, ...]) -> tuple[str, ...]:
     >>> parse_subjects(("A1 fly 7", "A2 -"))
     ('A1 fly 7', 'A2 -')
     """
-    pairs = [words.partition(" ")[::2] for words in subjects]
+    pairs = [_arena_and_name(words) for words in subjects]
     for (arena, name), words in zip(pairs, subjects, strict=True):
-        if not name.strip():
+        if not name:
             raise ValueError(f"{words!r}: expected an arena and its animal's name")
         if [it for it, _ in pairs].count(arena) > 1:
             raise ValueError(f"arena {arena} is there twice; each has one animal")
         if name != NO_SUBJECT and [it for _, it in pairs].count(name) > 1:
             raise ValueError(f"animal {name} is there twice; each is in one arena")
     return subjects
+
+
+def _arena_and_name(words: str) -> tuple[str, str]:
+    """Return arena and name of `ARENA NAME`; an empty name: it is missing."""
+    arena, name, *_ = [*words.split(None, 1), "", ""]
+    return arena, name.strip()
 
 
 @settings(frozen=True, kw_only=True, config={"arbitrary_types_allowed": True})
@@ -140,7 +146,7 @@ class Arenas:
     @property
     def subject_of(self) -> dict[str, str]:
         """The subject of each arena; `NO_SUBJECT`: it is empty."""
-        return dict(words.split(" ", 1) for words in self.subjects)
+        return dict(_arena_and_name(words) for words in self.subjects)
 
     @property
     def grid(self) -> dict[str, Region]:

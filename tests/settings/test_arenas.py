@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.regions import Circle, Rectangle
-from deeplabstream.settings.arenas import ImagePoint, grid_centres, overlaps
+from deeplabstream.settings.arenas import (
+    NO_SUBJECT,
+    Arenas,
+    ImagePoint,
+    grid_centres,
+    overlaps,
+)
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.sections import effective
 
@@ -124,8 +130,10 @@ def test_what_does_not_fit_arenas_is_a_problem(more: str, message: str) -> None:
     ("subjects", "message"),
     [
         ("A1", "expected an arena and its animal's name"),
+        ("A1 fly1, , A2 fly2", "expected an arena and its animal's name"),
         ("A1 fly1, A1 fly2", "arena A1 is there twice"),
         ("A1 fly1, A2 fly1", "animal fly1 is there twice"),
+        ("A1 fly1, A2   fly1", "animal fly1 is there twice"),
         ("A1 fly1, Z9 fly2", "there is no arena Z9"),
         ("A1 fly1", "A2, A3"),
         ("A1 fly1", "enter the animal of each arena, or - for an empty one: A2 -"),
@@ -134,6 +142,11 @@ def test_what_does_not_fit_arenas_is_a_problem(more: str, message: str) -> None:
 def test_problems_of_subjects_name_the_arena(subjects: str, message: str) -> None:
     text = RIG.replace("[Arenas]\n", f"[Arenas]\nSUBJECTS = {subjects}\n")
     assert message in " ".join(problems(text))
+
+
+def test_spaces_around_a_subject_are_no_part_of_its_name() -> None:
+    arenas = Arenas(subjects=("A1  fly 7 ", "A2\t-", "A3   -"))
+    assert arenas.subject_of == {"A1": "fly 7", "A2": NO_SUBJECT, "A3": NO_SUBJECT}
 
 
 def test_live_crop_is_refused_with_arenas() -> None:
