@@ -1,7 +1,7 @@
 """Grid of arenas as a shape of the image: its corners are the centres of the outer arenas."""
 
 from deeplabstream.gui.shapes import Shape, polygon
-from deeplabstream.settings.arenas import grid_centres, parse_point
+from deeplabstream.settings.arenas import check_size, grid_centres, parse_point
 
 ARENAS = "Arenas"
 """Section of the grid."""
@@ -13,10 +13,11 @@ _CORNERS = 4
 def grid_shape(rows: str, columns: str, corners: str) -> Shape | None:
     """Return the outline of a grid, from the texts of its keys.
 
-    None: it has a single row or column, or a text is invalid.
+    None: it has a single row or column, too many of them, or a text is invalid.
     """
     try:
         size = int(rows), int(columns)
+        check_size(*size)
         points = tuple(parse_point(text) for text in corners.split(","))
         centres = grid_centres(*size, points)
     except ValueError:

@@ -18,6 +18,10 @@ from deeplabstream.plugins.trigger import RegionSetting
 
 MOST = 384
 """Largest number of arenas: wells of the largest common plate."""
+MOST_ROWS = len(ascii_uppercase)
+"""Largest number of rows: each has a letter."""
+MOST_COLUMNS = 48
+"""Largest number of columns."""
 NO_SUBJECT = "-"
 """Subject of an empty arena."""
 OVERLAP_PX = 1.0
@@ -110,10 +114,12 @@ class Arenas:
     rows: int = Field(
         default=0,
         ge=0,
-        le=len(ascii_uppercase),
+        le=MOST_ROWS,
         description="number of rows; 0: no grid",
     )
-    columns: int = Field(default=0, ge=0, le=48, description="number of columns")
+    columns: int = Field(
+        default=0, ge=0, le=MOST_COLUMNS, description="number of columns"
+    )
     corners: tuple[Annotated[ImagePoint, BeforeValidator(parse_point)], ...] = Field(
         default=(),
         description="X Y of the centres of the first and the last arena, in px; or of the "
@@ -135,10 +141,7 @@ class Arenas:
             return
         if not self.rows or not self.columns:
             raise ValueError("ROWS and COLUMNS: enter both, or none")
-        if self.rows * self.columns > MOST:
-            raise ValueError(
-                f"{self.rows} ROWS × {self.columns} COLUMNS: up to {MOST} arenas"
-            )
+        check_size(self.rows, self.columns)
         if self.shape is None:
             raise ValueError("SHAPE: is missing, such as circle 40")
         grid_centres(self.rows, self.columns, self.corners)
@@ -195,6 +198,19 @@ class SingleArena:
         description="circle X Y R, ellipse X Y RX RY, rectangle X Y W H or polygon X1 Y1 "
         "X2 Y2 X3 Y3 …, in px"
     )
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Raise ValueError if a grid has too many, or no, rows, columns or arenas.
+
+    >>> check_size(16, 24)
+    """
+    is_within = 0 < rows <= MOST_ROWS and 0 < columns <= MOST_COLUMNS
+    if not is_within or rows * columns > MOST:
+        raise ValueError(
+            f"{rows} ROWS × {columns} COLUMNS: up to {MOST} arenas, in 1 to {MOST_ROWS} "
+            f"rows and 1 to {MOST_COLUMNS} columns"
+        )
 
 
 def grid_centres(
