@@ -120,8 +120,25 @@ def test_a_grid_keeps_its_four_corners(wells: Hand) -> None:
     shape = wells.page.canvas.shapes["[Arenas]"]
     wells.page.canvas.changed.emit("[Arenas]", shape.with_corner(300, 70))
     assert wells.page.document.values["Arenas"]["CORNERS"] == "79.5 79.5, 559.5 399.5"
+    assert "not 5" in wells.page.problem.text()
     wells.page.canvas.chosen.emit("right half")
     assert wells.page.delete.isEnabled()
+
+
+def test_a_grid_is_not_dragged_into_a_shape_that_the_settings_refuse(
+    wells: Hand,
+) -> None:
+    page = wells.page
+    page.canvas.chosen.emit("[Arenas]")
+    before = page.canvas.shapes["[Arenas]"]
+    wells.drag((559.5, 399.5), (200, 200))
+    assert page.document.values["Arenas"]["CORNERS"] == "79.5 79.5, 559.5 399.5"
+    assert page.canvas.shapes["[Arenas]"] == before
+    assert "CORNERS: expected upper left" in page.problem.text()
+    # the arrows move it as a whole
+    wells.qtbot.keyClick(page.canvas, Qt.Key.Key_Right)
+    assert page.document.values["Arenas"]["CORNERS"] == "80.5 79.5, 560.5 399.5"
+    assert page.problem.text() == ""
 
 
 def grey(hand: Hand) -> int:

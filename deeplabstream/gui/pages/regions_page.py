@@ -286,12 +286,19 @@ class RegionsPage(QWidget):
 
     def _grid(self) -> dict[str, Shape]:
         """Return the grid of the arenas in the image of the deciding camera."""
-        values = self.document.values.get(ARENAS, {})
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:
             return {}
-        keys = ("ROWS", "COLUMNS", "CORNERS")
-        shape = grid_shape(*(values.get(key, "") for key in keys))
+        shape = grid_shape(*self._grid_texts())
         return {} if shape is None else {GRID: shape}
+
+    def _grid_texts(self) -> tuple[str, str, str]:
+        """Return ROWS, COLUMNS and CORNERS."""
+        values = self.document.values.get(ARENAS, {})
+        return (
+            values.get("ROWS", ""),
+            values.get("COLUMNS", ""),
+            values.get("CORNERS", ""),
+        )
 
     def _outlines(self) -> tuple[NDArray[np.float64], ...]:
         """Return the outlines of the arenas in the image of the deciding camera."""
@@ -382,10 +389,16 @@ class RegionsPage(QWidget):
 
     def _change(self, name: str, shape: Shape) -> None:
         title, key = self._place_of(name)
-        word = corners_word(shape) if name == GRID else self._own(name, shape).word
-        if word is None:
-            # a grid keeps its four corners
+        try:
+            word = (
+                corners_word(shape, *self._grid_texts())
+                if name == GRID
+                else self._own(name, shape).word
+            )
+        except ValueError as error:
+            # the outline before the change is shown again
             self._refresh()
+            self.problem.setText(str(error))
         else:
             self.document.set_value(title, key, word)
 
