@@ -103,7 +103,10 @@ def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
     estimator: PoseEstimator
     if model == BACKGROUND:
         estimator = BackgroundDetector(
-            settings.background, settings.arenas, animals=max(1, named)
+            settings.background,
+            settings.arenas,
+            animals=max(1, named),
+            occupied=settings.subjects,
         )
     else:
         estimator = open_estimator(model, *how)

@@ -133,7 +133,8 @@ class Arenas:
     subjects: Annotated[tuple[str, ...], AfterValidator(parse_subjects)] = Field(
         default=(),
         description="arena and name of the animal in it, for results and NWB: A1 fly12, "
-        "A2 fly13, A3 -; every arena, also those of [Arena NAME]; -: it is empty",
+        "A2 fly13, A3 -; every arena, also those of [Arena NAME]; -: it is empty, and "
+        "MODEL = background finds nothing in it that rests",
     )
 
     def __post_init__(self) -> None:

@@ -109,6 +109,15 @@ def test_results_and_exports_have_a_row_for_each_arena(tmp_path: Path) -> None:
     assert {"A1_centre_x", "A2_centre_y"} <= {*columns}
 
 
+def test_the_detector_knows_which_arenas_have_no_subject(tmp_path: Path) -> None:
+    text = RIG.replace("[Arenas]\n", "[Arenas]\nSUBJECTS = A1 fly 7, A2 -\n")
+    estimator = open_network(parse(text, tmp_path))
+    for n in range(20):
+        resting = image_of([(20.0 + n, 60.0, 0.0), (150.0, 50.0, 0.0)], n)
+        (pose,) = estimator.estimate([resting], ["top"])
+        assert np.isfinite(pose.points[:, 0, 0]).tolist() == [True, False]
+
+
 def test_subjects_are_in_the_record_the_results_and_nwb(tmp_path: Path) -> None:
     text = RIG.replace("[Arenas]\n", "[Arenas]\nSUBJECTS = A1 fly 7, A2 -\n")
     run, _ = run_of(parse(text, tmp_path), tmp_path / "run")

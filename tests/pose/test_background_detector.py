@@ -296,3 +296,25 @@ def test_the_first_animal_of_a_plate_is_known_once_it_has_moved() -> None:
         assert np.isnan(places[0]) or places[0] == pytest.approx(x, abs=0.5)
         assert np.isnan(places[0]) == (x < 20 + 7.5 - 1) or 26.5 < x < 29
         assert np.isnan(places[1:]).all()
+
+
+def test_resting_animals_of_a_sparse_plate_are_known_where_subjects_are() -> None:
+    rules = BackgroundSubtraction(length_px=15)
+    for occupied, is_known in ((["A2"], True), ([], False)):
+        detector = BackgroundDetector(rules, wells(PLATE), occupied=occupied)
+        for frame in range(20):
+            places = found(detector, plate([76], marks=[124], seed=frame))[:, 0, 0]
+            assert np.isfinite(places).tolist() == [False, is_known, False, False]
+
+
+def test_a_dark_object_that_rests_in_a_well_without_a_subject_is_no_animal() -> None:
+    rules = BackgroundSubtraction(length_px=15)
+    detector = BackgroundDetector(rules, wells(PLATE), occupied=["A1", "A2"])
+    for frame in range(60):
+        moving = 20 + frame / 4
+        places = found(detector, plate([moving, 76, 124], seed=frame))[:, 0, 0]
+        assert np.isfinite(places).tolist() == [True, True, False, False]
+    # an animal that was put into the wrong well is found once it has moved
+    for frame in range(60):
+        places = found(detector, plate([35, 76, 124 + frame / 4], seed=frame))
+    assert places[2, 0, 0] == pytest.approx(124 + 59 / 4, abs=0.5)

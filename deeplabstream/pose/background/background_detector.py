@@ -1,6 +1,6 @@
 """Background detector: finds animals without a network, where they differ from the background."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, cast
 
@@ -82,7 +82,8 @@ class BackgroundDetector:
 
     With arenas, one animal is found in each, in their order. Without, the whole image is
     searched for `animals` objects, which have no identity. An animal that is not found is
-    NaN, with confidence 0. Without names of `cameras` each image is searched alone; with
+    NaN, with confidence 0. `occupied` names the arenas that have an animal; empty: any may
+    have one. Without names of `cameras` each image is searched alone; with
     them, the background is learned from frame to frame.
     """
 
@@ -95,9 +96,11 @@ class BackgroundDetector:
         rules: BackgroundSubtraction,
         arenas: Mapping[str, Region] = MappingProxyType({}),
         animals: int = 1,
+        occupied: Collection[str] = (),
     ) -> None:
         self._rules = rules
         self._arenas = arenas
+        self._may_have = np.array([it in occupied or not occupied for it in arenas])
         self.animals = len(arenas) or animals
         """Number of animals in a pose."""
         self.skeleton = rules.skeleton
@@ -121,7 +124,9 @@ class BackgroundDetector:
             areas = pixel_areas(image.shape, regions)
             # one image alone has no motion
             evidence = (
-                MotionEvidence(areas.count, self._rules.length_px, self._rules.polarity)
+                MotionEvidence(
+                    self._may_have, self._rules.length_px, self._rules.polarity
+                )
                 if name and areas.count > 1
                 else None
             )

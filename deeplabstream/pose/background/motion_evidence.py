@@ -3,7 +3,8 @@
 The background of the first frame is a guess. Dirt, and the walls of a well, may remain as
 objects; so may an animal that rests. What has moved is an animal. What has not is compared
 with the animals of the other arenas: it is one if it is as dark against the floor as they are,
-and lies on the floor. It is unknown otherwise, and as long as there is nothing to compare.
+and lies on the floor. It is unknown otherwise, and as long as there is nothing to compare: if
+nothing has moved, and most arenas that may have an animal show no object.
 """
 
 import numpy as np
@@ -24,7 +25,12 @@ MOVED_LENGTHS = 0.5
 class MotionEvidence:
     """Which arenas' animals have moved, and what the others are compared with."""
 
-    def __init__(self, arenas: int, length_px: int, polarity: Polarity) -> None:
+    def __init__(
+        self, may_have: NDArray[np.bool_], length_px: int, polarity: Polarity
+    ) -> None:
+        arenas = len(may_have)
+        self._may_have = may_have
+        """(arena,): whether it may have an animal; one without a subject is empty."""
         self._length_px = length_px
         self._is_dark = polarity == "dark"
         self._has_moved = np.zeros(arenas, np.bool_)
@@ -49,6 +55,8 @@ class MotionEvidence:
     ) -> NDArray[np.intp]:
         """Return the candidates that may be animals: all of an arena in which one has moved.
 
+        Nothing that has not moved is an animal in an arena that has none.
+
         Parameters
         ----------
         objects : Objects
@@ -67,6 +75,7 @@ class MotionEvidence:
         """
         arena, level = objects.area[candidates], below[candidates]
         on_floor = (level >= LEAST_LEVEL * floor[arena]) | (not self._is_dark)
+        on_floor &= self._may_have[arena]
         contrast = _relative(objects, below)[candidates]
 
         known = self._contrast[self._has_moved]
@@ -96,12 +105,17 @@ class MotionEvidence:
     ) -> NDArray[np.float64]:
         """Return the highest contrast of each arena that has one.
 
-        NaN: most arenas have none, so what the others have is unknown.
+        NaN: most arenas that may have an animal show none, so what the others show is
+        unknown.
         """
         most = np.zeros(len(self._has_moved))
         np.maximum.at(most, arena, contrast)
         with_one = most[most > 0]
-        return with_one if 2 * len(with_one) >= len(most) else np.array([np.nan])
+        return (
+            with_one
+            if 2 * len(with_one) >= self._may_have.sum()
+            else np.array([np.nan])
+        )
 
 
 def _relative(objects: Objects, below: NDArray[np.float64]) -> NDArray[np.float64]:
