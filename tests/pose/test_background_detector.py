@@ -243,10 +243,19 @@ def test_programs_without_settings_say_where_background_subtraction_works() -> N
 PLATE = [Circle(28 + 48 * n, 60, 22) for n in range(4)]
 
 
-def plate(flies: Sequence[float], marks: Sequence[float] = (), seed: int = 0) -> Image:
+def plate(
+    flies: Sequence[float],
+    marks: Sequence[float] = (),
+    seed: int = 0,
+    *,
+    floor: float = 170,
+) -> Image:
     """Four bright wells in a dark plate: flies (darker) and marks (faint) at x, y = 60."""
-    image = image_of([(x, 60, 0) for x in flies], seed, half=(5, 2.5))
-    faint = image_of([(x, 68, 0) for x in marks], seed, depth=30, half=(5, 2.5))
+    half = 5, 2.5
+    image = image_of([(x, 60, 0) for x in flies], seed, floor=floor, half=half)
+    faint = image_of(
+        [(x, 68, 0) for x in marks], seed, floor=floor, depth=30, half=half
+    )
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     is_wall = np.min([np.hypot(x - it.x, y - it.y) - it.r for it in PLATE], axis=0) > -2
     return np.where(is_wall, 25, np.minimum(image, faint)).astype(np.uint8)
@@ -318,3 +327,16 @@ def test_a_dark_object_that_rests_in_a_well_without_a_subject_is_no_animal() -> 
     for frame in range(60):
         places = found(detector, plate([35, 76, 124 + frame / 4], seed=frame))
     assert places[2, 0, 0] == pytest.approx(124 + 59 / 4, abs=0.5)
+
+
+def test_after_a_change_of_light_a_mark_is_no_animal_where_one_had_moved() -> None:
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=15), wells(PLATE))
+    for frame in range(80):
+        moving = [at + 8 + frame % 40 / 4 for at in (12, 60, 108)]
+        # while the light is off, the third fly is taken out
+        flies, floor = (moving, 170) if frame < 40 else (moving[:2], 120)
+        image = plate(flies, marks=[124], seed=frame, floor=floor)
+        places = found(detector, image)[:, 0, 0]
+        if frame in (39, 79):
+            is_found = np.isfinite(places).tolist()
+            assert is_found == [True, True, frame == 39, False]

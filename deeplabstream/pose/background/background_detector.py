@@ -193,6 +193,8 @@ class _CameraDetector:
         self._background.update(image, hidden)
         if changed:
             self._background.learn_again(image, changed)
+            if self._evidence is not None:
+                self._evidence.forget(changed)
 
         if self._evidence is not None and self._evidence.is_needed:
             below, floor = self._background.below(objects), self._background.floor()

@@ -7,6 +7,8 @@ and lies on the floor. It is unknown otherwise, and as long as there is nothing 
 nothing has moved, and most arenas that may have an animal show no object.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -99,6 +101,13 @@ class MotionEvidence:
         away = np.linalg.norm(centre - self._began[arena], axis=1)
         self._has_moved[arena[away > MOVED_LENGTHS * self._length_px]] = True
         self._contrast[arena] = _relative(objects, below)[animals]
+
+    def forget(self, arenas: Sequence[int]) -> None:
+        """Forget what was seen in some arenas: their background is learned again."""
+        of = list(arenas)
+        self._has_moved[of] = False
+        self._began[of] = self._last[of] = np.nan
+        self._contrast[of] = np.nan
 
     def _most_of_each(
         self, arena: NDArray[np.intp], contrast: NDArray[np.float64]
