@@ -340,3 +340,13 @@ def test_after_a_change_of_light_a_mark_is_no_animal_where_one_had_moved() -> No
         if frame in (39, 79):
             is_found = np.isfinite(places).tolist()
             assert is_found == [True, True, frame == 39, False]
+
+
+def test_an_animal_that_jumps_in_each_frame_has_moved_after_some_jumps() -> None:
+    detector = BackgroundDetector(BackgroundSubtraction(length_px=15), wells(PLATE))
+    for frame in range(20):
+        x = 66 if frame % 2 else 90
+        places = found(detector, plate([x], marks=[124], seed=frame))[:, 0, 0]
+        if frame >= 6:
+            assert places[1] == pytest.approx(x, abs=0.5)
+        assert np.isnan(places[[0, 2, 3]]).all()

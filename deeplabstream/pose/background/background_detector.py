@@ -125,7 +125,10 @@ class BackgroundDetector:
             # one image alone has no motion
             evidence = (
                 MotionEvidence(
-                    self._may_have, self._rules.length_px, self._rules.polarity
+                    areas,
+                    self._may_have,
+                    self._rules.length_px,
+                    self._rules.polarity,
                 )
                 if name and areas.count > 1
                 else None
@@ -184,21 +187,22 @@ class _CameraDetector:
             objects.area, objects.pixels, self._areas.count
         )  # pixels that differ
         is_changed = per_area > RELEARN_SHARE * self._areas.pixels
-        changed: list[int] = np.flatnonzero(is_changed).tolist()
+        changed = np.flatnonzero(is_changed)
         candidates = np.flatnonzero(
             (objects.pixels >= self._rules.min_area) & ~is_changed[objects.area]
         )
         rows = self._chosen(objects, candidates)
         hidden = self._hidden(objects, rows, candidates, differs.shape)
         self._background.update(image, hidden)
-        if changed:
-            self._background.learn_again(image, changed)
+        if len(changed):
+            self._background.learn_again(image, changed.tolist())
             if self._evidence is not None:
-                self._evidence.forget(changed)
+                self._evidence.reset(changed)
 
         if self._evidence is not None and self._evidence.is_needed:
             below, floor = self._background.below(objects), self._background.floor()
-            self._evidence.update(objects, rows[rows >= 0], below)
+            part, followed = self._areas.part(image), rows[rows >= 0]
+            self._evidence.update(part, objects, followed, below)
             certain = self._evidence.accepted(objects, candidates, below, floor)
             rows = self._chosen(objects, certain)
         return self._points(objects, rows)

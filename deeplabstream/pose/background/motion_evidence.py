@@ -7,13 +7,14 @@ and lies on the floor. It is unknown otherwise, and as long as there is nothing 
 nothing has moved, and most arenas that may have an animal show no object.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.frame import Image
 from deeplabstream.pose.background.background_model import Polarity
+from deeplabstream.pose.background.object_jumps import ObjectJumps
 from deeplabstream.pose.background.objects import Objects
+from deeplabstream.pose.background.pixel_areas import PixelAreas
 
 LEAST_CONTRAST = 0.5
 """Least relative contrast of an animal that has not moved, as a share of that of the others."""
@@ -22,15 +23,21 @@ LEAST_LEVEL = 0.5
 arena's median: walls are darker."""
 MOVED_LENGTHS = 0.5
 """Distance that a resting object can't have moved, in lengths of an animal."""
+MOVED_JUMPS = 5
+"""Jumps of an object, without a loss, after which it has moved."""
 
 
 class MotionEvidence:
     """Which arenas' animals have moved, and what the others are compared with."""
 
     def __init__(
-        self, may_have: NDArray[np.bool_], length_px: int, polarity: Polarity
+        self,
+        areas: PixelAreas,
+        may_have: NDArray[np.bool_],
+        length_px: int,
+        polarity: Polarity,
     ) -> None:
-        arenas = len(may_have)
+        arenas = areas.count
         self._may_have = may_have
         """(arena,): whether it may have an animal; one without a subject is empty."""
         self._length_px = length_px
@@ -42,6 +49,7 @@ class MotionEvidence:
         """Where it was last."""
         self._contrast = np.full(arenas, np.nan)
         """Its relative contrast then."""
+        self._jumps = ObjectJumps(areas, length_px)
 
     @property
     def is_needed(self) -> bool:
@@ -88,26 +96,32 @@ class MotionEvidence:
         return np.asarray(candidates[is_animal])
 
     def update(
-        self, objects: Objects, animals: NDArray[np.intp], below: NDArray[np.float64]
+        self,
+        part: Image,
+        objects: Objects,
+        animals: NDArray[np.intp],
+        below: NDArray[np.float64],
     ) -> None:
         """Follow the object of most contrast of each arena; `animals`: their rows."""
         arena, centre = objects.area[animals], objects.centre[animals]
         step = np.linalg.norm(centre - self._last[arena], axis=1)
-        # after a jump it is another object: two marks of the floor are no animal
+        # after a jump it may be another object: two marks of the floor are no animal
         is_new = ~(step <= self._length_px)
         self._began[arena[is_new]] = centre[is_new]
         self._last[arena] = centre
+        self._jumps.follow(part, objects, animals, is_new)
 
         away = np.linalg.norm(centre - self._began[arena], axis=1)
         self._has_moved[arena[away > MOVED_LENGTHS * self._length_px]] = True
+        self._has_moved[self._jumps.count >= MOVED_JUMPS] = True
         self._contrast[arena] = _relative(objects, below)[animals]
 
-    def forget(self, arenas: Sequence[int]) -> None:
-        """Forget what was seen in some arenas: their background is learned again."""
-        of = list(arenas)
-        self._has_moved[of] = False
-        self._began[of] = self._last[of] = np.nan
-        self._contrast[of] = np.nan
+    def reset(self, arenas: NDArray[np.intp]) -> None:
+        """Discard what was seen in some arenas: their background is learned again."""
+        self._has_moved[arenas] = False
+        self._began[arenas] = self._last[arenas] = np.nan
+        self._contrast[arenas] = np.nan
+        self._jumps.reset(arenas)
 
     def _most_of_each(
         self, arena: NDArray[np.intp], contrast: NDArray[np.float64]
