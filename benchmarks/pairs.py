@@ -47,6 +47,8 @@ TRUE_WINDOW_S = 0.05
 LATE_S = 0.05
 WINDOW_S, EXIT_DELAY_S = 0.1, 0.15
 """Settings of the trigger."""
+PASSING_ANGLE = 20.0
+"""The same, degrees; also of the ready-made experiment on pairs."""
 FROM_S = 0.5
 """Start of what is counted: the trigger has seen the animals for WINDOW_S."""
 PAUSE_S = EXIT_DELAY_S
@@ -326,6 +328,7 @@ def trigger(actor: int, speed: float) -> Approach:
         target=MICE.animals[1 - actor],
         speed=speed,
         angle=TRUE_ANGLE,
+        passing_angle=PASSING_ANGLE,
         window_s=WINDOW_S,
         exit_delay_s=EXIT_DELAY_S,
     )

@@ -61,7 +61,7 @@ class RadialMovement(MovingPairTrigger):
         "ANGLE or less: none",
     )
     passing_angle: float = Field(
-        20.0,
+        90.0,
         gt=0,
         le=90,
         description="hysteresis: largest angle at the beginning of a movement that reached SPEED "
