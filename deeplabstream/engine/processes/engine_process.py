@@ -482,7 +482,7 @@ class _Engine:
     def calibration_changed(self) -> Iterator[str]:
         """Yield a sentence if the calibration is another one than when the stream started.
 
-        The run folder gets a copy of the file, from which the run is decided again.
+        The run folder gets a copy of the file, which a re-run reads.
         """
         tracker = self.space_tracker
         try:

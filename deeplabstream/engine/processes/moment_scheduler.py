@@ -69,7 +69,7 @@ class MomentScheduler:
         return [frame for frame in frames if frame is not None]
 
     def reset(self) -> None:
-        """Forget the moments so far; all cameras are waited for again."""
+        """Discard the state of earlier moments; all cameras are waited for again."""
         self._waits_for_ns, self._taken_ns = None, None
         self._missed = dict.fromkeys(self._missed, 0)
 
