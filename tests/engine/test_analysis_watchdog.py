@@ -81,6 +81,19 @@ def test_an_alarm_names_the_arenas_whose_animal_is_lost() -> None:
     assert told == [f"[Camera arena] arena A{number}: {lost}" for number in (2, 3)]
 
 
+def test_a_loss_before_the_arenas_decide_is_forgotten_when_they_do() -> None:
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    for second in range(20):
+        step = step_at(second, lost=True)
+        if second:
+            known = {"right.A1": False}
+            step = replace(step, triggers=known, status="running")
+        watchdog.add(step, {"A1": ["right.A1"]})
+        told += watchdog.check(RULES, running(), second * S)
+    assert not told
+    assert not watchdog._lost_since
+
+
 def test_many_lost_animals_are_one_alarm() -> None:
     arenas = {f"A{number}": [f"right.A{number}"] for number in range(1, 13)}
     unknown = {f"right.{arena}": None for arena in arenas}

@@ -114,6 +114,8 @@ class AnalysisWatchdog:
                 arena: any(step.triggers.get(name, False) is None for name in names)
                 for arena, names in arenas.items()
             }
+            # a loss before the arenas' first step is that of no arena
+            lost[""] = False
         for arena, is_lost in lost.items():
             place = step.camera, arena
             if is_lost:
