@@ -564,10 +564,17 @@ class Settings:
 
     @cached_property
     def triggers_of_arenas(self) -> dict[str, frozenset[str]]:
-        """The triggers that the experiment of each arena names; empty: no arenas, or none."""
+        """The triggers that the experiment of each arena names; empty: no arenas, or none.
+
+        With subjects, only of the arenas that have one: the others are empty.
+        """
         if not self.arenas or self.experiment.exp_name not in self.experiments:
             return {}
-        return {arena: triggers_of(it) for arena, it in self.new_experiments().items()}
+        return {
+            arena: triggers_of(experiment)
+            for arena, experiment in self.new_experiments().items()
+            if not self.subjects or arena in self.subjects
+        }
 
     @property
     def deciding_camera(self) -> str:

@@ -1,6 +1,7 @@
 """A rig with arenas: one animal in each, with its own triggers, outputs and results."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,20 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.checks.stream_watchdogs import AnalysisWatchdog
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.network_loading import network_ready_message, open_network
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.engine.replay.video_replay import new_folder, replay
+from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.exporters.exports import parquet
 from deeplabstream.recording.exporters.nwb_run import subject_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings, parse
+from deeplabstream.settings.sections import ExperimentRun
+from tests.gui.fake_session import make_step
 from tests.pose.fly_images import SHAPE, image_of
 
 RIG = """
@@ -127,6 +132,30 @@ def test_subjects_are_in_the_record_the_results_and_nwb(tmp_path: Path) -> None:
         named = {*zip(table["animal"], table["arena"], strict=True)}
         assert named == {("fly 7", "A1"), ("A2", "A2")}
     assert subject_of(run).in_arenas == "A1 fly 7"
+
+
+@pytest.mark.parametrize(
+    ("subjects", "watched"),
+    [("", ["A1", "A2"]), ("A1 fly 7, A2 -", ["A1"]), ("A1 -, A2 fly 7", ["A2"])],
+)
+def test_an_arena_that_is_declared_empty_has_no_lost_animal(
+    tmp_path: Path, subjects: str, watched: list[str]
+) -> None:
+    text = RIG.replace("[Arenas]\n", f"[Arenas]\nSUBJECTS = {subjects}\n")
+    settings = parse(text, tmp_path)
+    assert [*settings.triggers_of_arenas] == watched
+
+    names = {f"right.{arena}": None for arena in settings.arenas}
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    rules, state = ExperimentRun(lost_alarm_s=5), SessionState(experimenting=True)
+    for second in range(10):
+        now_ns = second * 1_000_000_000
+        step = replace(make_step(0, lost=True), exposed_ns=now_ns, status="running")
+        step = replace(step, triggers=names)
+        watchdog.add(step, settings.triggers_of_arenas)
+        told += watchdog.check(rules, state, now_ns)
+    (alarm,) = told
+    assert all((arena in alarm) == (arena in watched) for arena in settings.arenas)
 
 
 def test_an_animal_has_the_name_of_its_arena_in_the_record(tmp_path: Path) -> None:
