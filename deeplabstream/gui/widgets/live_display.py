@@ -1,6 +1,7 @@
 """Live display: images, figures and run folder of a session, for window and previews."""
 
 import re
+from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
 from time import perf_counter_ns
@@ -17,14 +18,17 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.space_pose import SpacePose
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Figures, Reading, TileFigures
+from deeplabstream.gui.space_scene import SpaceMoment, SpaceTrail, scene_of
 from deeplabstream.gui.theme import repolish
 from deeplabstream.gui.widgets.elided_text import ElidedButton
 from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.frame_overlay import Painted, Trail
+from deeplabstream.gui.widgets.space_view import SpaceView
 from deeplabstream.gui.widgets.video_view import VideoGrid
 
 _FIGURES = (
@@ -218,8 +222,14 @@ class Display(QWidget):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self._bridge = bridge
+        scene = scene_of(bridge.session.settings)
+        self.space = SpaceView(scene) if scene is not None else None
+        """View of the pose in space; None: there is no section [Space]."""
+        self._space_trail = SpaceTrail()
         self.grid = VideoGrid(
-            bridge.session.cameras, trigger_shapes_of(bridge.session.settings)
+            bridge.session.cameras,
+            trigger_shapes_of(bridge.session.settings),
+            [] if self.space is None else [self.space],
         )
         self.line = StatusLine()
         self._figures = Figures(bridge.session.settings.deciding_camera)
@@ -247,6 +257,9 @@ class Display(QWidget):
             view.trail = (view.trail or Trail()) if painted.shows("trails") else None
             view.states = painted.shows("states")
             view.update()
+        if self.space is not None:
+            self.space.trails = painted.shows("trails")
+            self.space.update()
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         self._figures.add(steps)
@@ -254,6 +267,21 @@ class Display(QWidget):
             trail = self.grid.views[step.camera].trail
             if trail is not None:
                 trail.add(step, self._bridge.session.state.thresholds.of(step.camera))
+            if step.space is not None:
+                self._take_moment(step.space, step.space_triggers)
+
+    def _take_moment(self, pose: SpacePose, answers: Mapping[str, bool | None]) -> None:
+        if self.space is None:
+            return
+        trail = self._space_trail.add(pose.time_ns, pose.points)
+        self.space.show_moment(
+            SpaceMoment(pose.skeleton, pose.time_ns, pose.points, answers, trail)
+        )
+
+    def _clear_space(self, text: str) -> None:
+        self._space_trail.clear()
+        if self.space is not None:
+            self.space.clear(text)
 
     def _show_image(self, frame: Frame, step: Step | None) -> None:
         window = self.window()
@@ -265,6 +293,9 @@ class Display(QWidget):
         view.show_image(frame.image, frame.index, step)
 
     def _show_status(self, status: SessionState) -> None:
+        if not status.analysing:
+            streams = status.phase is Phase.STREAMING
+            self._clear_space("No analysis" if streams else "No stream")
         if status.phase is Phase.IDLE:
             self.grid.clear("No stream")
             self.line.clear()

@@ -263,18 +263,22 @@ class VideoView(QWidget):
 
 
 class VideoGrid(QWidget):
-    """The views of all cameras in a grid that is as square as possible."""
+    """The views of all cameras, then `more`, in a grid that is as square as possible."""
 
     def __init__(
-        self, cameras: Sequence[str], zones: Sequence[TriggerShape] = ()
+        self,
+        cameras: Sequence[str],
+        zones: Sequence[TriggerShape] = (),
+        more: Sequence[QWidget] = (),
     ) -> None:
         super().__init__()
         self.views = {camera: VideoView(camera, zones) for camera in cameras}
-        columns = int(np.ceil(np.sqrt(max(len(cameras), 1))))
+        tiles = [*self.views.values(), *more]
+        columns = int(np.ceil(np.sqrt(max(len(tiles), 1))))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(8)
-        for number, view in enumerate(self.views.values()):
+        for number, view in enumerate(tiles):
             grid.addWidget(view, number // columns, number % columns)
 
     def clear(self, text: str) -> None:
