@@ -27,6 +27,9 @@ from deeplabstream.space.camera_group import CameraGroup
 TRAIL_NS = 1_500_000_000
 _TRAIL_POINTS = 48
 """Largest number of points of a trail; at higher rates some are left out."""
+_RECENT = 16
+_ALONE_NS = 4_000_000
+"""Largest distance in time of a frame from the only moment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +111,33 @@ def still_lines(scene: SpaceScene) -> tuple[Floats, float, dict[str, Floats]]:
         camera.name: camera_lines(camera, centre) for camera in scene.cameras.cameras
     }
     return grid, step, cameras
+
+
+class RecentMoments:
+    """The last moments of a stream, to find that of a camera's frame."""
+
+    def __init__(self) -> None:
+        self._moments: deque[SpaceMoment] = deque(maxlen=_RECENT)
+
+    def clear(self) -> None:
+        """Delete all moments."""
+        self._moments.clear()
+
+    def add(self, moment: SpaceMoment) -> None:
+        """Add the newest moment; an earlier time starts anew."""
+        if self._moments and moment.time_ns < self._moments[-1].time_ns:
+            self.clear()
+        self._moments.append(moment)
+
+    def at(self, time_ns: int) -> SpaceMoment | None:
+        """Return the moment of a frame's exposure; None: it has not ended, or is too old."""
+        if not self._moments:
+            return None
+        times = np.array([moment.time_ns for moment in self._moments], np.int64)
+        place = int(np.abs(times - time_ns).argmin())
+        # half a period, as for the frames of one moment
+        apart = np.diff(times).min() / 2 if len(times) > 1 else _ALONE_NS
+        return self._moments[place] if abs(times[place] - time_ns) <= apart else None
 
 
 class SpaceTrail:

@@ -14,14 +14,17 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.space_geometry import Orbit
 from deeplabstream.gui.space_scene import (
     TRAIL_NS,
+    RecentMoments,
     SpaceMoment,
     SpaceScene,
     SpaceTrail,
     scene_of,
 )
 from deeplabstream.gui.theme import GREEN, bodypart_colour
+from deeplabstream.gui.widgets.frame_overlay import Reprojection
 from deeplabstream.gui.widgets.live_display import Display
 from deeplabstream.gui.widgets.space_view import SpaceView
+from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
 
@@ -159,15 +162,24 @@ def test_the_live_display_shows_moments_of_a_rig_with_space(qtbot: QtBot) -> Non
         bridge.do(action)
         bridge.tick()
     answers = {"rearing": True}
-    found = pose()
-    rig.news.append(
-        replace(make_step(0), camera="left", space=found, space_triggers=answers)
-    )
+    plain = make_step(0)
+    found = pose(time_ns=plain.exposed_ns)
+    step = replace(plain, camera="left", space=found, space_triggers=answers)
+    rig.news.append(step)
     bridge.tick()
     shown = display.space.moment
     assert shown is not None
     assert shown.points is found.points
     assert shown.answers == answers
+
+    # the frame of the same moment has the points in space too, where the camera sees them
+    view = display.grid.views["left"]
+    view.show_image(np.zeros((480, 640), np.uint8), 0, step)
+    display._reproject(view)
+    assert view.reprojection is not None
+    camera = display.space.scene.cameras.camera("left")
+    assert view.reprojection.pixels == pytest.approx(camera.project(POINTS))
+    assert view.reprojection.caption == "nose z 60 mm"
     bridge.do(Action.STOP_STREAM)
     bridge.tick()
     assert display.space.moment is None
@@ -177,3 +189,37 @@ def test_a_rig_without_space_has_no_view_of_it(qtbot: QtBot) -> None:
     display = Display(Bridge(FakeSession()))
     qtbot.addWidget(display)
     assert display.space is None
+
+
+def test_a_frame_has_the_moment_of_its_exposure_and_no_other() -> None:
+    recent = RecentMoments()
+    assert recent.at(0) is None
+    for number in range(3):
+        recent.add(replace(moment(), time_ns=number * 30_000_000))
+    found = recent.at(31_000_000)
+    assert found is not None
+    assert found.time_ns == 30_000_000
+    assert recent.at(90_000_000) is None
+
+
+def test_the_pose_from_space_is_painted_unless_it_is_switched_off(
+    qtbot: QtBot,
+) -> None:
+    video = VideoView("left")
+    qtbot.addWidget(video)
+    video.resize(640, 480)
+    pixels = np.array([(100.0, 100.0), (300.0, 100.0), (np.nan, np.nan)])
+    video.show_image(np.zeros((480, 640), np.uint8), 0, make_step(0))
+    video.show_reprojection(Reprojection(SKELETON, pixels, "nose z 60 mm"))
+
+    def amber() -> bool:
+        image = video.grab().toImage()
+        line = [QColor(image.pixel(x, 100)) for x in range(120, 280)]
+        return any(colour.red() > 200 and colour.blue() < 120 for colour in line)
+
+    assert amber()
+    video.reprojects = False
+    assert not amber()
+    video.reprojects = True
+    video.show_image(np.zeros((480, 640), np.uint8), 1, make_step(1))
+    assert not amber()

@@ -11,7 +11,7 @@ from PyQt5.QtCore import QObject, QPointF, QRectF, QSettings, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.pose import Pose, is_rejected
+from deeplabstream.core.pose import Pose, Skeleton, is_rejected
 from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.theme import (
     AMBER,
@@ -28,6 +28,7 @@ _CORNER, _CORNER_WIDTH = 58.0, 250.0
 CHOICES = {
     "trails": "Trails",
     "states": "Trigger states and output in the image",
+    "reprojected": "Skeleton projected from space into the image",
 }
 """Titles of optional overlays in the menu, by name."""
 TRAIL_NS = 1_500_000_000
@@ -128,6 +129,31 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
             _draw_name(painter, points[known], pose, animal)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reprojection:
+    """Where a camera sees the points in space of a moment."""
+
+    skeleton: Skeleton
+    pixels: NDArray[np.float64]
+    """(body part, 2), px; NaN: not known, or not seen."""
+    caption: str = ""
+    """Height of a body part."""
+
+
+def draw_reprojection(painter: QPainter, place: Fit, shown: Reprojection) -> None:
+    """Draw points and edges that come from space, dashed."""
+    points = place.to_view(shown.pixels)
+    known = np.isfinite(points).all(axis=1)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(QColor(AMBER), 1.5, Qt.PenStyle.DashLine))
+    for one, other in map(shown.skeleton.indices, shown.skeleton.edges):
+        if known[[one, other]].all():
+            painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
+    painter.setPen(QPen(QColor(AMBER), 1.5))
+    for point in points[known]:
+        painter.drawEllipse(QPointF(*point), 7, 7)
+
+
 def _draw_name(
     painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
 ) -> None:
@@ -200,12 +226,9 @@ def draw_tag(
     centre: bool = False,
 ) -> None:
     """Write text on a dark background; `corner`: its lower left, right or middle point."""
-    font = QFont(painter.font())
-    font.setPixelSize(13)
-    font.setBold(True)
+    font = tag_font(painter)
     painter.setFont(font)
-    metrics = QFontMetricsF(font)
-    width, height = metrics.horizontalAdvance(text) + 14, metrics.height() + 4
+    width, height = tag_width(painter, text), QFontMetricsF(font).height() + 4
     left = corner.x() - width * (1.0 if right else 0.5 if centre else 0.0)
     plate = QRectF(left, max(corner.y() - height, 2.0), width, height)
     painter.setPen(Qt.PenStyle.NoPen)
@@ -213,6 +236,19 @@ def draw_tag(
     painter.drawRoundedRect(plate, 4, 4)
     painter.setPen(colour)
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def tag_font(painter: QPainter) -> QFont:
+    """Return the font of `draw_tag`."""
+    font = QFont(painter.font())
+    font.setPixelSize(13)
+    font.setBold(True)
+    return font
+
+
+def tag_width(painter: QPainter, text: str) -> float:
+    """Return the width of a text that `draw_tag` writes, px."""
+    return QFontMetricsF(tag_font(painter)).horizontalAdvance(text) + 14
 
 
 class Painted(QObject):

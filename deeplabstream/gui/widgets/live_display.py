@@ -23,13 +23,18 @@ from deeplabstream.engine.session.session_state import Counts, Phase, SessionSta
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Figures, Reading, TileFigures
-from deeplabstream.gui.space_scene import SpaceMoment, SpaceTrail, scene_of
+from deeplabstream.gui.space_scene import (
+    RecentMoments,
+    SpaceMoment,
+    SpaceTrail,
+    scene_of,
+)
 from deeplabstream.gui.theme import repolish
 from deeplabstream.gui.widgets.elided_text import ElidedButton
 from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.frame_overlay import Painted, Trail
 from deeplabstream.gui.widgets.space_view import SpaceView
-from deeplabstream.gui.widgets.video_view import VideoGrid
+from deeplabstream.gui.widgets.video_view import VideoGrid, VideoView
 
 _FIGURES = (
     "Time",
@@ -225,7 +230,7 @@ class Display(QWidget):
         scene = scene_of(bridge.session.settings)
         self.space = SpaceView(scene) if scene is not None else None
         """View of the pose in space; None: there is no section [Space]."""
-        self._space_trail = SpaceTrail()
+        self._space_trail, self._moments = SpaceTrail(), RecentMoments()
         self.grid = VideoGrid(
             bridge.session.cameras,
             trigger_shapes_of(bridge.session.settings),
@@ -256,6 +261,7 @@ class Display(QWidget):
         for view in self.grid.views.values():
             view.trail = (view.trail or Trail()) if painted.shows("trails") else None
             view.states = painted.shows("states")
+            view.reprojects = painted.shows("reprojected")
             view.update()
         if self.space is not None:
             self.space.trails = painted.shows("trails")
@@ -274,12 +280,25 @@ class Display(QWidget):
         if self.space is None:
             return
         trail = self._space_trail.add(pose.time_ns, pose.points)
-        self.space.show_moment(
-            SpaceMoment(pose.skeleton, pose.time_ns, pose.points, answers, trail)
-        )
+        moment = SpaceMoment(pose.skeleton, pose.time_ns, pose.points, answers, trail)
+        self._moments.add(moment)
+        self.space.show_moment(moment)
+        # a frame may be shown before the last frame of its moment has arrived
+        for view in self.grid.views.values():
+            if view.reprojection is None:
+                self._reproject(view)
+
+    def _reproject(self, view: VideoView) -> None:
+        """Show the pose in space at the time of the frame that a view shows."""
+        if self.space is None or view.step is None:
+            return
+        moment = self._moments.at(view.step.exposed_ns)
+        if moment is not None:
+            view.show_reprojection(self.space.reprojection(moment, view.camera))
 
     def _clear_space(self, text: str) -> None:
         self._space_trail.clear()
+        self._moments.clear()
         if self.space is not None:
             self.space.clear(text)
 
@@ -291,6 +310,7 @@ class Display(QWidget):
         view.threshold = self._bridge.session.state.thresholds.of(frame.camera)
         view.levels = self._bridge.session.state.levels
         view.show_image(frame.image, frame.index, step)
+        self._reproject(view)
 
     def _show_status(self, status: SessionState) -> None:
         if not status.analysing:

@@ -20,7 +20,7 @@ from PyQt5.QtWidgets import QSizePolicy, QWidget
 from deeplabstream.gui.space_geometry import Floats, Orbit, view_of
 from deeplabstream.gui.space_scene import SpaceMoment, SpaceScene, still_lines
 from deeplabstream.gui.theme import AMBER, TEXT, bodypart_colour, palette
-from deeplabstream.gui.widgets.frame_overlay import draw_tag
+from deeplabstream.gui.widgets.frame_overlay import Reprojection, draw_tag, tag_font
 
 _DEGREES_PER_PX, _DEGREES_PER_KEY = 0.4, 5.0
 _ZOOM_PER_STEP = 1.15
@@ -77,16 +77,26 @@ class SpaceView(QWidget):
             return [(f"3-D  {self.empty_text}", TEXT)]
         parts = moment.skeleton.bodyparts
         known = np.isfinite(moment.points).all(axis=1)
-        part = self._chosen(moment)
-        at = parts.index(part)
-        height = f"{moment.points[at, 2]:.0f} mm" if known[at] else "unknown"
         unknown = [name for name, seen in zip(parts, known, strict=True) if not seen]
-        lines = [(f"3-D  {part} z {height}", TEXT)]
+        lines = [(f"3-D  {self.height_text(moment)}", TEXT)]
         if len(unknown) == len(parts):
             lines.append(("all points unknown", AMBER))
         elif unknown:
             lines.append((f"unknown: {', '.join(unknown)}", AMBER))
         return lines
+
+    def height_text(self, moment: SpaceMoment) -> str:
+        """Return the height of the chosen body part in words."""
+        part = self._chosen(moment)
+        height = float(moment.points[moment.skeleton.bodyparts.index(part), 2])
+        return f"{part} z {height:.0f} mm" if height == height else f"{part} z unknown"
+
+    def reprojection(self, moment: SpaceMoment, camera: str) -> Reprojection | None:
+        """Return where a camera sees a moment; None: it is not one of the scene."""
+        if camera not in self.scene.cameras.names:
+            return None
+        pixels = self.scene.cameras.camera(camera).project(moment.points)
+        return Reprojection(moment.skeleton, pixels, self.height_text(moment))
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
         """Paint floor, cameras and volumes, then the body, then the texts."""
@@ -187,11 +197,8 @@ class SpaceView(QWidget):
 
     def _elided(self, painter: QPainter, text: str) -> str:
         """Return a text that fits the width, shortened at its end if need be."""
-        font = QFont(painter.font())
-        font.setPixelSize(13)
-        font.setBold(True)
-        mode = Qt.TextElideMode.ElideRight
-        return QFontMetricsF(font).elidedText(text, mode, self.width() - 36)
+        mode, room = Qt.TextElideMode.ElideRight, self.width() - 36
+        return QFontMetricsF(tag_font(painter)).elidedText(text, mode, room)
 
     def _write(self, painter: QPainter, place: Floats, text: str, colour: str) -> None:
         """Write a text beside a point of space, if all of it is in the view."""

@@ -16,12 +16,15 @@ from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.theme import AMBER, BLUE, GREEN, GREY, RED, TEXT, palette
 from deeplabstream.gui.widgets.frame_overlay import (
     Fit,
+    Reprojection,
     Trail,
     draw_pose,
+    draw_reprojection,
     draw_state,
     draw_tag,
     draw_zones,
     fit,
+    tag_width,
 )
 
 _MOST_LINES = 7
@@ -125,6 +128,10 @@ class VideoView(QWidget):
         """Trail to paint; None: trails are switched off."""
         self.states = False
         """Whether states of triggers and rejected points are written into the image."""
+        self.reprojects = True
+        """Whether the pose in space is painted too, where there is one."""
+        self.reprojection: Reprojection | None = None
+        """The pose in space at the time of the image; None: there is none."""
         self._image: QImage | None = None
         self._index: int | None = None
         self._step: Step | None = None
@@ -174,12 +181,23 @@ class VideoView(QWidget):
         if before is None or before.size() != self._image.size():
             self._place_button()
         self._index, self._step, self._new = index, step, True
+        self.reprojection = None
+        self.update()
+
+    @property
+    def step(self) -> Step | None:
+        """Step of the shown frame; None: none."""
+        return self._step
+
+    def show_reprojection(self, found: Reprojection | None) -> None:
+        """Show the pose in space at the time of the shown image, until the next image."""
+        self.reprojection = found
         self.update()
 
     def clear(self, text: str) -> None:
         """Show a message instead of an image."""
         self.empty_text = text
-        self._image = self._index = self._step = None
+        self._image = self._index = self._step = self.reprojection = None
         self._place_button()
         self.figures = ""
         if self.trail is not None:
@@ -251,6 +269,8 @@ class VideoView(QWidget):
             if self.trail is not None:
                 self.trail.draw(painter, place)
             draw_pose(painter, place, step, self.threshold)
+            if self.reprojects and self.reprojection is not None:
+                draw_reprojection(painter, place, self.reprojection)
             if self.states:
                 drawn = {zone.trigger for zone in self.zones}
                 draw_lines(painter, area, lines_of(step, drawn))
@@ -259,6 +279,10 @@ class VideoView(QWidget):
         corner = QPointF(place.left + 10, place.top + 30)
         frame = "" if self._index is None else f"frame {self._index}  "
         text = f"{self.camera}  {frame}{self.figures}".rstrip()
+        if self.reprojects and self.reprojection is not None:
+            longer = f"{text}  {self.reprojection.caption}"
+            if tag_width(painter, longer) <= area.width() - 20:
+                text = longer
         draw_tag(painter, corner, text, QColor(TEXT))
 
 
