@@ -7,6 +7,7 @@ from PyQt5.QtCore import QThread, pyqtSignal
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
+from deeplabstream.gui.run_space import RunSpace, read_run_space
 from deeplabstream.recording.run_review import review
 from deeplabstream.video.video_reader import VideoCursor, open_video
 
@@ -25,6 +26,8 @@ class RunFrames(QThread):
 
     def __init__(self) -> None:
         super().__init__()
+        self.space: RunSpace | None = None
+        """Points in space of the last run that was read; None: it has none."""
         self._changed = Condition()
         self._run: Path | None = None
         self._requested: tuple[object, Path, int] | None = None
@@ -82,7 +85,9 @@ class RunFrames(QThread):
             try:
                 if path is not None:
                     self._close_videos()
-                    self.opened.emit(review(path))
+                    run = review(path)
+                    self.space = read_run_space(run)
+                    self.opened.emit(run)
                 elif requested is not None:
                     key, video, row = requested
                     self.decoded.emit(key, self._image(video, row))

@@ -26,6 +26,8 @@ _GRID_CELLS = 8
 """Approximate number of cells of the floor grid along each axis."""
 _MOST_EDGES = 8
 """Largest number of upright edges that a volume has."""
+_RAISED, _AWAY = 0.2, 2.2
+"""Height of the first view's centre above the focus, and its distance, in radii of the scene."""
 _FRUSTUM = 0.12
 """Length of a drawn camera, as a share of its distance from the centre."""
 
@@ -121,9 +123,10 @@ def focus_of(cameras: CameraGroup) -> tuple[float, float, float]:
 
 
 def view_of(cameras: CameraGroup) -> Orbit:
-    """Return the first view of a scene: the floor in front of the cameras."""
-    centre = focus_of(cameras)
-    return Orbit(centre, max(2.4 * radius_of(cameras, centre), _NEAREST_MM))
+    """Return the first view of a scene: the floor in its lower part, cameras above."""
+    x, y, z = focus = focus_of(cameras)
+    radius = radius_of(cameras, focus)
+    return Orbit((x, y, z + _RAISED * radius), max(_AWAY * radius, _NEAREST_MM))
 
 
 def radius_of(cameras: CameraGroup, centre: ArrayLike) -> float:

@@ -25,7 +25,7 @@ from deeplabstream.settings.space_checks import read_space_cameras
 from deeplabstream.space.camera_group import CameraGroup
 
 TRAIL_NS = 1_500_000_000
-_TRAIL_POINTS = 48
+TRAIL_POINTS = 48
 """Largest number of points of a trail; at higher rates some are left out."""
 _RECENT = 16
 _ALONE_NS = 4_000_000
@@ -124,7 +124,7 @@ class RecentMoments:
         self._moments.clear()
 
     def add(self, moment: SpaceMoment) -> None:
-        """Add the newest moment; an earlier time starts anew."""
+        """Add the newest moment; an earlier time deletes the others."""
         if self._moments and moment.time_ns < self._moments[-1].time_ns:
             self.clear()
         self._moments.append(moment)
@@ -159,7 +159,7 @@ class SpaceTrail:
             self.clear()
         while known and known[0][0] < time_ns - TRAIL_NS:
             known.popleft()
-        if not known or time_ns - known[-1][0] >= TRAIL_NS // _TRAIL_POINTS:
+        if not known or time_ns - known[-1][0] >= TRAIL_NS // TRAIL_POINTS:
             known.append((time_ns, centre_of(points)))
         return tuple(centre for _, centre in known)
 

@@ -69,7 +69,9 @@ def test_the_focus_of_cameras_is_what_they_look_at() -> None:
     focus = focus_of(cameras)
     assert np.hypot(*focus[:2]) < 20  # mm
     assert 0 <= focus[2] < 60
-    assert view_of(cameras).project(focus, *SIZE) == pytest.approx((200, 150))
+    x, y = view_of(cameras).project(focus, *SIZE)
+    assert x == pytest.approx(200)
+    assert 150 < y < 250, "below the middle: the cameras are above"
 
 
 def test_parallel_cameras_have_a_focus_in_front_of_them() -> None:

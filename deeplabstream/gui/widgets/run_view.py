@@ -18,10 +18,12 @@ from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.run_events import listed_events
 from deeplabstream.gui.run_frames import RunFrames
+from deeplabstream.gui.run_space import RunSpace
 from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.event_list import EventList
+from deeplabstream.gui.widgets.space_view import SpaceView
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.run_review import Review
@@ -48,6 +50,9 @@ class RunView(QWidget):
         self.images = RunFrames()
         self.video = VideoView("")
         self.video.clear("Choose a run")
+        self.space: SpaceView | None = None
+        """View of the points in space; None: the run has none."""
+        self._run_space: RunSpace | None = None
         self.timeline = TimelineView()
         self.clock = QComboBox()
         self.events = EventList(self.clock)
@@ -67,6 +72,7 @@ class RunView(QWidget):
         self.events.show_events((), self._time_text)
         self.time_label.setText("")
         self.video.clear(text)
+        self._show_space(None)
 
     def release(self) -> None:
         """Close the files of the run, so that they can be moved."""
@@ -154,7 +160,10 @@ class RunView(QWidget):
         controls.addWidget(self.time_label, 1)
         left = QVBoxLayout()
         left.setSpacing(8)
-        left.addWidget(self.video, 1)
+        self._images = QHBoxLayout()
+        self._images.setSpacing(8)
+        self._images.addWidget(self.video, 3)
+        left.addLayout(self._images, 1)
         left.addLayout(controls)
         left.addWidget(self.timeline)
         row = QHBoxLayout(self)
@@ -183,6 +192,10 @@ class RunView(QWidget):
 
     def _show_review(self, run: Review) -> None:
         self.review = run
+        found = self.images.space
+        self._show_space(
+            found if found is not None and found.path == run.folder.path else None
+        )
         self.timeline.show_run(run.lanes, run.marks, run.end_s)
         self.camera.blockSignals(True)
         self.camera.clear()
@@ -229,6 +242,40 @@ class RunView(QWidget):
         step = run.step_of(camera, row)
         frame = int(run.cameras[camera].rows["frame"].iat[row])
         self.video.show_image(image, frame, step)
+        self._show_moment(run, camera, row)
+
+    def _show_space(self, found: RunSpace | None) -> None:
+        """Show the view of the points in space of a run, or none."""
+        self._run_space = found
+        if self.space is not None:
+            self._images.removeWidget(self.space)
+            self.space.deleteLater()
+            self.space = None
+        if found is not None:
+            self.space = SpaceView(found.scene)
+            self._images.addWidget(self.space, 2)
+
+    def _show_moment(self, run: Review, camera: str, row: int) -> None:
+        """Show the points in space at the time of a frame, also in its image."""
+        found, view = self._run_space, self.space
+        if found is None or view is None:
+            return
+        time_s = run.time_of(camera, row)
+        states = {
+            lane.name: lane.at(time_s) for lane in run.lanes if lane.kind == "trigger"
+        }
+        moment = found.moment_at(
+            time_s,
+            {
+                name: None if state is None else state > 0
+                for name, state in states.items()
+            },
+        )
+        if moment is None:
+            view.clear("no moment at this time")
+            return
+        view.show_moment(moment)
+        self.video.show_reprojection(view.reprojection(moment, camera))
 
     def _step(self, rows: int) -> None:
         run, camera = self.review, self.camera.currentText()
