@@ -305,14 +305,16 @@ class Loop:
     def set_triggers(self, triggers: Mapping[str, Trigger]) -> None:
         """Evaluate these triggers from the next frame on; they must be new objects.
 
-        All state of earlier frames is discarded: measures, filters, identities.
+        All state of earlier frames is discarded: measures, filters, identities, turned cameras.
         """
         if self._identity_trackers is not None:
             self._identity_trackers.reset()
+        if self._space is not None:
+            self._space.reset()
         self._restart(triggers)
 
     def _restart(self, triggers: Mapping[str, Trigger]) -> None:
-        """Evaluate new triggers; discard the state of earlier frames except identities."""
+        """Evaluate new triggers; discard earlier frames except identities and turned cameras."""
         self._measures = None
         if self._measuring is not None:
             self._measures = DeferredMeasures(self._measuring())
@@ -321,7 +323,7 @@ class Loop:
         self._evaluator.measures = self._measures or NO_MEASURES
         self._pose_filter.reset()
         if self._space is not None:
-            self._space.reset()
+            self._space.restart()
         # the first frame notes which identities are ambiguous then
         self._identity_reporter.reset()
 
@@ -516,8 +518,15 @@ class Loop:
         """Add the answers of the triggers in space to `answers`."""
         time_s = self._seconds(moment.pose.time_ns)
         self._evaluator.evaluate(
-            answers, SPACE, moment.pose, time_s, moment.too_old, inputs
+            answers,
+            SPACE,
+            moment.pose,
+            time_s,
+            moment.too_old or bool(moment.turned),
+            inputs,
         )
+        if moment.alarm:
+            self._note("alarm", moment.alarm)
 
     def _identified(self, frame: Frame, pose: Pose) -> Pose:
         """Return the pose with its animals in the order of their names; unknown if torn."""

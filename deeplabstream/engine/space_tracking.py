@@ -15,6 +15,8 @@ from deeplabstream.pose.filters.one_euro import OneEuro
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.space_checks import read_space_cameras
 from deeplabstream.settings.space_section import Space
+from deeplabstream.space.calibrated_camera import Floats
+from deeplabstream.space.calibration_monitor import CalibrationMonitor
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
 from deeplabstream.space.triangulation import triangulate
@@ -40,6 +42,10 @@ class TrackedMoment:
     """It, or a frame of it, was older than allowed: its triggers are unknown."""
     views: int
     """Number of cameras that gave a view."""
+    turned: tuple[str, ...] = ()
+    """The camera that has turned, or those that may have: triggers are unknown."""
+    alarm: str = ""
+    """Sentence on the camera that this moment has shown to have turned."""
 
 
 class SpaceTracker:
@@ -54,10 +60,19 @@ class SpaceTracker:
         self.cameras = cameras
         self._rules = rules
         self.decides = decides
+        self.monitor: CalibrationMonitor | None = None
+        if rules.turned_deg:
+            self.monitor = CalibrationMonitor(cameras, rules.turned_deg)
         self.reset()
 
     def reset(self) -> None:
-        """Discard the state of earlier frames."""
+        """Discard the state of earlier frames, also that a camera has turned."""
+        if self.monitor is not None:
+            self.monitor.reset()
+        self.restart()
+
+    def restart(self) -> None:
+        """Discard the state of earlier frames; a camera that has turned stays so."""
         self._moments = 0
         self._matcher = MomentMatcher[_View](self.cameras.names)
         rules = self._rules
@@ -85,15 +100,21 @@ class SpaceTracker:
         if moment is None:
             return None
         any_too_old = any(view.too_old for view in moment.views.values())
+        pixels, confidence = self._arrays(moment, len(pose.skeleton.bodyparts))
+        alarm, monitor = "", self.monitor
+        if monitor is not None and monitor.add(pixels, moment.time_ns):
+            alarm = turned_sentence(monitor)
         return TrackedMoment(
-            self._pose(moment, pose.skeleton),
+            self._pose(moment, pose.skeleton, pixels, confidence),
             any_too_old or moment.time_ns < oldest_ns,
             len(moment.views),
+            monitor.turned if monitor is not None else (),
+            alarm,
         )
 
-    def _pose(self, moment: Moment[_View], skeleton: Skeleton) -> SpacePose:
-        """Return the pose in space of a moment; every point is NaN with a single view."""
-        names, count = self.cameras.names, len(skeleton.bodyparts)
+    def _arrays(self, moment: Moment[_View], count: int) -> tuple[Floats, Floats]:
+        """Return x, y (camera, body part, 2) and confidence of a moment; NaN: not seen."""
+        names = self.cameras.names
         pixels = np.full((len(names), count, 2), np.nan)
         confidence = np.zeros((len(names), count))
         for place, name in enumerate(names):
@@ -101,6 +122,17 @@ class SpaceTracker:
             if view is not None and len(view.pose.points):
                 pixels[place] = view.pose.points[0]
                 confidence[place] = view.pose.confidence[0]
+        return pixels, confidence
+
+    def _pose(
+        self,
+        moment: Moment[_View],
+        skeleton: Skeleton,
+        pixels: Floats,
+        confidence: Floats,
+    ) -> SpacePose:
+        """Return the pose in space of a moment; every point is NaN with a single view."""
+        names = self.cameras.names
         # held points have the confidence of the frame on which they were missing
         weights = np.where(np.isfinite(confidence), np.maximum(confidence, 1e-3), 0.0)
 
@@ -130,6 +162,16 @@ class SpaceTracker:
             used,
             found.left_out_px.astype(np.float32),
         )
+
+
+def turned_sentence(monitor: CalibrationMonitor) -> str:
+    """Return the alarm of a camera that has turned."""
+    which = " or ".join(f"[Camera {name}]" for name in monitor.turned)
+    return (
+        f"{which} has turned by about {monitor.turned_deg:.1f}° since the calibration: all "
+        "triggers in space are unknown; turn it back or calibrate again, then start the "
+        "stream again"
+    )
 
 
 def space_tracker_of(settings: Settings) -> SpaceTracker | None:

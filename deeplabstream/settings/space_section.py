@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
+from deeplabstream.space.calibration_monitor import TURNED_DEG
 from deeplabstream.space.triangulation import LIMIT_PX
 
 
@@ -28,6 +29,14 @@ class Space:
         description="distance in px of a view from the point's projection above which it is "
         "rejected",
         title="Reject views beyond (px)",
+    )
+    turned_deg: float = Field(
+        default=TURNED_DEG,
+        ge=0,
+        le=45,
+        description="turn of a camera since the first minute, in degrees, that raises an alarm "
+        "and makes all triggers in space unknown; 0: calibrations are not monitored",
+        title="Alarm at a turned camera (°)",
     )
     smooth_hz: float = Field(
         default=0.0,

@@ -30,6 +30,7 @@ from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.fields import Maker
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.sections import effective
+from deeplabstream.simulation.space_arena import turned
 from deeplabstream.simulation.virtual_output import virtual_outputs
 from tests.engine.loop_rig import MS
 from tests.engine.space_rig import SKELETON, Above, Views
@@ -83,9 +84,12 @@ def rig(tmp_path: Path) -> Settings:
 
 
 def recorded(
-    rig: Settings, path: Path, frames: int = 60
+    rig: Settings, path: Path, frames: int = 60, bumped: int = 10**6
 ) -> tuple[RunFolder, list[Step]]:
-    """Record a snout that rises and falls, with lost frames; return run and steps."""
+    """Record a snout that rises and falls, with lost frames; return run and steps.
+
+    The front camera turns by 1° at the frame `bumped`.
+    """
     model = ModelFacts("script", "ab" * 32, 0.5, "script")
     facts = RunFacts(0, dict.fromkeys(CAMERAS, FORM), SKELETON, model, effective(rig))
     folder = RunFolder.create_at(path, datetime(2026, 11, 25, tzinfo=UTC), RIG, facts)
@@ -117,6 +121,8 @@ def recorded(
                 if rng.random() < 0.1:
                     continue
                 camera = four_cameras().camera(name)
+                if name == "front" and number >= bumped:
+                    camera = turned(camera, 1.0)
                 views.pixel = camera.project(at) + rng.normal(0, 0.3, 2)
                 if rng.random() < 0.05:
                     views.pixel = np.full(2, np.nan)
@@ -148,6 +154,27 @@ def test_a_rerun_decides_the_same_on_the_same_points(
             assert now.space.points.tobytes() == written.space.points.tobytes()
             assert now.space.time_ns == written.space.time_ns
     assert compare(settings_in(folder.path), folder).same
+
+
+def test_a_rerun_finds_the_turned_camera_at_the_same_moment(
+    rig: Settings, tmp_path: Path
+) -> None:
+    folder, steps = recorded(rig, tmp_path / "run", frames=580, bumped=20)
+    notes = folder.events_path.read_text("utf-8")
+    assert "[Camera front] has turned by about 1.0°" in notes
+    assert [*steps[-1].space_triggers.values()] in ([None], [None, None], [])
+
+    pairs = [*rerun_decisions(settings_in(folder.path), folder)]
+    answers = [step.space_triggers for step in steps]
+    assert [now.space_triggers for _, now in pairs] == answers
+    assert compare(settings_in(folder.path), folder).same
+
+    # a run of an earlier version was not monitored, and is not monitored now
+    facts = {k: v for k, v in folder.facts["space"].items() if k != "TURNED_DEG"}
+    folder.update(space=facts)
+    unmonitored = [now for _, now in rerun_decisions(settings_in(folder.path), folder)]
+    late = [it.space_triggers for it in unmonitored[-240:] if it.space is not None]
+    assert any(True in it.values() for it in late)
 
 
 def test_the_moments_are_recorded_exactly(rig: Settings, tmp_path: Path) -> None:

@@ -89,6 +89,9 @@ def rerun_decisions(
     start_ns = int(facts["start_ns"])
     if facts["model"] is None:
         raise DeviceError(f"no poses in {folder.path}")
+    if "TURNED_DEG" not in facts.get("space", {"TURNED_DEG": 0}):
+        # a run of an earlier version, whose calibration was not monitored
+        settings = replace(settings, space=replace(settings.space, turned_deg=0.0))
     network = _RecordedPoses(folder.skeleton, thresholds.usual)
     behaviours = _RecordedBehaviours()
     clock, deciding = ManualClock(), settings.deciding_camera

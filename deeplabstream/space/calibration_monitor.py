@@ -1,0 +1,273 @@
+"""Calibration monitor: which calibrated camera has turned, from the points it sees.
+
+The signed epipolar error of each two views is explained by a small turn of one camera. The
+error is the Sampson distance (Hartley and Zisserman, Multiple View Geometry, 2nd edition,
+11.4.3); the turn of each camera is a regression with Huber's loss (Huber, Robust Statistics,
+1981). The camera whose turn explains the errors best is the one that has turned, as in a
+generalised likelihood ratio test (Basseville and Nikiforov, Detection of Abrupt Changes, 1993,
+2.4.3). Turns of blocks of a second are compared with the calibration and with the first minute,
+by their running median. No clock and no random number is used.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.space.calibrated_camera import Floats
+from deeplabstream.space.camera_group import CameraGroup
+
+TURNED_DEG = 0.3
+"""Turn since the first minute above which a camera has turned."""
+SINCE_CALIBRATION = 1.4
+"""The limit of a turn since the calibration, as a multiple: networks err by some of it."""
+BLOCK_S = 1.0
+"""Shortest time of a block."""
+WINDOW = 5
+"""Blocks of the running median."""
+LEARNED = 60
+"""Blocks whose median is the usual turn of each camera."""
+MOST_POINTS = 100
+"""Points of a block that are used: neighbouring moments err alike."""
+_LEAST_POINTS = 20
+_LEAST_EXPLAINED = 30.0
+"""What a turn must explain in each block, in the median: the limit of the likelihood ratio."""
+_USUALLY_EXPLAINED = 2.0
+"""That limit, as a multiple of the 95th percentile in the first minute."""
+_AMBIGUOUS = 0.9
+"""Cameras that explain this share of what the best one explains may have turned too."""
+_PRIOR_DEG = 1.0
+"""Standard deviation of turns in general: a turn that the points do not show is 0."""
+_HUBER, _STEPS = 1.345, 4
+_LEAST_NOISE_PX = 0.5
+_MAD = 1.4826
+"""Standard deviation of normal noise, per median absolute deviation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turns:
+    """How each camera would have turned, were it the only one, in each block.
+
+    Attributes
+    ----------
+    degrees : numpy.ndarray of float64, shape (..., camera, 3)
+        Turn about the axes of the world.
+    explained : numpy.ndarray of float64, shape (..., camera)
+        Decrease of the robust sum of squared errors, in variances of the noise.
+    """
+
+    degrees: Floats
+    explained: Floats
+
+
+def turns(errors: Floats, slopes: Floats) -> Turns:
+    """Return the turn of each camera that explains `epipolar_errors`, each block its own."""
+    rest_before = errors[..., None, :]
+    by_camera = np.moveaxis(slopes, -2, -3)
+    shape = (*errors.shape[:-1], slopes.shape[-2], errors.shape[-1])
+    turn, rest = _regressed(np.broadcast_to(rest_before, shape), by_camera)
+    explained = _huber(rest_before).sum(axis=-1) - _huber(rest).sum(axis=-1)
+    return Turns(np.degrees(turn), explained)
+
+
+def joint_turns(errors: Floats, slopes: Floats) -> Floats:
+    """Return the turns (..., camera, 3) in degrees of all cameras together.
+
+    The smallest ones that explain `epipolar_errors`.
+    """
+    count = slopes.shape[-2]
+    turn, _ = _regressed(errors, slopes.reshape(*slopes.shape[:-2], 3 * count))
+    return np.asarray(np.degrees(turn).reshape(*turn.shape[:-1], count, 3))
+
+
+def expected_errors(slopes: Floats, degrees: Floats) -> Floats:
+    """Return the errors (..., pair × point) in px of turns (..., camera, 3)."""
+    return np.asarray(np.einsum("...pck,...ck->...p", slopes, np.radians(degrees)))
+
+
+def _regressed(errors: Floats, slopes: Floats) -> tuple[Floats, Floats]:
+    """Return the coefficients (..., k) and the errors that are left, by Huber's loss."""
+    prior = np.eye(slopes.shape[-1]) / np.radians(_PRIOR_DEG) ** 2
+    weight = np.ones_like(errors)
+    for _ in range(_STEPS):
+        weighted = (slopes * weight[..., None]).swapaxes(-1, -2)
+        right = weighted @ errors[..., None]
+        found = np.linalg.solve(weighted @ slopes + prior, right)
+        rest = errors - (slopes @ found)[..., 0]
+        spread = _MAD * np.median(np.abs(rest), axis=-1, keepdims=True)
+        limit = _HUBER * np.maximum(spread, _LEAST_NOISE_PX)
+        weight = limit / np.maximum(np.abs(rest), limit)
+    return found[..., 0], rest
+
+
+def _huber(errors: Floats) -> Floats:
+    """Return Huber's loss, for noise of 1 px."""
+    apart = np.abs(errors)
+    linear = _HUBER * (apart - _HUBER / 2)
+    return np.where(apart <= _HUBER, apart**2 / 2, linear)
+
+
+def epipolar_errors(
+    cameras: CameraGroup, pixels: NDArray[np.floating]
+) -> tuple[Floats, Floats]:
+    """Return signed errors (..., pair × point) in px, 0 where unknown, and their slopes.
+
+    Parameters
+    ----------
+    cameras : CameraGroup
+        Calibrated cameras.
+    pixels : numpy.ndarray of float, shape (camera, ..., point, 2)
+        x, y in the image of each camera; NaN: not seen.
+
+    Returns
+    -------
+    tuple of numpy.ndarray of float64
+        The errors, and their slopes (..., pair × point, camera, 3): px for each radian that
+        a camera turns about the axes of the world.
+    """
+    flat = cameras.undistort(np.asarray(pixels, np.float64))
+    rays = []
+    for camera, at in zip(cameras.cameras, flat, strict=True):
+        ray = np.concatenate([at, np.ones_like(at[..., :1])], axis=-1) @ camera.rotation
+        rays.append(ray / np.linalg.norm(ray, axis=-1, keepdims=True))
+    px = [1 / np.mean(np.diag(camera.matrix)[:2]) for camera in cameras.cameras]
+
+    errors, slopes = [], []
+    for one, other in combinations(range(len(cameras)), 2):
+        base = cameras.cameras[other].centre - cameras.cameras[one].centre
+        base = base / np.linalg.norm(base)
+        # the triple product is 0 where the rays meet; these are its gradients
+        by_one = np.cross(rays[other], base)
+        by_other = np.cross(base, rays[one])
+        error = (rays[one] * by_one).sum(axis=-1)
+        slope_one = np.cross(rays[one], by_one)
+        slope_other = np.cross(rays[other], by_other)
+        noise = np.sqrt(
+            (px[one] ** 2) * (slope_one**2).sum(axis=-1)
+            + (px[other] ** 2) * (slope_other**2).sum(axis=-1)
+        )
+        known = np.isfinite(error) & (noise > 1e-3 * px[one])
+        noise = np.where(known, noise, 1.0)
+        slope = np.zeros((*error.shape, len(cameras), 3))
+        # a turned camera sees the point elsewhere: its ray is turned back
+        slope[..., one, :] = -slope_one / noise[..., None]
+        slope[..., other, :] = -slope_other / noise[..., None]
+        errors.append(np.where(known, error / noise, 0.0))
+        slopes.append(np.where(known[..., None, None], slope, 0.0))
+    return np.concatenate(errors, axis=-1), np.concatenate(slopes, axis=-3)
+
+
+class CalibrationMonitor:
+    """Says which camera has turned; it stays so until `reset`.
+
+    `turned` names it. Several names: the points do not show which has turned, as with two
+    cameras.
+    """
+
+    def __init__(self, cameras: CameraGroup, limit_deg: float = TURNED_DEG) -> None:
+        self.cameras = cameras
+        self._limit_deg = limit_deg
+        self.reset()
+
+    def reset(self) -> None:
+        """Discard all that was seen."""
+        self.turned: tuple[str, ...] = ()
+        self.degrees: tuple[float, ...] = (0.0,) * len(self.cameras)
+        """Turn of each camera since the calibration, were it the only one."""
+        self.turned_deg = 0.0
+        """Turn of the first of `turned`."""
+        self._began_ns: int | None = None
+        self._points: list[Floats] = []
+        self._learned: list[tuple[float, Floats]] = []
+        self._usual: Floats | None = None
+        self._least_explained = _LEAST_EXPLAINED
+        self._whole: deque[Turns] = deque(maxlen=WINDOW)
+        self._since: deque[Turns] = deque(maxlen=WINDOW)
+
+    def add(self, pixels: NDArray[np.floating], time_ns: int) -> bool:
+        """Add the views (camera, point, 2) of a moment; return whether a camera has turned now."""
+        if self.turned:
+            return False
+        seen = np.isfinite(pixels).all(axis=-1).sum(axis=0) >= 2
+        if seen.any():
+            self._points.append(np.asarray(pixels[:, seen], np.float64))
+        if self._began_ns is None:
+            self._began_ns = time_ns
+        if time_ns - self._began_ns < BLOCK_S * 1e9:
+            return False
+        if sum(points.shape[1] for points in self._points) < _LEAST_POINTS:
+            return False
+
+        points = np.concatenate(self._points, axis=1)
+        self._points, self._began_ns = [], time_ns
+        return self.add_block(points[:, :: -(-points.shape[1] // MOST_POINTS)])
+
+    def add_block(self, pixels: Floats) -> bool:
+        """Add the views (camera, point, 2) of a block; return whether a camera has turned now."""
+        errors, slopes = epipolar_errors(self.cameras, pixels)
+        if self._usual is None:
+            joint = joint_turns(errors, slopes)
+            return self.add_turns(turns(errors, slopes), None, joint)
+        beyond = errors - expected_errors(slopes, self._usual)
+        both = turns(np.stack([errors, beyond]), np.stack([slopes, slopes]))
+        whole, since = (Turns(both.degrees[it], both.explained[it]) for it in (0, 1))
+        return self.add_turns(whole, since)
+
+    @property
+    def usual(self) -> Floats | None:
+        """Usual turn of each camera (camera, 3) in degrees; None: not learned yet."""
+        return self._usual
+
+    def add_turns(
+        self, whole: Turns, since: Turns | None, joint: Floats | None = None
+    ) -> bool:
+        """Add the turns of a block; return whether a camera has turned now.
+
+        `whole` are turns since the calibration, `since` those beyond `usual`; None: it is not
+        known yet, and `joint` are the turns from which it is learned.
+        """
+        if self.turned:
+            return False
+        self._whole.append(whole)
+        if since is not None:
+            self._since.append(since)
+        elif joint is not None:
+            self._learn(whole, joint)
+        self.degrees = tuple(np.linalg.norm(_median(self._whole), axis=-1).tolist())
+        return self._decide(
+            self._whole, SINCE_CALIBRATION * self._limit_deg
+        ) or self._decide(self._since, self._limit_deg)
+
+    def _decide(self, blocks: deque[Turns], limit_deg: float) -> bool:
+        """Return whether the camera that explains most has turned by more than a limit."""
+        if len(blocks) < WINDOW:
+            return False
+        explained = np.sum([block.explained for block in blocks], axis=0)
+        best = int(np.argmax(explained))
+        size = float(np.linalg.norm(_median(blocks)[best]))
+        least = float(np.median([block.explained[best] for block in blocks]))
+        if not (size > limit_deg and least > self._least_explained):
+            return False
+        share = explained / explained[best]
+        order = sorted(range(len(share)), key=lambda camera: -share[camera])
+        names = self.cameras.names
+        self.turned = tuple(names[it] for it in order if share[it] >= _AMBIGUOUS)
+        self.turned_deg = size
+        return True
+
+    def _learn(self, block: Turns, joint: Floats) -> None:
+        """Learn the usual turns, and what they explain, from the first blocks."""
+        self._learned.append((float(block.explained.max()), joint))
+        if len(self._learned) < LEARNED:
+            return
+        explained, together = zip(*self._learned, strict=True)
+        usually = _USUALLY_EXPLAINED * float(np.percentile(explained, 95))
+        self._least_explained = max(_LEAST_EXPLAINED, usually)
+        self._usual = np.asarray(np.median(together, axis=0))
+        self._learned = []
+
+
+def _median(blocks: deque[Turns]) -> Floats:
+    return np.asarray(np.median([block.degrees for block in blocks], axis=0))
