@@ -68,6 +68,7 @@ from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.log_drawer import LogDrawer
 from deeplabstream.gui.widgets.program_view import ProgramView
+from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.sections import unusable_settings
 
@@ -160,6 +161,7 @@ class MainWindow(QMainWindow):
         self.log = LogDrawer()
         self.test = OutputTest()
         self.recent = Recent(memory)
+        self._pages: dict[str, QWidget] = {}
         self.painted = Painted(memory)
         self.painted.changed.connect(self._paint)
 
@@ -173,7 +175,6 @@ class MainWindow(QMainWindow):
 
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
-        self._pages: dict[str, QWidget] = {}
         self._loader = PageLoader(self)
         names = (_LIVE, *PAGES)
         self.navigation: NavigationBar = NavigationBar(names)
@@ -293,6 +294,7 @@ class MainWindow(QMainWindow):
         self._pages[name] = PAGES[name](self.bridge, self.document, self.recent)
         self._stack.addWidget(self._pages[name])
         keep_focus_on_clicks(self._pages[name])
+        self._paint_runs(self._pages[name])
 
     def load_pages(self) -> None:
         """Import the modules of all pages in a thread, then create the following pages."""
@@ -552,6 +554,14 @@ class MainWindow(QMainWindow):
     def _paint(self) -> None:
         keep_focus_on_clicks(self.live)
         self.live.display.paint_as(self.painted)
+        for page in self._pages.values():
+            self._paint_runs(page)
+
+    def _paint_runs(self, page: QWidget) -> None:
+        """Use the choice of the menu View in the images of finished runs."""
+        for view in page.findChildren(VideoView):
+            view.reprojects = self.painted.shows("reprojected")
+            view.update()
 
     def _note_run(self, status: SessionState) -> None:
         folder = self.bridge.session.state.run_folder

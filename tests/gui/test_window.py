@@ -22,6 +22,7 @@ from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import BLUE, GREEN, PALETTES, palette
+from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import IDLE, FakeSession, make_step
@@ -330,6 +331,19 @@ def test_a_change_of_style_repaints_without_a_list_of_windows(
     finally:
         use_palette("dark")
     assert painted.isVisible()
+
+
+def test_the_view_menu_switches_the_pose_from_space_in_images_of_every_page(
+    window: MainWindow,
+) -> None:
+    def shown() -> set[bool]:
+        return {view.reprojects for view in window.findChildren(VideoView)}
+
+    window.painted.choose("reprojected", on=False)
+    window.show_page("Runs")
+    assert shown() == {False}
+    window.painted.choose("reprojected", on=True)
+    assert shown() == {True}
 
 
 def test_closing_ends_the_rig(window: MainWindow, rig: FakeSession) -> None:

@@ -143,7 +143,7 @@ class Reprojection:
 def draw_reprojection(painter: QPainter, place: Fit, shown: Reprojection) -> None:
     """Draw points and edges that come from space, dashed."""
     points = place.to_view(shown.pixels)
-    known = np.isfinite(points).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(QPen(QColor(AMBER), 1.5, Qt.PenStyle.DashLine))
     for one, other in map(shown.skeleton.indices, shown.skeleton.edges):
