@@ -1,10 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import on
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.space_pose import SpacePose
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -143,3 +147,17 @@ def test_a_long_name_leaves_the_figures_their_room(qtbot: QtBot) -> None:
     name = table.verticalHeaderItem(0)
     assert name is not None
     assert name.toolTip() == long
+
+
+def test_the_error_by_leaving_each_camera_out_is_shown(page: HealthPage) -> None:
+    page.refresh()
+    assert not page.left_out.isVisibleTo(page)
+    one = np.ones(1, np.float32)
+    pixels = np.array([[1.25], [np.nan]], np.float32)
+    pose = SpacePose(
+        Skeleton(("nose",)), ("left", "right"), 0, np.ones((1, 3), np.float32), one, one,
+        one, np.ones((2, 1), bool), pixels,
+    )  # fmt: skip
+    page.bridge.stepped.emit((replace(make_step(0), space=pose),))
+    page.refresh()
+    assert page.left_out.text().endswith(": left 1.2 px, right ?")

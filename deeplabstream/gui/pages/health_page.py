@@ -1,9 +1,11 @@
 """Health page: latencies, stages, frame counts, computer and alarms; without a stream the rig."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QAbstractItemView,
@@ -151,6 +153,11 @@ class HealthPage(QWidget):
         self.checks = Log("Pre-flight")
         self.checks.page.setPlaceholderText("Runs when an experiment starts")
         self.animals = QLabel()
+        self.left_out = QLabel()
+        self._left_out_px: deque[tuple[tuple[str, ...], NDArray[np.float32]]] = deque(
+            maxlen=60
+        )
+        """Cameras, and the error of each by leaving it out, of the last moments."""
         self.rig, self.notice = RigFacts(), ProblemNotice(document)
         self._streamed = bridge.session.state.phase is not Phase.IDLE
         """Whether a stream has run since the page was made."""
@@ -177,7 +184,7 @@ class HealthPage(QWidget):
         for side in ("bottom", "left"):
             self.plot.getAxis(side).enableAutoSIPrefix(False)
         self.plot.setMenuEnabled(False)
-        for label in (self.computer, self.animals):
+        for label in (self.computer, self.animals, self.left_out):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         examined = QVBoxLayout()
@@ -190,6 +197,7 @@ class HealthPage(QWidget):
         counted = QVBoxLayout()
         counted.addWidget(self.cameras, 1)
         counted.addWidget(self.animals)
+        counted.addWidget(self.left_out)
         logs = QWidget()
         logs.setObjectName("clear")
         beside = QVBoxLayout(logs)
@@ -256,6 +264,7 @@ class HealthPage(QWidget):
         self._keep_counts()
         self._show_counts(self._counts)
         self._show_animals()
+        self._show_left_out()
         load = self.bridge.session.state.system
         if load is not None and self.bridge.session.state.phase is Phase.STREAMING:
             self.computer.setText(load.text.replace("; ", "\n"))
@@ -304,6 +313,23 @@ class HealthPage(QWidget):
         self.animals.setText("\n".join(lines))
         self.animals.setVisible(bool(lines))
 
+    def _show_left_out(self) -> None:
+        """Show how far each camera of [Space] is from the point that the others give."""
+        self.left_out.setVisible(bool(self._left_out_px))
+        if not self._left_out_px:
+            return
+        cameras, _ = self._left_out_px[-1]
+        values = np.concatenate([px for _, px in self._left_out_px], axis=1)
+        medians = [
+            float(np.median(known)) if len(known := row[np.isfinite(row)]) else np.nan
+            for row in values
+        ]
+        texts = [
+            f"{name} {px:.1f} px" if np.isfinite(px) else f"{name} ?"
+            for name, px in zip(cameras, medians, strict=True)
+        ]
+        self.left_out.setText("Error by leaving each camera out: " + ", ".join(texts))
+
     def _renew(self) -> None:
         """Show a row for each camera of the current settings."""
         cameras = self.bridge.session.cameras
@@ -319,6 +345,9 @@ class HealthPage(QWidget):
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         self._stages.add(steps)
+        for step in steps:
+            if step.space is not None and np.isfinite(step.space.left_out_px).any():
+                self._left_out_px.append((step.space.cameras, step.space.left_out_px))
 
     def _take_note(self, note: Note) -> None:
         if note.kind == "preflight":
@@ -339,6 +368,7 @@ class HealthPage(QWidget):
         if status.phase is Phase.STARTING:
             self._stages.clear()
             self._counts = {}
+            self._left_out_px.clear()
             self.checks.clear()
         if status.phase is not Phase.IDLE:
             self._streamed = True
