@@ -78,7 +78,8 @@ def read_intervals(
     The table may also have the columns actor and target. Of BORIS, state events are read; point
     events have no duration and are left out. Its times count from the start of the video; with
     `run` they become times of the run, by the frames of the camera's video. With `pairs`, its
-    subjects are the actors, and the first modifiers their targets.
+    subjects are the actors, and the first modifiers their targets; behaviours of a subject
+    without a target are of no pair and are left out.
     DeepLabStreamError: it is another table, holds several observations or, without `pairs`,
     subjects, or the run has not one video of the camera.
     """
@@ -108,8 +109,11 @@ def read_intervals(
         if row.get("Behavior type", "").strip().upper() != _POINT
     ]
 
-    # Times of several videos, or behaviours of several animals, can't be separated later.
     is_of_boris = columns == _COLUMNS[1]
+    if is_of_boris and pairs:
+        named = [(number, row) for number, row in named if not _is_of_one(row)]
+
+    # Times of several videos, or behaviours of several animals, can't be separated later.
     single = ("Observation id",) if pairs else ("Observation id", SUBJECT)
     for name in single if is_of_boris else ():
         values = sorted({row.get(name, "") for _, row in named})
@@ -157,6 +161,12 @@ def _video_clock(
         )
     times_s = frames.of_video(videos[0]).times_s
     return times_s - times_s[:1], times_s
+
+
+def _is_of_one(row: Mapping[str, str]) -> bool:
+    """Return whether a row of BORIS has a subject and no target."""
+    subject = row.get(SUBJECT, "").strip()
+    return subject not in ("", NO_SUBJECT) and not row.get(MODIFIER, "").strip()
 
 
 def _interval(file: Path, line: int, cells: Sequence[str]) -> BehaviourInterval:

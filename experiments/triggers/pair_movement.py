@@ -27,8 +27,8 @@ class RadialMovement(MovingPairTrigger):
     """Movement of the actor along the line to the target.
 
     It begins at SPEED within ANGLE, and lasts while the speed is EXIT_SHARE of SPEED or more
-    and the angle is EXIT_ANGLE or less. One that reaches SPEED outside ANGLE is of an animal that
-    passes by: until it slows down, it begins within PASSING_ANGLE.
+    and the angle is EXIT_ANGLE or less. One that reaches SPEED outside ANGLE, or ends by its
+    angle, is of an animal that passes by: until it slows down, it begins within PASSING_ANGLE.
     """
 
     velocity: Literal["displacement", "slope"] = Field(
@@ -116,18 +116,23 @@ class RadialMovement(MovingPairTrigger):
         """Return the phase of a pair after `before`; None: neither."""
         speed, exit_speed = speed_towards(velocity, way), self.speed * self.exit_share
         exit_angle = max(self.angle, self.exit_angle)
-        if before == "moving":
-            lasts = speed >= exit_speed and is_within(velocity, way, exit_angle)
-            return "moving" if lasts else None
+        if (
+            before == "moving"
+            and speed >= exit_speed
+            and is_within(velocity, way, exit_angle)
+        ):
+            return "moving"
 
         # The direction of a movement at the edge of ANGLE is on either side of it by noise, so
         # an animal that passes by would begin to approach on some later frame.
-        passes = before == "passing"
-        angle = min(self.angle, self.passing_angle) if passes else self.angle
-        if speed >= self.speed:
+        angle = self.angle if before is None else min(self.angle, self.passing_angle)
+        if before != "moving" and speed >= self.speed:
             return "moving" if is_within(velocity, way, angle) else "passing"
+
+        # A movement that ends by its angle while the animal is fast passes by from then on.
         x, y = velocity
-        return "passing" if passes and (x * x + y * y) ** 0.5 >= exit_speed else None
+        fast = (x * x + y * y) ** 0.5 >= exit_speed
+        return "passing" if before is not None and fast else None
 
     def reset_animal(self, index: int) -> None:
         """Discard the positions of an animal and its movements."""

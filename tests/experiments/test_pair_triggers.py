@@ -117,6 +117,22 @@ def test_an_animal_that_passes_by_approaches_only_within_the_angle_of_passing() 
     assert found == [None, False, True, True]
 
 
+def test_an_approach_that_ends_by_its_angle_begins_within_the_angle_of_passing() -> (
+    None
+):
+    # straight, 90 degrees aside, 40, then 0
+    steps = [(10.0, 0.0), (0.0, 10.0), (7.7, 6.4), (10.0, 0.0)]
+    course = [(0.0, 0.0)]
+    for x, y in steps:
+        course.append((course[-1][0] + x, course[-1][1] + y))
+    stands = [(x + 1000.0, y) for x, y in course]
+    values = {"actor": "anna", "speed": 30, "angle": 45, "max_distance": 2000}
+    found = answers(made(Approach, **values, passing_angle=20), course, stands)
+    assert found == [None, True, False, False, True]
+    found = answers(made(Approach, **values), course, stands)
+    assert found == [None, True, False, True, True]
+
+
 def test_an_animal_that_passed_by_and_stood_still_approaches_as_any_other() -> None:
     steps = [(0.0, 0.0), (5.0, 8.7), (5.0, 8.7), (12.7, 15.1)]
     stands = [(x + 1000.0, y) for x, y in steps]

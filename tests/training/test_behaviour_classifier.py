@@ -124,9 +124,22 @@ def test_subject_and_modifier_of_boris_are_actor_and_target(tmp_path: Path) -> N
     ]
     with pytest.raises(DeepLabStreamError, match="several values of Subject"):
         read_intervals(file)
-    file.write_text("\n".join([*rows, "anna,sniff,,STATE,9.0,9.5"]), "utf-8")
+    file.write_text("\n".join([*rows, ",sniff,bob,STATE,9.0,9.5"]), "utf-8")
     with pytest.raises(DeepLabStreamError, match="line 5: expected an actor and a t"):
         read_intervals(file, pairs=True)
+
+
+def test_boris_rows_of_one_animal_are_left_out_of_pairs(tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    rows = [
+        "Subject,Behavior,Modifier #1,Behavior type,Start (s),Stop (s)",
+        "anna,groom,,STATE,0.0,0.9",
+        "anna,sniff,bob,STATE,1.0,2.0",
+    ]
+    file.write_text("\n".join(rows), "utf-8")
+    assert read_intervals(file, pairs=True) == [
+        BehaviourInterval(1.0, 2.0, "sniff", "anna", "bob")
+    ]
 
 
 def test_no_frame_is_both_learned_from_and_tested_on() -> None:
