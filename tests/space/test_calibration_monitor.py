@@ -71,6 +71,18 @@ def test_cameras_that_stay_are_not_named() -> None:
     assert max(monitor.degrees) < 0.2
 
 
+def test_errors_that_last_with_a_posture_are_not_a_turn() -> None:
+    monitor = CalibrationMonitor(CAMERAS)
+    rng, walk = np.random.default_rng(1), BodyWalk(0)
+    for second in range(LEARNED + 30):
+        if second % 5 == 0:  # a posture in which a network misplaces each point
+            misplaced = rng.normal(0, 1.3, (3, len(walk.at(0.0).points), 2))
+        for tenth in range(10):
+            time_s = second + tenth / 10
+            pixels = projected(CAMERAS, walk.at(time_s).points, 0.7, round(10 * time_s))
+            assert not monitor.add(pixels + misplaced, round(1e9 * time_s))
+
+
 def test_of_two_cameras_both_are_named() -> None:
     monitor = CalibrationMonitor(CAMERAS.select(("left", "right")))
     assert watched(monitor, "left", degrees=1.0) is not None
