@@ -27,7 +27,6 @@ from deeplabstream.core.calibration import (
 )
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.core.space_pose import SPACE
 from deeplabstream.recording.corrected_poses import ambiguous_animals, rejected_points
 from deeplabstream.recording.moment_table import RecordedPoints, read_points
 from deeplabstream.recording.pose_corrections import poses_in_use
@@ -198,7 +197,7 @@ def _read(
 ) -> RunData:
     facts, text = run.facts, run.settings_text
     sections = read_sections(text).texts
-    deciding = sections.get("Experiment", {}).get("CAMERA", "").replace(SPACE, "")
+    deciding = sections.get("Experiment", {}).get("CAMERA", "")
     camera = _camera(run, camera or deciding, bool(camera))
     frames = read_frames(run, camera).without_absent_animals().of_analysis()
     t = np.round(frames.times_s, 6)  # rounded as in the tables

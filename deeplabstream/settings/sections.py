@@ -584,7 +584,7 @@ class Settings:
         experiment decides at moments (`decides_in_space`). Empty: there is no camera.
         """
         chosen = self.experiment.camera
-        if chosen and chosen != SPACE:
+        if chosen and not self._means_space(chosen):
             return chosen
         analysed = [name for name, camera in self.cameras.items() if camera.analyse]
         return next(iter(analysed or self.cameras), "")
@@ -593,14 +593,23 @@ class Settings:
     def decides_in_space(self) -> bool:
         """Whether the experiment decides at the moments of [Space], not on a camera's frames."""
         if self.space.calibration is None or self.experiment.camera:
-            return self.experiment.camera == SPACE
+            return self._means_space(self.experiment.camera)
         maker = self.experiments.get(self.experiment.exp_name)
         if maker is None:
             return False
         triggers = self.new_triggers()
         named = [*triggers_of(maker()), str(self.experiment.stop_trigger or "")]
         used = {other for name in named for other in with_combined(name, triggers)}
-        return any(t.camera == SPACE for name, t in triggers.items() if name in used)
+        return any(
+            self._means_space(t.camera) for name, t in triggers.items() if name in used
+        )
+
+    def _means_space(self, camera: str) -> bool:
+        """Return whether CAMERA = `camera` means the points in space.
+
+        Settings of earlier versions may have a camera of that name, which it means then.
+        """
+        return camera == SPACE and SPACE not in self.cameras
 
     @property
     def camera_order(self) -> tuple[str, ...]:
@@ -645,7 +654,9 @@ class Settings:
     def space_triggers(self) -> tuple[str, ...]:
         """The triggers that are evaluated at the moments of [Space]."""
         triggers = self.new_triggers().items()
-        return tuple(name for name, it in triggers if self.camera_of(it) == SPACE)
+        return tuple(
+            name for name, it in triggers if self._means_space(self.camera_of(it))
+        )
 
     @property
     def calibrations(self) -> dict[str, Calibration]:

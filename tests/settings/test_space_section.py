@@ -91,6 +91,16 @@ def test_a_rig_without_calibration_has_no_space(tmp_path: Path) -> None:
     assert problem.startswith("[Trigger both] CAMERA = space: needs points in space")
 
 
+def test_a_camera_named_space_of_earlier_settings_decides(tmp_path: Path) -> None:
+    text = IN_SPACE.replace("CALIBRATION = cameras.toml", "")
+    text = text.replace("[Camera right]", "[Camera space]")
+    found = rig(text + "CAMERA = space\n", tmp_path)
+    assert found.deciding_camera == "space"
+    assert not found.decides_in_space
+    assert found.space_triggers == ()
+    assert found.triggers_by_camera() == {"space": ("near", "both"), "left": ()}
+
+
 @pytest.mark.parametrize(
     ("was", "becomes", "expected"),
     [
