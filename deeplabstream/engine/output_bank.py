@@ -474,21 +474,25 @@ class OutputBank:
             return None if self._next_tick_ns == NEVER else self._next_tick_ns
 
     def all_off(self, now_ns: int, cause: str) -> None:
-        """Apply the edges due by `now_ns`; then write 0 to all, even if some fail."""
+        """Apply the edges due by `now_ns`; then write 0 to all, even if some fail.
+
+        Where that fails, 0 is written to all once more at once.
+        """
         with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
-            problems = self._all_off(now_ns, cause)
-        if problems:
-            raise DeviceError("\n".join(problems))
+            if problems := self._all_off(now_ns, cause):
+                raise DeviceError("\n".join(problems))
 
     def off(self, names: Collection[str], now_ns: int, cause: str) -> None:
-        """Apply the edges due by `now_ns`; then write 0 to these outputs, even if some fail."""
+        """Apply the edges due by `now_ns`; then write 0 to these outputs, even if some fail.
+
+        Where that fails, 0 is written to all outputs at once.
+        """
         with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
             channels = [it for name, it in self._channels.items() if name in names]
-            problems = self._off(channels, now_ns, cause)
-        if problems:
-            raise DeviceError("\n".join(problems))
+            if problems := self._off(channels, now_ns, cause):
+                raise DeviceError("\n".join(problems))
 
     def check_commands(self, commands: Sequence[Command]) -> None:
         """Raise an ExperimentError for a command that can't be done; write nothing."""

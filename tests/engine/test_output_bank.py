@@ -10,7 +10,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, off, on
 from deeplabstream.core.errors import DeviceError, ExperimentError
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.output_bank import RETRY_NS, catch_up, opened
+from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.plugins.output import (
     AutonomousWrite,
     DeviceReport,
@@ -306,19 +306,21 @@ def test_a_write_that_fails_switches_the_others_off_and_is_told_once() -> None:
     assert heard.notes == []
 
 
-def test_an_output_that_does_not_go_off_is_tried_again() -> None:
-    laser, clock, heard = Stubborn(fails_at=2), ManualClock(), Watcher()
-    with opened({"laser": laser}, clock, heard.append) as bank:
+@pytest.mark.parametrize("names", [None, ("laser",)])
+def test_an_output_that_does_not_go_off_is_tried_again_at_once(
+    names: tuple[str, ...] | None,
+) -> None:
+    laser, heard = Stubborn(fails_at=2), Watcher()
+    with opened({"laser": laser}, ManualClock(), heard.append) as bank:
         bank.apply([on(LASER)], 0)
         with pytest.raises(DeviceError, match="the cable is out"):
-            bank.all_off(1, "lost")
-        assert bank.levels == {"laser": 1}
-        assert bank.tick(2) == RETRY_NS
-        catch_up(bank, clock, RETRY_NS)
+            if names is None:
+                bank.all_off(1, "lost")
+            else:
+                bank.off(names, 1, "end")
         assert bank.levels == {"laser": 0}
         assert heard.edges[-1] == ("laser", 0, "error")
-        assert bank.tick(RETRY_NS) is None
-    assert laser.levels == [0, 1, 0, 0]
+        assert laser.levels[:3] == [0, 1, 0]
 
 
 def test_an_output_that_is_gone_is_told_once_however_often_it_is_tried() -> None:
