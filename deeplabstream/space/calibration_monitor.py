@@ -32,11 +32,11 @@ LEARNED = 60
 MOST_POINTS = 100
 """Points of a block that are used: neighbouring moments err alike."""
 _LEAST_POINTS = 20
-_LEAST_EXPLAINED = 120.0
+_LEAST_EXPLAINED = 150.0
 """What a turn must explain in each block, in the median: the limit of the likelihood ratio.
 
 Of 100 points a turn of 0.5° explains 240 to 420 at noise of 1 px, and the errors of a network
-that depend on the posture explain up to about 90 without a turn.
+that depend on the posture explain up to about 100 without a turn.
 """
 _USUALLY_EXPLAINED = 2.0
 """That limit, as a multiple of the 95th percentile in the first minute."""
