@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, sleep
@@ -141,7 +142,9 @@ def killed_run(
     killed_ns = SystemClock().now_ns()
     for name, pid in pids.items() if not victims else [(n, pids[n]) for n in victims]:
         assert pid, name
-        os.kill(pid, signal.SIGKILL)
+        # of all processes, the last ones may have ended with the first
+        with nullcontext() if victims else suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     try:
         while (told := ears.recv()) is not None:
             edges.append(told)

@@ -19,7 +19,7 @@ from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from deeplabstream.gui.space_geometry import Floats, Orbit, view_of
 from deeplabstream.gui.space_scene import SpaceMoment, SpaceScene, still_lines
-from deeplabstream.gui.theme import AMBER, TEXT, bodypart_colour, palette
+from deeplabstream.gui.theme import AMBER, HINT_PX, TEXT, bodypart_colour, palette
 from deeplabstream.gui.widgets.frame_overlay import Reprojection, draw_tag, tag_font
 
 _DEGREES_PER_PX, _DEGREES_PER_KEY = 0.4, 5.0
@@ -204,7 +204,7 @@ class SpaceView(QWidget):
         """Write a text beside a point of space, if all of it is in the view."""
         x, y = self._flat(place).tolist()
         font = QFont(painter.font())
-        font.setPixelSize(12)
+        font.setPixelSize(HINT_PX)
         font.setBold(False)
         painter.setFont(font)
         width = QFontMetricsF(font).horizontalAdvance(text)
