@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.gui.space_scene import (
-    TRAIL_NS,
     TRAIL_POINTS,
     SpaceMoment,
     SpaceScene,
     centre_of,
     scene_of,
 )
+from deeplabstream.gui.widgets.frame_overlay import TRAIL_NS
 from deeplabstream.recording.moment_table import read_points
 from deeplabstream.recording.run_review import Review
 from deeplabstream.settings.loading import parse

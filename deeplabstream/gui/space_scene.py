@@ -19,12 +19,12 @@ from deeplabstream.gui.space_geometry import (
     radius_of,
     volume_lines,
 )
+from deeplabstream.gui.widgets.frame_overlay import TRAIL_NS
 from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.space_checks import read_space_cameras
 from deeplabstream.space.camera_group import CameraGroup
 
-TRAIL_NS = 1_500_000_000
 TRAIL_POINTS = 48
 """Largest number of points of a trail; at higher rates some are left out."""
 _RECENT = 16

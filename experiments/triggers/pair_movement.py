@@ -116,17 +116,14 @@ class RadialMovement(MovingPairTrigger):
         """Return the phase of a pair after `before`; None: neither."""
         speed, exit_speed = speed_towards(velocity, way), self.speed * self.exit_share
         exit_angle = max(self.angle, self.exit_angle)
-        if (
-            before == "moving"
-            and speed >= exit_speed
-            and is_within(velocity, way, exit_angle)
-        ):
-            return "moving"
-
-        # The direction of a movement at the edge of ANGLE is on either side of it by noise, so
-        # an animal that passes by would begin to approach on some later frame.
-        angle = self.angle if before is None else min(self.angle, self.passing_angle)
-        if before != "moving" and speed >= self.speed:
+        if before == "moving":
+            if speed >= exit_speed and is_within(velocity, way, exit_angle):
+                return "moving"
+        elif speed >= self.speed:
+            # The direction of a movement at the edge of ANGLE is on either side of it by noise,
+            # so an animal that passes by would begin to approach on some later frame.
+            passes = before == "passing"
+            angle = min(self.angle, self.passing_angle) if passes else self.angle
             return "moving" if is_within(velocity, way, angle) else "passing"
 
         # A movement that ends by its angle while the animal is fast passes by from then on.
