@@ -19,6 +19,8 @@ from deeplabstream.pose.behaviour.classifier_folder import (
     load_classifier_folder,
 )
 from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.recording.behaviour_columns import ShownBehaviour
+from deeplabstream.recording.run_schema import BEHAVIOUR
 from deeplabstream.settings.arena_instances import arena_of
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
@@ -41,31 +43,61 @@ def open_classifiers(
     if problems:
         raise SettingsError(problems)
     opened: dict[str, list[Classifier | PairClassifier]] = {}
+    columns = _columns(rig, folders, skeleton)
     for name, folder in folders.items():
         of_camera = opened.setdefault(rig.camera_of(rig.classifiers[name]), [])
-        if folder.features.of_pair:
-            of_camera.append(_pair_classifier(folder, skeleton))
+        if not folder.features.of_pair:
+            animal = rig.classifiers[name].animal
+            own = {shown.behaviour: column for column, shown in columns[name]}
+            of_camera.append(Classifier(open_model(folder), animal, own))
             continue
-        animal = rig.classifiers[name].animal
-        shared = {
-            behaviour: BehaviourName(behaviour, animal).key
-            for behaviour, animals in _animals_of_behaviours(rig, folders).items()
-            if len(animals) > 1
-        }
-        of_camera.append(Classifier(open_model(folder), animal, shared))
+        pairs: dict[tuple[str, str], dict[str, str]] = {}
+        for column, shown in columns[name]:
+            of_pair = pairs.setdefault((shown.actor, shown.target), {})
+            of_pair[shown.behaviour] = column
+        of_camera.append(PairClassifier(open_model(folder), pairs))
     return opened
 
 
-def _pair_classifier(folder: ClassifierFolder, skeleton: Skeleton) -> PairClassifier:
-    """Return the classifier of all directed pairs of the network's animals."""
-    names = {
-        (actor, target): {
-            behaviour: BehaviourName(behaviour, pair_name(actor, target)).key
+def shown_behaviours(rig: Settings, skeleton: Skeleton) -> dict[str, ShownBehaviour]:
+    """Return what each column of behaviours is about, for `run.json`."""
+    folders, _ = read_classifiers(rig)
+    columns = _columns(rig, folders, skeleton)
+    return {column: shown for found in columns.values() for column, shown in found}
+
+
+_Columns = list[tuple[str, ShownBehaviour]]
+
+
+def _columns(
+    rig: Settings, folders: Mapping[str, ClassifierFolder], skeleton: Skeleton
+) -> dict[str, _Columns]:
+    """Return, by classifier, its columns and what they are about."""
+    animals = skeleton.named(skeleton.count)
+    animals_of = _animals_of_behaviours(rig, folders)
+    found: dict[str, _Columns] = {}
+    for name, folder in folders.items():
+        if folder.features.of_pair:
+            found[name] = [
+                (
+                    BehaviourName(behaviour, pair_name(actor, target)).key,
+                    ShownBehaviour(behaviour, actor, target),
+                )
+                for actor, target in directed_pairs(animals)
+                for behaviour in folder.behaviours
+            ]
+            continue
+        word = rig.classifiers[name].animal
+        place = skeleton.animal(word) if skeleton.count > 1 else None
+        actor = animals[place] if place is not None else ""
+        found[name] = [
+            (
+                BehaviourName(behaviour, word * (len(animals_of[behaviour]) > 1)).key,
+                ShownBehaviour(behaviour, actor),
+            )
             for behaviour in folder.behaviours
-        }
-        for actor, target in directed_pairs(skeleton.named(skeleton.count))
-    }
-    return PairClassifier(open_model(folder), names)
+        ]
+    return found
 
 
 def read_classifiers(
@@ -128,9 +160,31 @@ def classifier_problems(
             known[animal, behaviour] = name
     return [
         *problems,
+        *_same_columns(rig, folders, skeleton),
         *_unknown(rig, _animals_of_behaviours(rig, folders)),
         *_unknown_of_pairs(rig, pairs),
     ]
+
+
+def _same_columns(
+    rig: Settings, folders: Mapping[str, ClassifierFolder], skeleton: Skeleton | None
+) -> Iterator[str]:
+    """Yield a message for each column that two classifiers would fill.
+
+    `c` of the animal `a_b` and `b_c` of the animal `a` have the same column.
+    """
+    if skeleton is None:
+        return
+    known: dict[str, tuple[str, ShownBehaviour]] = {}
+    for name, columns in _columns(rig, folders, skeleton).items():
+        for column, shown in columns:
+            other, before = known.setdefault(column, (name, shown))
+            if before != shown:
+                yield (
+                    f"[Classifier {name}] and [Classifier {other}] would both fill the "
+                    f"column {BEHAVIOUR.prefix}{column}: rename {shown.behaviour!r} or "
+                    f"{before.behaviour!r} in its classifier.json"
+                )
 
 
 def _animals_of_behaviours(

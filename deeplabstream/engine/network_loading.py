@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError, SettingsError
+from deeplabstream.engine.behaviour_classifiers import shown_behaviours
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.background.background_detector import (
     BACKGROUND,
@@ -71,7 +72,12 @@ def network_ready_message(estimator: PoseEstimator, settings: Settings) -> Netwo
         for camera, other in own_of(estimator).items()
     }
     facts = ModelFacts(*_facts(usual, estimator), own)
-    return NetworkReady(estimator.skeleton, facts, gpu_remarks())
+    return NetworkReady(
+        estimator.skeleton,
+        facts,
+        gpu_remarks(),
+        behaviours=shown_behaviours(settings, estimator.skeleton),
+    )
 
 
 def outdated_networks(settings: Settings) -> list[str]:

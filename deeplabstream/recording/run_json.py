@@ -7,6 +7,7 @@ from typing import Any
 
 from deeplabstream.core.journal_entries import Measured
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.behaviour_columns import BEHAVIOURS, are_behaviours
 
 Facts = dict[str, Any]
 
@@ -297,6 +298,7 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "audit": (_is_audit, lambda: None),
     "pulse_inputs": (_are_pulse_inputs, dict),
     "pulses": (_are_pulses, dict),
+    BEHAVIOURS: (are_behaviours, dict),
 }
 _OPTIONAL = (
     "schema",
@@ -308,4 +310,5 @@ _OPTIONAL = (
     "audit",
     "pulse_inputs",
     "pulses",
+    BEHAVIOURS,
 )

@@ -1,7 +1,10 @@
 """The same classifier for each of several animals: the trigger names whose behaviour."""
 
+import csv
+import json
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -14,7 +17,10 @@ from deeplabstream.engine.behaviour_classifiers import (
     read_classifiers,
 )
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.plugins.trigger import TriggerContext
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.recording.exporters.exports import export
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.simulation.arena import ARENA_SKELETON
 
@@ -55,10 +61,10 @@ def rig(words: str = RIG) -> Settings:
     return parse(words, Path.cwd())
 
 
-def problems(words: str) -> list[str]:
+def problems(words: str, skeleton: Skeleton = PAIR) -> list[str]:
     settings = rig(words)
     folders, found = read_classifiers(settings)
-    return found + classifier_problems(settings, folders, PAIR)
+    return found + classifier_problems(settings, folders, skeleton)
 
 
 def test_each_trigger_hears_of_its_own_animal() -> None:
@@ -150,3 +156,82 @@ def test_a_classifier_of_pairs_is_refused_in_arenas() -> None:
     for used, refused in ((settings, False), (replace(settings, arenas=arenas), True)):
         found = classifier_problems(used, {"of anna": of_pair}, PAIR)
         assert (f"{expected}remove it" in found) is refused
+
+
+def renamed_classifier(path: Path, **names: str) -> Path:
+    """Return a copy of the classifier whose classes have other names."""
+    copytree(MODELS / "arena_behaviours", path)
+    file = path / "classifier.json"
+    content = json.loads(file.read_text("utf-8"))
+    content["classes"] = [names.get(name, name) for name in content["classes"]]
+    file.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+def test_an_exported_behaviour_has_its_declared_animal(tmp_path: Path) -> None:
+    """`anna` and `anna_walking` begin alike, and so does a behaviour of `bob` alone."""
+    folder = renamed_classifier(tmp_path / "classifier", running="anna_runs")
+    words = f"""
+[Animals]
+NAMES = anna, anna_walking, bob
+[Camera arena]
+KIND = SimulatedCamera
+ANIMALS = 3
+[Classifier one]
+FOLDER = arena_behaviours
+ANIMAL = anna
+[Classifier other]
+FOLDER = arena_behaviours
+ANIMAL = anna_walking
+[Classifier third]
+FOLDER = {folder}
+ANIMAL = 3
+[Output light]
+KIND = SimulatedOutput
+[Trigger walks]
+KIND = Behaviour
+BEHAVIOUR = walking
+ANIMAL = anna
+[Experiment]
+EXP_NAME = one
+[Experiment one]
+KIND = Conditional
+TRIGGER = walks
+OUTPUT = light
+"""
+    run, _ = rehearse(rig(words), tmp_path / "run", seconds=20, animals=3)
+    (table,) = export(run.path, ["boris"])
+    with table.open(encoding="utf-8", newline="") as lines:
+        rows = [*csv.DictReader(lines)]
+    subjects: dict[str, set[str]] = {}
+    for row in rows:
+        if row["Behavioral category"] == "behaviour":
+            subjects.setdefault(row["Behavior"], set()).add(row["Subject"])
+    assert subjects["walking"] == {"anna", "anna_walking", "bob"}
+    assert subjects["running"] == {"anna", "anna_walking"}
+    assert subjects["anna_runs"] == {"bob"}
+
+
+def test_two_behaviours_in_one_column_are_refused(tmp_path: Path) -> None:
+    one = renamed_classifier(tmp_path / "one", walking="bob_walks")
+    other = renamed_classifier(tmp_path / "other", walking="walks")
+    names = "anna", "anna_bob", "carl"
+    words = RIG.replace("NAMES = anna, bob", f"NAMES = {', '.join(names)}")
+    words = words.replace("ANIMALS = 2", "ANIMALS = 3")
+    words = words.replace("ANIMAL = bob", "ANIMAL = anna_bob")
+    words = words.replace("FOLDER = arena_behaviours", f"FOLDER = {one}", 1)
+    words = words.replace("FOLDER = arena_behaviours", f"FOLDER = {other}", 1)
+    # each behaviour has classifiers of two animals, so the columns name the animal
+    words += f"""
+[Classifier third]
+FOLDER = {one}
+ANIMAL = carl
+[Classifier fourth]
+FOLDER = {other}
+ANIMAL = carl
+"""
+    assert any(
+        "[Classifier of bob] and [Classifier of anna] would both fill the column "
+        "behaviour_anna_bob_walks: rename 'walks' or 'bob_walks'" in problem
+        for problem in problems(words, replace(PAIR, animals=names))
+    )

@@ -17,6 +17,11 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording import run_opening
+from deeplabstream.recording.behaviour_columns import (
+    ShownBehaviour,
+    behaviour_facts,
+    shown_behaviour,
+)
 from deeplabstream.recording.exporters import boris, exports
 from deeplabstream.recording.exporters.boris import COLUMNS, NO_SUBJECT
 from deeplabstream.recording.exporters.export_files import ExportFile
@@ -26,6 +31,7 @@ from deeplabstream.recording.exporters.exports import (
     export,
 )
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_review import review
 from deeplabstream.training.behaviour_classifier import read_intervals
 from tests.recording import recorded
@@ -190,6 +196,37 @@ def test_boris_has_actor_and_target_of_a_behaviour(tmp_path: Path) -> None:
         ("sniffs", one, other),
         ("rears", other, ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "declared", "expected"),
+    [
+        ("a_b_sniffs", ("b_sniffs", "a", ""), ("b_sniffs", "a", "")),
+        ("a_b_sniffs", ("sniffs", "a_b", ""), ("sniffs", "a_b", "")),
+        ("a>a_b_sniffs", ("b_sniffs", "a", "a"), ("b_sniffs", "a", "a")),
+        ("a_sniffs", ("a_sniffs", "a_b", ""), ("a_sniffs", "a_b", "")),
+        ("c_sniffs", None, ("sniffs", "c", "")),
+        ("a_b_sniffs", None, ("a_b_sniffs", "", "")),
+        ("a>c_sniffs", None, ("sniffs", "a", "c")),
+        ("a>a_b_sniffs", None, ("sniffs", "a", "a_b")),
+        ("sniffs", None, ("sniffs", "", "")),
+    ],
+)
+def test_a_column_is_divided_as_declared_and_else_only_in_one_way(
+    column: str, declared: tuple[str, str, str] | None, expected: tuple[str, str, str]
+) -> None:
+    animals = replace(SKELETON, animals=("a", "a_b", "c"))
+    shown = {column: ShownBehaviour(*declared)} if declared else {}
+    facts = json.loads(json.dumps(behaviour_facts(shown)))
+    assert validate_facts({**facts})[0].get("behaviours") == facts.get("behaviours")
+    assert shown_behaviour(column, facts, animals) == expected
+
+
+def test_a_damaged_declaration_of_behaviours_is_ignored() -> None:
+    facts = {"behaviours": {"c_sniffs": {"behaviour": 3}}}
+    animals = replace(SKELETON, animals=("a", "c"))
+    assert validate_facts(facts)[1].count("behaviours") == 1
+    assert shown_behaviour("c_sniffs", facts, animals) == ("sniffs", "c", "")
 
 
 def test_a_run_of_a_video_names_that_video_in_sleaps_file(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Edge, Entry, Step
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.behaviour_classifiers import shown_behaviours
 from deeplabstream.engine.replay.arena_animals import FLIGHT, ArenaAnimals, Walkers
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.session.messages import NetworkReady
@@ -164,7 +165,11 @@ def rehearse(
     truth = SimulatedEstimator(skeleton)
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
-    folder = new_folder(settings, path, form, truth.network_ready_message(), more)
+    network = replace(
+        truth.network_ready_message(),
+        behaviours=shown_behaviours(settings, skeleton),
+    )
+    folder = new_folder(settings, path, form, network, more)
     with _RehearsalWriter(folder, walkers) as writer:
         frames = _frames(settings.deciding_camera, view.rate, seconds, walkers, truth)
         with closing(

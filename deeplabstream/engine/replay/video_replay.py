@@ -17,6 +17,7 @@ from deeplabstream.engine.replay.recorded_tags import RecordedTags
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.recording.behaviour_columns import behaviour_facts
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_schema import VIDEO_ENDED
 from deeplabstream.recording.run_writer import RunWriter
@@ -101,7 +102,11 @@ def new_folder(
         cameras={settings.deciding_camera: form},
         skeleton=network.skeleton,
         model=network.facts,
-        more={**more, **effective(settings)},
+        more={
+            **more,
+            **effective(settings),
+            **behaviour_facts(network.behaviours),
+        },
     )
     now = datetime.now().astimezone()
     if path is not None:

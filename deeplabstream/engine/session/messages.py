@@ -17,6 +17,7 @@ from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.pose.tracking.distinctness import Distinctness
+from deeplabstream.recording.behaviour_columns import ShownBehaviour
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import RecordingOptions
@@ -185,6 +186,8 @@ class NetworkReady:
     """Sentences about networks that run on the CPU although there is a GPU."""
     frame_ms: Mapping[str, float] = field(default_factory=dict)
     """By analysed camera: milliseconds that the network takes for a frame."""
+    behaviours: Mapping[str, ShownBehaviour] = field(default_factory=dict)
+    """By column: what the classifiers detect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.pose.tracking.distinctness import Distinctness
+from deeplabstream.recording.behaviour_columns import behaviour_facts
 from deeplabstream.recording.identity_totals import update_totals
 from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.sections import Settings, effective
@@ -346,6 +347,7 @@ class SessionState:
         if self.network is not None:
             facts["model"] = asdict(self.network.facts)
             facts["skeleton"] = skeleton_facts(self.network.skeleton)
+            facts |= behaviour_facts(self.network.behaviours)
             if self.network.remarks:
                 facts["remarks"] = list(self.network.remarks)
         return facts

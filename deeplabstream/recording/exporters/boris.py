@@ -7,14 +7,13 @@ target.
 import csv
 from collections.abc import Iterator
 from functools import partial
-from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from deeplabstream.files.delimited_text import plain_cell
-from deeplabstream.plugins.trigger import pair_name
+from deeplabstream.recording.behaviour_columns import shown_behaviour
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_review import Review, review
@@ -121,23 +120,11 @@ def _behaviours(run: Review) -> Iterator[_Interval]:
         analysed = frames.of_analysis()
         times_s = analysed.times_s
         for key, column in members(list(analysed.rows), BEHAVIOUR).items():
-            name, subject, target = _behaviour(run, key)
+            it = shown_behaviour(key, run.facts, run.skeleton)
+            subject = it.actor or _subject(run)
             shown = analysed.rows[column].to_numpy(np.float64) > LEAST_PROBABILITY
             edges = np.flatnonzero(np.diff(shown, prepend=False, append=False))
             for first, last in edges.reshape(-1, 2).tolist():
                 end_s = times_s[min(last, len(times_s) - 1)]
                 times = float(times_s[first]), float(end_s)
-                yield _Interval("behaviour", name, *times, subject, target)
-
-
-def _behaviour(run: Review, key: str) -> tuple[str, str, str]:
-    """Return name, subject and target of a behaviour that a table calls `key`."""
-    animals = run.skeleton.animals
-    owners = {animal: (animal, "") for animal in animals}
-    owners |= {pair_name(*pair): pair for pair in permutations(animals, 2)}
-    owner = max(
-        (owner for owner in owners if key.startswith(f"{owner}_")), key=len, default=""
-    )
-    if not owner:
-        return key, _subject(run), ""
-    return key.removeprefix(f"{owner}_"), *owners[owner]
+                yield _Interval("behaviour", it.behaviour, *times, subject, it.target)
