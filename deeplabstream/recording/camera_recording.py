@@ -3,16 +3,22 @@
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
+from deeplabstream.core.clock import Calendar, Clock, SystemCalendar, SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.segment_end import SegmentEnd
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.recording_options import MB, RecordingOptions
 
+FileBegan: TypeAlias = Callable[[Path, datetime], None]
+"""Receives a file with its first frame, and the local date and time of that frame."""
 POLL_S = 0.02
 """Period of polling for new frames. Waking up for each frame costs more than polling."""
 
@@ -22,7 +28,7 @@ class VideoRecording:
 
     `new_path` returns the path of the next file; a recording may be split into several
     without losing frames. `failed` is called from a thread with a sentence when the
-    recording ends early.
+    recording ends early, `began` when a file has its first frame.
     """
 
     def __init__(
@@ -32,16 +38,26 @@ class VideoRecording:
         recording_options: RecordingOptions,
         knows_losses: bool,
         failed: Callable[[str], None],
+        began: FileBegan = lambda path, begin: None,
+        calendar: Calendar | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._ring, self._new_path, self._recording_options = (
             ring,
             new_path,
             recording_options,
         )
-        self._failed = failed
+        self._failed, self._began = failed, began
+        self._segment_end = SegmentEnd(
+            recording_options, clock or SystemClock(), calendar or SystemCalendar()
+        )
 
         # A disk that can't be written is reported by the caller, before a thread runs.
-        self._videos = [self._open()]
+        self._video = self._open()
+        self._files: list[str] = [*_names(self._video)]
+        # A closed video is not kept: its encoder has megabytes. Both values change at once.
+        self._written = 0, self._video
+        """Frames in the files before the present one, and the present one."""
         self._closing: list[threading.Thread] = []
         self._reader = RingReader(ring)
         self._first = self._reader.place
@@ -59,7 +75,8 @@ class VideoRecording:
     @property
     def recorded(self) -> int:
         """Frames in the videos so far."""
-        return sum(video.frames for video in self._videos)
+        before, video = self._written
+        return before + video.frames
 
     @property
     def losses(self) -> int:
@@ -73,7 +90,7 @@ class VideoRecording:
 
     def sync(self) -> None:
         """Write the recorded frames to the disk (fsync)."""
-        self._videos[-1].sync()
+        self._video.sync()
 
     def stop(self) -> None:
         """Stop recording frames that are published from now on."""
@@ -94,7 +111,6 @@ class VideoRecording:
         last = self._first if self._last is None else self._last
         delivered, recorded = last - self._first, self.recorded
         losses = delivered - recorded if self._broken else self._reader.missed
-        videos = self._videos
         return FrameCounts(
             self._ring.spec.camera,
             "recording",
@@ -103,7 +119,7 @@ class VideoRecording:
             dropped=self._frame_counter.dropped,
             recorded=recorded,
             recording_losses=losses,
-            files=tuple(n for v in videos for n in (v.path.name, v.table.path.name)),
+            files=tuple(self._files),
         )
 
     def _record(self) -> None:
@@ -115,7 +131,7 @@ class VideoRecording:
             self._fail(error)
 
         # A video that failed is closed too: what was written stays readable.
-        self._close(self._videos[-1])
+        self._close(self._video)
         for thread in self._closing:
             thread.join()
 
@@ -130,8 +146,10 @@ class VideoRecording:
             self._counted_losses = missed
 
             # A new file begins between two frames, so none is lost.
-            video = self._videos[-1]
-            if self._recording_options.ends_file(video.seconds, video.size):
+            video = self._video
+            if video.frames and self._segment_end.is_due(
+                frame.time_ns, video.seconds, video.size
+            ):
                 video = self._next_file()
             video.write(
                 frame.image,
@@ -140,6 +158,8 @@ class VideoRecording:
                 frame.arrived_ns,
                 frame.device_id,
             )
+            if video.frames == 1:
+                self._began(video.path, self._segment_end.begin(frame.time_ns))
 
     def _following(self) -> Frame | None:
         """Return the next frame; none that was published after `stop`.
@@ -156,9 +176,11 @@ class VideoRecording:
 
     def _next_file(self) -> VideoWriter:
         """Begin a new file; close the old one in a thread, because the disk may be slow."""
-        old, new = self._videos[-1], self._open()
-        self._videos.append(new)
+        old, new = self._video, self._open()
+        self._written, self._video = (self.recorded, new), new
+        self._files += _names(new)
         thread = threading.Thread(target=self._close, args=(old,), name=old.path.stem)
+        self._closing = [other for other in self._closing if other.is_alive()]
         self._closing.append(thread)
         thread.start()
         return new
@@ -179,11 +201,22 @@ class VideoRecording:
         self._failed(f"Recording has ended, the video of {camera!r} failed: {reason}")
 
 
-class CameraRecordings:
-    """Starts and stops recordings; `failed` gets the reason, from any thread, when one ends."""
+def _names(video: VideoWriter) -> tuple[str, str]:
+    return video.path.name, video.table.path.name
 
-    def __init__(self, failed: Callable[[str], None]) -> None:
-        self._failed = failed
+
+class CameraRecordings:
+    """Starts and stops recordings; `failed` gets the reason, from any thread, when one ends.
+
+    `began` is called from any thread when a file has its first frame.
+    """
+
+    def __init__(
+        self,
+        failed: Callable[[str], None],
+        began: FileBegan = lambda path, begin: None,
+    ) -> None:
+        self._failed, self._began = failed, began
         self._recordings: dict[str, VideoRecording] = {}
         self._recording_options = RecordingOptions()
         self._folder: RunFolder | None = None
@@ -232,6 +265,7 @@ class CameraRecordings:
                     recording_options,
                     knows,
                     self._failed,
+                    self._began,
                 )
         except OSError as error:
             reason = error.strerror or str(error)

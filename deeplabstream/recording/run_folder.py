@@ -202,7 +202,8 @@ class RunFolder:
     def videos(self) -> list[Path]:
         """Videos of the run without drawings; else the video that it was computed from.
 
-        Only files that exist; of a damaged `run.json` those in the folder.
+        In the order of their names, `NAME_10` after `NAME_9`. Only files that exist; of a
+        damaged `run.json` those in the folder.
         """
         found = {*self.path.glob("*.mkv")}
         analysed = ""
@@ -212,7 +213,7 @@ class RunFolder:
         own = [video for video in found if not video.name.endswith(LABELLED)]
         if not own and analysed:
             own = [Path(analysed)]
-        return sorted(video for video in own if video.is_file())
+        return sorted((video for video in own if video.is_file()), key=_in_order)
 
     def new_video_path(self, camera: str) -> Path:
         """Return the path of the next video of a camera; no other camera has its name."""
@@ -399,6 +400,14 @@ def _new_folder(root: Path, name: str) -> Path:
             continue
         return path
     raise AssertionError("count() never ends")
+
+
+def _in_order(video: Path) -> tuple[str, int, str]:
+    """Return the key that sorts the parts of a recording by their numbers."""
+    name, _, number = video.stem.rpartition("_")
+    if name and number.isdecimal():
+        return name, int(number), video.name
+    return video.stem, 1, video.name
 
 
 def stem(camera: str) -> str:

@@ -47,6 +47,8 @@ from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
 from deeplabstream.video.recording_options import MB, Codec, RecordingOptions
 
+DAY_MINUTES = 24 * 60
+
 
 @settings(frozen=True, kw_only=True)
 class Classification:
@@ -329,6 +331,15 @@ class Recording:
         title="New file every (min)",
         json_schema_extra={"advanced": True},
     )
+    split_aligned: bool = Field(
+        False,
+        description=(
+            "whether files begin at multiples of SPLIT_MINUTES since midnight by local "
+            "time: with 60 on the hour. SPLIT_MINUTES must divide the day"
+        ),
+        title="New files at full times of day",
+        json_schema_extra={"advanced": True},
+    )
     split_mb: float = Field(
         0.0,
         ge=0,
@@ -363,6 +374,18 @@ class Recording:
         title="Uncertain frames queued per hour",
     )
 
+    def __post_init__(self) -> None:
+        if not self.split_aligned:
+            return
+        if not self.split_minutes:
+            raise ValueError("SPLIT_ALIGNED = yes: needs SPLIT_MINUTES, such as 60")
+        files = DAY_MINUTES / self.split_minutes
+        if files < 1 or abs(files - round(files)) > 1e-6:
+            raise ValueError(
+                f"SPLIT_MINUTES = {self.split_minutes:g}: must divide a day of "
+                f"{DAY_MINUTES} minutes with SPLIT_ALIGNED = yes, such as 60 or 15"
+            )
+
     @property
     def recording_options(self) -> RecordingOptions:
         """Settings of the recorder."""
@@ -370,6 +393,7 @@ class Recording:
             self.codec,
             self.quality,
             split_s=60 * self.split_minutes,
+            split_aligned=self.split_aligned,
             split_bytes=int(MB * self.split_mb),
             min_free_bytes=int(MB * self.min_free_mb),
             planned_s=60 * self.planned_minutes,

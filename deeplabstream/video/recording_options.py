@@ -26,6 +26,8 @@ class RecordingOptions:
     """H.264: 0 (best) to 51; MJPEG: 1 to 100 (best); None: the default."""
     split_s: float = 0.0
     """Seconds after which a new file begins; 0: never."""
+    split_aligned: bool = False
+    """Whether a new file begins at multiples of `split_s` by the time of day."""
     split_bytes: int = 0
     """Bytes after which a new file begins; 0: never."""
     min_free_bytes: int = 0
@@ -97,8 +99,9 @@ class RecordingOptions:
             )
 
     def ends_file(self, seconds: float, size: int) -> bool:
-        """Return whether a new file begins after this duration and size."""
-        return (0 < self.split_s <= seconds) or (0 < self.split_bytes <= size)
+        """Return whether a new file begins after this duration or size, at any time of day."""
+        by_time = not self.split_aligned and 0 < self.split_s <= seconds
+        return by_time or 0 < self.split_bytes <= size
 
 
 def _size(count: float) -> str:

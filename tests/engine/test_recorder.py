@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,6 +22,7 @@ from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.journal_recovery import complete_events
+from deeplabstream.recording.recorded_frames import video_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import goes_on, open_run_folder
 from deeplabstream.recording.video_writer import VideoWriter
@@ -224,6 +226,26 @@ def test_a_take_is_cut_into_files_without_a_frame_lost(tmp_path: Path) -> None:
         assert seen == list(range(100))
         assert pictures == 100
         assert len(files) == 2 * 10  # 11 frames each: a file ends at 0.1 s
+
+
+def test_the_record_says_at_which_date_and_time_each_video_begins(
+    tmp_path: Path,
+) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(messages.StartRecording(("top",), RecordingOptions(split_bytes=1)))
+        rig.expose(*range(12))
+        rig.tell(messages.StopRecording())
+        notes = [row["text"] for row in rig.folder.events() if row["name"] == "video"]
+        begins = [text.partition(" begins at ") for text in notes]
+        videos = [video.name for video in rig.folder.videos]
+        assert [name for name, _, _ in begins] == videos
+        assert videos[:2] == ["top.mkv", "top_2.mkv"] and videos[-1] == "top_12.mkv"
+        now = datetime.now(UTC)
+        for _, _, begin in begins:
+            assert abs(now - datetime.fromisoformat(begin)) < timedelta(hours=1)
+        frames = video_frames(rig.folder, "top")
+        assert [*frames["frame"]] == [*range(12)], "the parts are read in their order"
 
 
 def test_files_may_end_by_their_size(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A take begins and ends between two frames: each is in it or not, and none is forgotten."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,32 @@ def test_frames_that_were_overwritten_while_a_take_was_held_up_are_no_losses_of_
     account = one.accounts()
     assert account.is_balanced()
     assert (account.delivered, account.lost) == (603, 0)
+
+
+def test_the_encoder_of_a_closed_file_is_released(
+    ring: FrameRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has megabytes, and a run of weeks has thousands of files."""
+    opened: list[weakref.ref[VideoWriter]] = []
+    make = VideoWriter.__init__
+
+    def counted(video: VideoWriter, *arguments: Any) -> None:
+        opened.append(weakref.ref(video))
+        make(video, *arguments)
+
+    monkeypatch.setattr(VideoWriter, "__init__", counted)
+    numbers = iter(range(1000))
+    one = VideoRecording(
+        ring,
+        lambda: tmp_path / f"top_{next(numbers)}.mkv",
+        RecordingOptions(split_bytes=1),
+        True,
+        pytest.fail,
+    )
+    published(ring, *range(20))
+    one.stop()
+    account = one.accounts()
+    assert (account.delivered, account.recorded) == (20, 20)
+    assert len(account.files) == 40 and account.files[-2] == "top_19.mkv"
+    gc.collect()
+    assert len(opened) == 20 and sum(video() is not None for video in opened) == 1

@@ -123,7 +123,7 @@ class StreamRecorder:
         self._attached = messages.AttachStream((), None, zero_ns, {})
         self._rings: dict[str, FrameRing] = {}
         self._rows: dict[str, FrameRows] = {}
-        self._takes = CameraRecordings(self._troubled)
+        self._takes = CameraRecordings(self._troubled, self._file_began)
         self._early: deque[Entry] = deque(maxlen=_KEPT)
         self._early_pulses: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
@@ -131,6 +131,8 @@ class StreamRecorder:
         """Lock of run.json, by which other programs detect that the run is being written."""
         self._accounts: list[FrameCounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
+        self._notes: deque[Note] = deque()
+        """Notes of the threads of the videos."""
         self._clock = SystemClock()
         self._progress_ns = 0
         self._number = 0
@@ -156,6 +158,8 @@ class StreamRecorder:
         # Messages first: they open the tables that the entries are written to.
         self._handle_messages()
         self._guarded(self._drain)
+
+        self._guarded(self._write_notes)
 
         # after the entries, so that a note of a problem comes behind those before it
         while self._problems:
@@ -305,6 +309,7 @@ class StreamRecorder:
 
     def _stop_recording(self) -> None:
         self._account(self._takes.stop(self._saving))
+        self._write_notes()
 
     def _close_run(self, how: str, **facts: object) -> None:
         if any(rows.active for rows in self._rows.values()):
@@ -471,6 +476,15 @@ class StreamRecorder:
         """Queue a problem of a video, or of the whole run; called from other threads."""
         self._problems.append((text, whole))
         self._wake()
+
+    def _file_began(self, path: Path, begin: datetime) -> None:
+        """Queue a note with the date and time of a video's begin; called from other threads."""
+        text = f"{path.name} begins at {begin.isoformat(timespec='milliseconds')}"
+        self._notes.append(Note("video", text, self._clock.now_ns()))
+
+    def _write_notes(self) -> None:
+        while self._notes:
+            self._write(self._notes.popleft())
 
     def _end_takes(self, text: str) -> None:
         """Stop recording videos and report why; the tables continue."""
