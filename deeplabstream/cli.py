@@ -92,6 +92,9 @@ TASKS = {
         "smooth": Command("utils.SmoothEnsemble", "smooth the poses of an ensemble"),
         "render": Command("utils.RenderVideo", "labelled videos"),
         "export": Command("utils.ExportRun", "a run as NWB, HDF5, Parquet, …"),
+        "print-board": Command(
+            "utils.PrintBoard", "a board to calibrate cameras with, to print"
+        ),
         "calibrate-cameras": Command(
             "utils.CalibrateCameras", "several cameras, from videos of a board"
         ),

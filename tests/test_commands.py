@@ -55,6 +55,7 @@ RAN = {
     "utils/RenderVideo.py mouse.mp4 --poses mouse.csv --model mine": "",
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5": "",
     "utils/MotionEnergy.py mouse.mp4 --region whisker": "--overwrite",
+    "utils/PrintBoard.py --page A3": "",
     "utils/PickFrames.py mouse.mp4 --into labels": "",
     "utils/CropFrames.py boxes mouse.csv": "",
 }
@@ -75,6 +76,7 @@ MADE = {
     "utils/PredictVideos.py one.avi": "poses/two.*",
     "utils/RenderVideo.py mouse.mp4 --poses mouse.csv": "mouse.labelled.mp4",
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv": "mouse.labelled.mkv",
+    "utils/PrintBoard.py": "board.pdf",
     "utils/MotionEnergy.py": "mouse.whisker.ROIMotionEnergy.npy",
     "utils/PickFrames.py mouse.mp4": "labels/labeled-data/mouse/*.png",
 }
@@ -128,6 +130,7 @@ PARSED = {
     "utils/CheckNetwork.py": "needs points placed by hand; tests/test_visits",
     "utils/CheckAnimals.py": "walks for minutes; tests/pose/test_arena_animals",
     "utils/EvaluateTracking.py": "needs true tracks; tests/offline/test_tracking_evaluation",
+    "utils/PrintBoard.py": "the same on another page",
     "utils/CalibrateCameras.py": "needs videos of a board; tests/programs",
     "utils/ConvertCalibration.py": "needs a calibration; tests/programs",
     "utils/LearnAppearance.py": "trains for a minute; tests/training/test_learn_appearance",

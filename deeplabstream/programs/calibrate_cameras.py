@@ -7,11 +7,11 @@
 VIDEOS are a video, or a folder of images, of each camera; images of one number are of one moment.
 Cameras are called as the files, or by --names. Move the board slowly through the space where the
 animal will be, near and far, tilted, so that two cameras or more see it; fix the cameras before.
---board counts squares, --square-mm is measured on the print. A quarter of the recording is kept
-back: the verdict is the error of corners and lengths on it, in mm. A calibration is refused with
-the reason, and nothing is written. One that is accepted is computed again from all of the
-recording. NAME.toml is aniposelib's format (ConvertCalibration.py writes others); NAME.json has the
-errors, NAME.worst.png the moment with the largest one.
+PrintBoard.py makes the board; --board counts squares, --square-mm is measured on the print. A
+quarter of the recording is kept back: the verdict is the error of corners and lengths on it, in mm.
+A calibration is refused with the reason, and nothing is written. One that is accepted is computed
+again from all of the recording. NAME.toml is aniposelib's format (ConvertCalibration.py writes
+others); NAME.json has the errors, NAME.worst.png the moment with the largest one.
 """
 
 import sys
@@ -40,12 +40,10 @@ from deeplabstream.offline.camera_calibration.caliscope_engine import (
     PACKAGES,
     solve_cameras,
 )
-from deeplabstream.offline.camera_calibration.charuco_board import (
-    DICTIONARIES,
-    CharucoBoard,
-)
+from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
 from deeplabstream.offline.camera_calibration.worst_moment import draw_worst
 from deeplabstream.offline.video_files import VIDEO_FILTER
+from deeplabstream.programs.board_options import BoardOptions, numbers_of_squares
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.recording.calibrations.aniposelib_toml import write_aniposelib
@@ -61,7 +59,7 @@ _WIDTH_TOLERANCE = 0.01
 
 
 @program_options
-class CalibrateCameras:
+class CalibrateCameras(BoardOptions):
     """Videos of a board, the board, and what is written."""
 
     videos: tuple[Path, ...] = option(
@@ -78,14 +76,6 @@ class CalibrateCameras:
     """File to write."""
     names: tuple[str, ...] = option(default=(), title="Names", metavar="NAME")
     """Names of the cameras, in the order of the videos; default: those of the files."""
-    dictionary: str = option(
-        default="4X4_50", title="Markers", choices=list(DICTIONARIES)
-    )
-    """Set of the board's markers: bits and number."""
-    marker_share: float = option(
-        default=0.75, gt=0.1, lt=1, title="Marker", advanced=True
-    )
-    """Side of a marker, as a share of the square's."""
     width_mm: float | None = option(default=None, gt=0, title="Width", unit="mm")
     """Measured length of all squares along the first side in mm: a second measurement, which
     --square-mm must fit."""
@@ -160,12 +150,7 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
 
 
 def _board(options: CalibrateCameras) -> CharucoBoard:
-    words = options.board.lower().replace("×", "x").split("x")
-    if len(words) != 2 or not all(word.strip().isdigit() for word in words):
-        raise DeepLabStreamError(
-            f"--board = {options.board!r}: expected the numbers of squares, such as 8x11"
-        )
-    columns, rows = map(int, words)
+    columns, rows = numbers_of_squares(options.board)
     if options.width_mm is not None:
         expected = columns * options.square_mm
         if abs(options.width_mm / expected - 1) > _WIDTH_TOLERANCE:
