@@ -16,13 +16,27 @@ from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.space_checks import read_space_cameras
 from deeplabstream.settings.space_section import Space
 from deeplabstream.space.calibrated_camera import Floats
-from deeplabstream.space.calibration_monitor import CalibrationMonitor
+from deeplabstream.space.calibration_monitor import (
+    BLOCK_S,
+    WINDOW,
+    CalibrationMonitor,
+    TurnedSince,
+)
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
 from deeplabstream.space.triangulation import triangulate
 
 LEFT_OUT_EVERY = 5
 """The errors by leaving each camera out are computed for one in so many moments."""
+
+_SINCE = {
+    TurnedSince.CALIBRATION: "since the calibration",
+    TurnedSince.BEFORE_RUN: (
+        "since the calibration, before this run or in its first "
+        f"{WINDOW * BLOCK_S:g} seconds"
+    ),
+    TurnedSince.RUN: "during this run",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +182,9 @@ def turned_sentence(monitor: CalibrationMonitor) -> str:
     """Return the alarm of a camera that has turned."""
     which = " or ".join(f"[Camera {name}]" for name in monitor.turned)
     return (
-        f"{which} has turned by about {monitor.turned_deg:.1f}° since the calibration: all "
-        "triggers in space are unknown; turn it back or calibrate again, then start the "
-        "stream again"
+        f"{which} has turned by about {monitor.turned_deg:.1f}° "
+        f"{_SINCE[monitor.turned_since]}: all triggers in space are unknown; turn it back "
+        "or calibrate again, then start the stream again"
     )
 
 

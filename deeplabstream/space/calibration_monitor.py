@@ -7,11 +7,17 @@ error is the Sampson distance (Hartley and Zisserman, Multiple View Geometry, 2n
 generalised likelihood ratio test (Basseville and Nikiforov, Detection of Abrupt Changes, 1993,
 2.4.3). Turns of blocks of a second are compared with the calibration and with the first minute,
 by their running median. No clock and no random number is used.
+
+A block takes milliseconds, so it is computed in steps, one in each of the moments after its end:
+the result is known at the same moment whenever the same views are added.
 """
 
 from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
+from enum import Enum
 from itertools import combinations
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +50,11 @@ _AMBIGUOUS = 0.9
 """Cameras that explain this share of what the best one explains may have turned too."""
 _PRIOR_DEG = 1.0
 """Standard deviation of turns in general: a turn that the points do not show is 0."""
-_HUBER, _STEPS = 1.345, 4
+_SAME, _OTHER = 1 / 3, 2 / 3
+"""Change of a turn since the first blocks, as a share of it, up to which it was there then,
+and from which it was not."""
+_HUBER, _ITERATIONS = 1.345, 4
+_ITERATIONS_IN_STEP = 2
 _LEAST_NOISE_PX = 0.5
 _MAD = 1.4826
 """Standard deviation of normal noise, per median absolute deviation."""
@@ -66,14 +76,36 @@ class Turns:
     explained: Floats
 
 
+class TurnedSince(Enum):
+    """Since when a camera is known to have turned."""
+
+    CALIBRATION = "calibration"
+    """It is not known whether that was before the run."""
+    BEFORE_RUN = "before run"
+    """Before the run, or in its first `WINDOW` blocks."""
+    RUN = "run"
+
+
+_Result = TypeVar("_Result")
+_Steps: TypeAlias = Generator[None, None, _Result]
+"""A computation that yields after each step, and returns its result."""
+_BlockTurns: TypeAlias = tuple[Turns, Turns | None, Floats | None]
+"""Arguments of `CalibrationMonitor.add_turns`."""
+
+
+def _computed(steps: _Steps[_Result]) -> _Result:
+    """Return the result of a computation in steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            result: _Result = ended.value
+            return result
+
+
 def turns(errors: Floats, slopes: Floats) -> Turns:
     """Return the turn of each camera that explains `epipolar_errors`, each block its own."""
-    rest_before = errors[..., None, :]
-    by_camera = np.moveaxis(slopes, -2, -3)
-    shape = (*errors.shape[:-1], slopes.shape[-2], errors.shape[-1])
-    turn, rest = _regressed(np.broadcast_to(rest_before, shape), by_camera)
-    explained = _huber(rest_before).sum(axis=-1) - _huber(rest).sum(axis=-1)
-    return Turns(np.degrees(turn), explained)
+    return _computed(_turn_steps(errors, slopes))
 
 
 def joint_turns(errors: Floats, slopes: Floats) -> Floats:
@@ -81,9 +113,7 @@ def joint_turns(errors: Floats, slopes: Floats) -> Floats:
 
     The smallest ones that explain `epipolar_errors`.
     """
-    count = slopes.shape[-2]
-    turn, _ = _regressed(errors, slopes.reshape(*slopes.shape[:-2], 3 * count))
-    return np.asarray(np.degrees(turn).reshape(*turn.shape[:-1], count, 3))
+    return _computed(_joint_steps(errors, slopes))
 
 
 def expected_errors(slopes: Floats, degrees: Floats) -> Floats:
@@ -91,11 +121,30 @@ def expected_errors(slopes: Floats, degrees: Floats) -> Floats:
     return np.asarray(np.einsum("...pck,...ck->...p", slopes, np.radians(degrees)))
 
 
-def _regressed(errors: Floats, slopes: Floats) -> tuple[Floats, Floats]:
+def _turn_steps(errors: Floats, slopes: Floats) -> _Steps[Turns]:
+    rest_before = errors[..., None, :]
+    by_camera = np.moveaxis(slopes, -2, -3)
+    shape = (*errors.shape[:-1], slopes.shape[-2], errors.shape[-1])
+    same = np.broadcast_to(rest_before, shape)
+    turn, rest = yield from _regression_steps(same, by_camera)
+    explained = _huber(rest_before).sum(axis=-1) - _huber(rest).sum(axis=-1)
+    return Turns(np.degrees(turn), explained)
+
+
+def _joint_steps(errors: Floats, slopes: Floats) -> _Steps[Floats]:
+    count = slopes.shape[-2]
+    together = slopes.reshape(*slopes.shape[:-2], 3 * count)
+    turn, _ = yield from _regression_steps(errors, together)
+    return np.asarray(np.degrees(turn).reshape(*turn.shape[:-1], count, 3))
+
+
+def _regression_steps(errors: Floats, slopes: Floats) -> _Steps[tuple[Floats, Floats]]:
     """Return the coefficients (..., k) and the errors that are left, by Huber's loss."""
     prior = np.eye(slopes.shape[-1]) / np.radians(_PRIOR_DEG) ** 2
     weight = np.ones_like(errors)
-    for _ in range(_STEPS):
+    for iteration in range(_ITERATIONS):
+        if iteration and iteration % _ITERATIONS_IN_STEP == 0:
+            yield
         weighted = (slopes * weight[..., None]).swapaxes(-1, -2)
         right = weighted @ errors[..., None]
         found = np.linalg.solve(weighted @ slopes + prior, right)
@@ -131,6 +180,12 @@ def epipolar_errors(
         The errors, and their slopes (..., pair × point, camera, 3): px for each radian that
         a camera turns about the axes of the world.
     """
+    return _computed(_error_steps(cameras, pixels))
+
+
+def _error_steps(
+    cameras: CameraGroup, pixels: NDArray[np.floating]
+) -> _Steps[tuple[Floats, Floats]]:
     flat = cameras.undistort(np.asarray(pixels, np.float64))
     rays = []
     for camera, at in zip(cameras.cameras, flat, strict=True):
@@ -140,6 +195,7 @@ def epipolar_errors(
 
     errors, slopes = [], []
     for one, other in combinations(range(len(cameras)), 2):
+        yield
         base = cameras.cameras[other].centre - cameras.cameras[one].centre
         base = base / np.linalg.norm(base)
         # the triple product is 0 where the rays meet; these are its gradients
@@ -163,6 +219,25 @@ def epipolar_errors(
     return np.concatenate(errors, axis=-1), np.concatenate(slopes, axis=-3)
 
 
+def _block_steps(
+    cameras: CameraGroup, pixels: Floats, usual: Floats | None
+) -> _Steps[_BlockTurns]:
+    """Return the turns of a block of views (camera, point, 2)."""
+    errors, slopes = yield from _error_steps(cameras, pixels)
+    yield
+    if usual is None:
+        whole = yield from _turn_steps(errors, slopes)
+        yield
+        joint = yield from _joint_steps(errors, slopes)
+        return whole, None, joint
+
+    beyond = errors - expected_errors(slopes, usual)
+    pair, twice = np.stack([errors, beyond]), np.stack([slopes, slopes])
+    both = yield from _turn_steps(pair, twice)
+    whole, since = (Turns(both.degrees[it], both.explained[it]) for it in (0, 1))
+    return whole, since, None
+
+
 class CalibrationMonitor:
     """Says which camera has turned; it stays so until `reset`.
 
@@ -182,11 +257,17 @@ class CalibrationMonitor:
         """Turn of each camera since the calibration, were it the only one."""
         self.turned_deg = 0.0
         """Turn of the first of `turned`."""
+        self.turned_since = TurnedSince.CALIBRATION
+        """Since when the first of `turned` has turned."""
         self._began_ns: int | None = None
         self._points: list[Floats] = []
+        self._steps: _Steps[_BlockTurns] | None = None
+        """Computation of the last block; None: it has ended."""
         self._learned: list[tuple[float, Floats]] = []
         self._usual: Floats | None = None
         self._least_explained = _LEAST_EXPLAINED
+        self._first: Floats | None = None
+        """Median turn of each camera (camera, 3) in the first blocks, in degrees."""
         self._whole: deque[Turns] = deque(maxlen=WINDOW)
         self._since: deque[Turns] = deque(maxlen=WINDOW)
 
@@ -194,30 +275,50 @@ class CalibrationMonitor:
         """Add the views (camera, point, 2) of a moment; return whether a camera has turned now."""
         if self.turned:
             return False
+        has_turned = self._compute_step()
+        self._collect(pixels, time_ns)
+        if not self._block_has_ended(time_ns):
+            return has_turned
+
+        # few moments in a second: the rest of the block before
+        while self._steps is not None and not self.turned:
+            has_turned = self._compute_step()
+        points = np.concatenate(self._points, axis=1)
+        self._points, self._began_ns = [], time_ns
+        chosen = points[:, :: -(-points.shape[1] // MOST_POINTS)]
+        self._steps = _block_steps(self.cameras, chosen, self._usual)
+        return has_turned
+
+    def _collect(self, pixels: NDArray[np.floating], time_ns: int) -> None:
         seen = np.isfinite(pixels).all(axis=-1).sum(axis=0) >= 2
         if seen.any():
             self._points.append(np.asarray(pixels[:, seen], np.float64))
         if self._began_ns is None:
             self._began_ns = time_ns
-        if time_ns - self._began_ns < BLOCK_S * 1e9:
-            return False
-        if sum(points.shape[1] for points in self._points) < _LEAST_POINTS:
-            return False
 
-        points = np.concatenate(self._points, axis=1)
-        self._points, self._began_ns = [], time_ns
-        return self.add_block(points[:, :: -(-points.shape[1] // MOST_POINTS)])
+    def _block_has_ended(self, time_ns: int) -> bool:
+        if self._began_ns is None or time_ns - self._began_ns < BLOCK_S * 1e9:
+            return False
+        count: int = sum(points.shape[1] for points in self._points)
+        return count >= _LEAST_POINTS
+
+    def _compute_step(self) -> bool:
+        """Compute the next step of the last block; return whether a camera has turned now."""
+        if self._steps is None:
+            return False
+        try:
+            next(self._steps)
+        except StopIteration as ended:
+            self._steps = None
+            found: _BlockTurns = ended.value
+            return self.add_turns(*found)
+        return False
 
     def add_block(self, pixels: Floats) -> bool:
         """Add the views (camera, point, 2) of a block; return whether a camera has turned now."""
-        errors, slopes = epipolar_errors(self.cameras, pixels)
-        if self._usual is None:
-            joint = joint_turns(errors, slopes)
-            return self.add_turns(turns(errors, slopes), None, joint)
-        beyond = errors - expected_errors(slopes, self._usual)
-        both = turns(np.stack([errors, beyond]), np.stack([slopes, slopes]))
-        whole, since = (Turns(both.degrees[it], both.explained[it]) for it in (0, 1))
-        return self.add_turns(whole, since)
+        return self.add_turns(
+            *_computed(_block_steps(self.cameras, pixels, self._usual))
+        )
 
     @property
     def usual(self) -> Floats | None:
@@ -235,6 +336,8 @@ class CalibrationMonitor:
         if self.turned:
             return False
         self._whole.append(whole)
+        if self._first is None and len(self._whole) == WINDOW:
+            self._first = _median(self._whole)
         if since is not None:
             self._since.append(since)
         elif joint is not None:
@@ -250,7 +353,8 @@ class CalibrationMonitor:
             return False
         explained = np.sum([block.explained for block in blocks], axis=0)
         best = int(np.argmax(explained))
-        size = float(np.linalg.norm(_median(blocks)[best]))
+        turn = _median(blocks)[best]
+        size = float(np.linalg.norm(turn))
         least = float(np.median([block.explained[best] for block in blocks]))
         if not (size > limit_deg and least > self._least_explained):
             return False
@@ -259,6 +363,14 @@ class CalibrationMonitor:
         names = self.cameras.names
         self.turned = tuple(names[it] for it in order if share[it] >= _AMBIGUOUS)
         self.turned_deg = size
+        if blocks is self._since:
+            self.turned_since = TurnedSince.RUN
+        elif self._first is not None:
+            changed = float(np.linalg.norm(turn - self._first[best])) / size
+            if changed >= _OTHER:
+                self.turned_since = TurnedSince.RUN
+            elif changed <= _SAME:
+                self.turned_since = TurnedSince.BEFORE_RUN
         return True
 
     def _learn(self, block: Turns, joint: Floats) -> None:

@@ -36,6 +36,7 @@ def test_a_bumped_camera_is_named_and_switches_the_output_off() -> None:
         watch(rig, 7, first=60)
         (alarm,) = alarms(rig)
         assert alarm.startswith("[Camera right] has turned by about 1.0°")
+        assert "before this run or in its first 5 seconds: all triggers" in alarm
         assert rig.level == 0
         assert rig.steps[-1].space_triggers == {"inside": None}
 

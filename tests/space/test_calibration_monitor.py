@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deeplabstream.simulation.space_arena import BodyWalk, simulated_cameras, turned
+from deeplabstream.space import calibration_monitor
 from deeplabstream.space.calibration_monitor import (
     LEARNED,
     CalibrationMonitor,
+    TurnedSince,
     epipolar_errors,
     turns,
 )
@@ -62,6 +64,73 @@ def test_a_camera_that_turned_by_half_a_degree_is_named_within_10_s(
     assert found_s is not None
     assert found_s - at_s < 10
     assert monitor.turned == (name,)
+
+
+@pytest.mark.parametrize(
+    ("at_s", "since"),
+    [
+        (0, TurnedSince.BEFORE_RUN),
+        (12, TurnedSince.RUN),
+        (LEARNED + 8, TurnedSince.RUN),
+    ],
+)
+def test_it_says_since_when_a_camera_has_turned(at_s: int, since: TurnedSince) -> None:
+    monitor = CalibrationMonitor(CAMERAS)
+    assert watched(monitor, "front", at_s, at_s + 12, 0.7) is not None
+    assert monitor.turned_since is since
+    monitor.reset()
+    assert monitor.turned_since is TurnedSince.CALIBRATION
+
+
+def test_a_turn_that_was_there_in_part_has_an_unknown_beginning() -> None:
+    monitor, walk = CalibrationMonitor(CAMERAS), BodyWalk(0)
+    for number in range(300):
+        cameras = with_turned(CAMERAS, "front", 0.38 if number < 100 else 0.76)
+        pixels = projected(cameras, walk.at(number / 10).points, 1.0, number)
+        if monitor.add(pixels, number * 10**8):
+            break
+    assert monitor.turned == ("front",)
+    assert monitor.turned_since is TurnedSince.CALIBRATION
+
+
+def test_a_block_is_computed_in_steps_in_the_moments_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone, spread = CalibrationMonitor(CAMERAS), CalibrationMonitor(CAMERAS)
+    blocks: list[NDArray[np.float64]] = []
+    steps = calibration_monitor._block_steps
+
+    def kept(cameras, pixels, usual):  # type: ignore[no-untyped-def]
+        blocks.append(pixels)
+        return steps(cameras, pixels, usual)
+
+    monkeypatch.setattr(calibration_monitor, "_block_steps", kept)
+    walk, ended = BodyWalk(0), list[int]()
+    for number in range(30 * (LEARNED + 4)):
+        computing = spread._steps is not None
+        pixels = projected(CAMERAS, walk.at(number / 30).points, 1.0, number)
+        spread.add(pixels, number * 10**9 // 30)
+        if computing and spread._steps is None:
+            ended.append(number % 30)
+    # the same moment of each second, well before the next block ends
+    assert set(ended[:LEARNED]) == {8}
+    assert set(ended[LEARNED:]) == {6}
+
+    monkeypatch.setattr(calibration_monitor, "_block_steps", steps)
+    for block in blocks:
+        alone.add_block(block)
+    assert alone.degrees == spread.degrees
+    assert np.array_equal(alone.usual, spread.usual)
+
+
+def test_a_block_ends_before_the_next_one_where_moments_are_few() -> None:
+    monitor = CalibrationMonitor(CAMERAS)
+    walk = BodyWalk(0)
+    for second in range(20):
+        # all points of a second in one moment
+        points = np.concatenate([walk.at(second + it / 10).points for it in range(10)])
+        monitor.add(projected(CAMERAS, points, 1.0, second), second * 10**9)
+    assert len(monitor._learned) == 18
 
 
 def test_cameras_that_stay_are_not_named() -> None:
