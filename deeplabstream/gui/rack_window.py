@@ -28,6 +28,7 @@ from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.dialogs.dialog_input import StopInput, keep_usable
 from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.program_process import ProgramProcess
+from deeplabstream.gui.stop_window import RunningBoxes
 from deeplabstream.gui.stop_window_client import ProgramStopWindow
 from deeplabstream.gui.widgets.box_in_full import BoxInFull
 from deeplabstream.gui.widgets.box_tile import BoxTile
@@ -36,8 +37,9 @@ from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.gui.widgets.tile_grid import TileGrid
 from deeplabstream.rack.box_status import STOPPED, note_over
 from deeplabstream.rack.box_views import BoxView, RackReader
+from deeplabstream.rack.control_link import CommandSender, control_file
 from deeplabstream.rack.newest_frames import NewestFrames
-from deeplabstream.rack.rack_process import RackProcess, end_rack
+from deeplabstream.rack.rack_process import RackProcess, end_rack, program_of_rack
 from deeplabstream.settings.rack_file import RackFile
 
 TICK_MS = 100
@@ -50,9 +52,10 @@ _ANSWER_NS = 3_000_000_000
 _ANSWERS = "ok: stop", "error: ", "All boxes are being stopped"
 """Beginnings of lines of a rack that has taken a stop."""
 _END, _LEAVE, _STAY = "Stop them and close", "Close, they go on", "Stay"
-_OTHER = (
-    "Another program runs this rack: each STOP ends all its boxes; then boxes can be "
-    "started here."
+_OTHER = "another program runs this rack; its boxes are controlled from here"
+_DEAF = (
+    "Another program runs this rack and takes no commands: each STOP ends all its boxes; "
+    "then boxes can be started here."
 )
 
 
@@ -75,6 +78,9 @@ class RackWindow(QMainWindow):
         clock = clock or SystemClock()
         self.rack, self._chosen, self._memory, self._clock = rack, chosen, memory, clock
         self.process = RackProcess(rack.path, command)
+        self._others = CommandSender(rack.path)
+        self._other_number = 0
+        """Process of another program that runs the rack; 0: there is none."""
         self._reader, self._frames = RackReader(rack, clock), NewestFrames(clock)
         self._boxes: dict[str, BoxView] = {}
         self._read_ns: int | None = None
@@ -97,7 +103,8 @@ class RackWindow(QMainWindow):
             self.stop_all,
             lambda: self.running,
             self.log.complain,
-            lambda: tuple(filter(None, [self.running and self.process.number])),
+            self._programs,
+            boxes=self._stoppable,
         )
         self._stop_input = StopInput(self, lambda: bool(self._active), self._escape)
         self._connect()
@@ -167,13 +174,27 @@ class RackWindow(QMainWindow):
         """Whether another program runs the rack."""
         return not self.process.number and is_locked(self.rack.path)
 
+    @property
+    def _controls(self) -> bool:
+        """Whether commands reach the rack, or this window will start it."""
+        return not self.foreign or control_file(self.rack.path).exists()
+
+    def _programs(self) -> tuple[int, ...]:
+        """Return the process of the rack while a box runs."""
+        number = self.process.number or self._other_number
+        return (number,) if self.running and number else ()
+
+    def _stoppable(self) -> RunningBoxes | None:
+        names = tuple(box.name for box in self._active)
+        return RunningBoxes(self.rack.path.resolve(), names) if names else None
+
     def start(self, name: str) -> None:
         """Start a box."""
         self._send(f"start {name}")
 
     def stop(self, name: str) -> None:
-        """Switch the outputs of a box off, and end it; of a foreign rack, all boxes."""
-        if self.foreign:
+        """Switch the outputs of a box off, and end it; all, if no command reaches the rack."""
+        if not self._controls:
             self.stop_everything()
         else:
             self._send(f"stop {name}")
@@ -181,11 +202,16 @@ class RackWindow(QMainWindow):
     def stop_everything(self) -> None:
         """Switch the outputs of all boxes off, and end them."""
         self.log.add_line("STOP: all boxes are being stopped", tone="red")
-        if self.process.number:
+        if self.process.number or (self.foreign and self._controls):
             self._send("stop")
-        elif self.foreign and end_rack(self.rack.path):
-            self._note_stops()
         elif self.foreign:
+            self._end_other()
+
+    def _end_other(self) -> None:
+        """End the program that runs the rack, and so its boxes."""
+        if end_rack(self.rack.path):
+            self._note_stops()
+        else:
             self.log.complain("The program that runs this rack was not found: end it")
 
     def _start_chosen(self) -> None:
@@ -206,7 +232,10 @@ class RackWindow(QMainWindow):
 
     def _send(self, line: str) -> None:
         if self.foreign:
-            self.log.complain(_OTHER)
+            if self._controls:
+                self._others.send(line)
+            else:
+                self.log.complain(_DEAF)
             return
         if line.startswith("stop") and self._stop_ns is None:
             self._stop_ns = self._clock.now_ns()
@@ -264,16 +293,26 @@ class RackWindow(QMainWindow):
             self.log.add_line(line, tone=_tone(line))
             if line.startswith(_ANSWERS):
                 self._stop_ns = None
+        self._take_answers()
         now_ns = self._clock.now_ns()
         if self._read_ns is None or now_ns - self._read_ns >= _STATES_NS:
             self._read_ns = now_ns
             self._boxes = {box.name: box for box in self._reader.boxes()}
             self._frames.follow([*self._boxes.values()])
+            other = program_of_rack(self.rack.path) if self.foreign else None
+            self._other_number = other.pid if other is not None else 0
             self._show_states()
         self._kill_if_silent(now_ns)
         self._show_images()
         if self._closing and not self.process.number:
             self.end()
+
+    def _take_answers(self) -> None:
+        """Show the answers of a rack that another program runs; end one that takes no stop."""
+        for line, answer, given in self._others.answers():
+            self.log.add_line(answer, tone=_tone(answer) if given else "red")
+            if line.startswith("stop") and not given:
+                self._end_other()
 
     def _kill_if_silent(self, now_ns: int) -> None:
         """Kill a rack that does not answer a stop: its boxes stop as their input ends."""
@@ -295,7 +334,7 @@ class RackWindow(QMainWindow):
             note_over(self.rack.path, box.name, STOPPED)
 
     def _show_states(self) -> None:
-        can_start = not self.foreign
+        foreign, can_start = self.foreign, self._controls
         for name, box in self._boxes.items():
             self.tiles[name].show_box(box, can_start)
             if self.full is not None and self.full.box == name:
@@ -305,7 +344,9 @@ class RackWindow(QMainWindow):
         text = f"{count} of {len(self._boxes)} boxes run"
         if alarms:
             text += f", {alarms} need{'s' * (alarms == 1)} attention"
-        self.summary.setText(text if can_start else f"{text}; {_OTHER}")
+        if foreign:
+            text = f"{text}; {_OTHER if can_start else _DEAF}"
+        self.summary.setText(text)
         left = any(not self._boxes[name].runs for name in self._chosen)
         self.start_all.setEnabled(can_start and left)
         self.stop_window.follow_programs()

@@ -11,15 +11,17 @@ It ends with the program's process, however that ends.
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import inf
+from pathlib import Path
 
 import psutil
 from PyQt5.QtCore import QPoint, QRect, Qt, QTimer
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent
-from PyQt5.QtWidgets import QFrame, QLabel, QVBoxLayout
+from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.engine.processes.termination import leave_to_parent
@@ -29,6 +31,8 @@ from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.ipc.pipe import Connection, has_message, receive
 from deeplabstream.ipc.stop_link import StopLink, StopRequester
+from deeplabstream.rack.box_process import end_box
+from deeplabstream.rack.control_link import CommandSender
 from deeplabstream.startup.standard_streams import outlive_readers
 
 CHECK_MS = 50
@@ -38,6 +42,10 @@ INPUT_MS = 10
 LATE_S = 1.0
 """A longer pause between two checks: this process was suspended, too, or got no CPU."""
 _SIZE = 360, 190
+_COLUMNS, _ROW = 2, 44
+"""Columns of the buttons of boxes, and the height of a row in pixels."""
+_ALL = "\n"
+"""Stands for STOP of everything, beside the names of boxes."""
 _TITLE = "The window does not respond."
 _HINT = "Outputs can still be switched off: press STOP, or Esc in this window."
 _REQUESTED = (
@@ -50,6 +58,15 @@ _ENDED = "STOP: the program that switched an output has ended."
 
 
 @dataclass(frozen=True, slots=True)
+class RunningBoxes:
+    """Boxes of a rack that can be stopped one by one."""
+
+    rack: Path
+    """The rack file."""
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowHeartbeat:
     """Message of the main thread of the program's window: it responds."""
 
@@ -59,6 +76,8 @@ class WindowHeartbeat:
     """Silence after this message that shows the stop window; inf: none does."""
     programs: tuple[int, ...] = ()
     """Processes of running programs that switch outputs."""
+    boxes: RunningBoxes | None = None
+    """Boxes that run, if the program is a rack."""
 
 
 class SilenceWatch:
@@ -90,6 +109,31 @@ class OutputStopper:
     def __init__(self, requester: StopRequester | None) -> None:
         self._requester = requester
         self._programs: dict[int, psutil.Process] = {}
+        self._rack = Path()
+        self._sender: CommandSender | None = None
+        self._box_result = ""
+        """What became of the last request to stop one box; empty: there was none."""
+
+    def watch_rack(self, rack: Path) -> None:
+        """Take the rack file of the boxes."""
+        if self._sender is None or rack != self._rack:
+            self._rack, self._sender = rack, CommandSender(rack)
+
+    def request_box(self, box: str) -> None:
+        """Have the rack stop one box: its outputs off, its record closed."""
+        if self._sender is not None:
+            self._sender.send(f"stop {box}")
+            self._box_result = f"STOP: {box} is being stopped."
+
+    def _take_answers(self) -> None:
+        for line, answer, given in self._sender.answers() if self._sender else ():
+            box = line.partition(" ")[2]
+            if given:
+                self._box_result = f"STOP: {box}: {answer}"
+                continue
+            self._box_result = f"STOP: {answer}; {box} itself was asked to end."
+            if not end_box(self._rack, box):
+                self._box_result = f"STOP: {answer}, and {box} was not found."
 
     def watch(self, programs: tuple[int, ...]) -> None:
         """Take the process numbers of the running programs."""
@@ -102,6 +146,7 @@ class OutputStopper:
 
     def request(self) -> None:
         """Have engine and programs switch all outputs off."""
+        self._box_result = ""
         if self._requester is not None:
             self._requester.request()
         # as the window's STOP does: on Windows it kills, and the guards switch off
@@ -111,6 +156,9 @@ class OutputStopper:
 
     def result(self) -> str:
         """Return what has happened after the request, as a sentence."""
+        self._take_answers()
+        if self._box_result:
+            return self._box_result
         if self._programs:
             running = any(_runs(program) for program in self._programs.values())
             return _ENDING if running else _ENDED
@@ -129,7 +177,10 @@ class StopWindow(QFrame):
     """Window above all others, with STOP at the place of the program's own STOP."""
 
     def __init__(
-        self, request: Callable[[], object], result: Callable[[], str]
+        self,
+        request: Callable[[], object],
+        result: Callable[[], str],
+        request_box: Callable[[str], object] = lambda box: None,
     ) -> None:
         super().__init__()
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
@@ -137,7 +188,12 @@ class StopWindow(QFrame):
         self.setObjectName("stopWindow")
         self.setWindowTitle("STOP – DeepLabStream")
         self._request, self._result = request, result
-        self._requested = self._was_pressed = False
+        self._request_box = request_box
+        self._requested = False
+        self._pressed = ""
+        """Name of what is pressed now: a box, `_ALL`; empty: nothing."""
+        self.boxes: dict[str, StopButton] = {}
+        """Buttons that stop one box."""
 
         self._column = column = QVBoxLayout(self)
         column.setContentsMargins(12, 12, 12, 12)
@@ -150,9 +206,34 @@ class StopWindow(QFrame):
         self.stop.clicked.connect(self.request)
         column.addWidget(title)
         column.addWidget(self.text)
+        self._grid = QGridLayout()
+        self._grid.setSpacing(6)
         column.addStretch(1)
+        column.addLayout(self._grid)
         column.addWidget(self.stop)
         self.resize(*_SIZE)
+
+    def show_boxes(self, names: Sequence[str]) -> None:
+        """Show a STOP for each of these boxes."""
+        if [*self.boxes] == [*names]:
+            return
+        for button in self.boxes.values():
+            self._grid.removeWidget(button)
+            button.deleteLater()
+        self.boxes = {}
+        for number, name in enumerate(names):
+            button = self.boxes[name] = StopButton(f"STOP {name}")
+            button.setObjectName("stopOne")
+            button.clicked.connect(partial(self.request_box, name))
+            self._grid.addWidget(button, *divmod(number, _COLUMNS))
+        rows = -(-len(names) // _COLUMNS)
+        self.resize(_SIZE[0], _SIZE[1] + rows * _ROW)
+
+    def request_box(self, name: str) -> None:
+        """Have the outputs of one box switched off."""
+        self._requested = True
+        self._request_box(name)
+        self.show_result()
 
     def request(self) -> None:
         """Have all outputs switched off."""
@@ -165,15 +246,19 @@ class StopWindow(QFrame):
 
         `pressed` is where in this window the button is pressed, in pixels of the screen.
         """
-        over_stop = False
-        if pressed is not None:
+        now = _ALL if escape else ""
+        if pressed is not None and not escape:
             place = QPoint(*pressed) / self.devicePixelRatioF()
-            over_stop = self.stop.geometry().contains(place)
+            buttons = {_ALL: self.stop, **self.boxes}
+            under = (it for it in buttons if buttons[it].geometry().contains(place))
+            now = next(under, "")
 
         # Also those that arrive as events, too: a second request does no harm.
-        was_pressed, self._was_pressed = self._was_pressed, escape or over_stop
-        if self._was_pressed and not was_pressed:
+        before, self._pressed = self._pressed, now
+        if now == _ALL and before != _ALL:
             self.request()
+        elif now and now != before:
+            self.request_box(now)
 
     def show_result(self) -> None:
         """Show whether the request was carried out."""
@@ -185,7 +270,7 @@ class StopWindow(QFrame):
 
         When the window vanishes at the moment of a click, the button below gets it.
         """
-        self._requested = self._was_pressed = False
+        self._requested, self._pressed = False, ""
         self.text.setText(_HINT)
         below = QRect(*stop)
         # the style has a border, which the layout knows only now
@@ -236,7 +321,7 @@ class StopWindowProcess:
         self._clock = SystemClock()
         self._watch = SilenceWatch(self._clock.now_ns())
         self._stop = (0, 0, 0, 0)
-        self.window = StopWindow(stopper.request, stopper.result)
+        self.window = StopWindow(stopper.request, stopper.result, stopper.request_box)
         self._checks, self._input_checks = QTimer(), QTimer()
         self._checks.timeout.connect(self.check)
         self._input_checks.timeout.connect(self._check_input)
@@ -254,6 +339,7 @@ class StopWindowProcess:
                 return
             self._stop = message.stop
             self._stopper.watch(message.programs)
+            self._take_boxes(message.boxes)
             self._watch.receive(message, self._clock.now_ns())
 
         silent = self._watch.is_silent(self._clock.now_ns())
@@ -264,6 +350,11 @@ class StopWindowProcess:
             self.window.hide()
             self._input_checks.stop()
         self.window.show_result()
+
+    def _take_boxes(self, boxes: RunningBoxes | None) -> None:
+        if boxes is not None:
+            self._stopper.watch_rack(boxes.rack)
+        self.window.show_boxes(boxes.names if boxes is not None else ())
 
     def _check_input(self) -> None:
         escape = self._input.escape_is_down(self._programs)

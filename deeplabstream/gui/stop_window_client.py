@@ -13,7 +13,11 @@ from deeplabstream.engine.processes.child_process import UnblockedPipe
 from deeplabstream.engine.processes.termination import end_reason, terminal_signals_held
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Phase, SessionState
-from deeplabstream.gui.stop_window import WindowHeartbeat, stop_window_main
+from deeplabstream.gui.stop_window import (
+    RunningBoxes,
+    WindowHeartbeat,
+    stop_window_main,
+)
 from deeplabstream.gui.theme import palette
 from deeplabstream.ipc.pipe import Connection, opened_pipe
 from deeplabstream.ipc.stop_link import StopLink
@@ -30,7 +34,8 @@ class ProgramStopWindow(QObject):
     """Runs the stop window while there are programs that switch outputs.
 
     The heartbeats come from the thread of this object, so they are missing while it is
-    blocked. `complain` gets a sentence when the process has ended unexpectedly.
+    blocked. `complain` gets a sentence when the process has ended unexpectedly. `boxes`:
+    those of a rack that run.
     """
 
     def __init__(
@@ -40,8 +45,10 @@ class ProgramStopWindow(QObject):
         complain: Callable[[str], object],
         programs: Callable[[], tuple[int, ...]],
         body: Callable[..., None] = stop_window_main,
+        boxes: Callable[[], RunningBoxes | None] = lambda: None,
     ) -> None:
         super().__init__(stop_button)
+        self._boxes = boxes
         self._stop_button = stop_button
         self._must_stop = must_stop
         self._complain = complain
@@ -122,8 +129,10 @@ class ProgramStopWindow(QObject):
         corner = button.mapToGlobal(QPoint(0, 0))
         place = corner.x(), corner.y(), button.width(), button.height()
         if self._pipe is not None:
+            boxes, programs = self._boxes(), self._programs()
+            heartbeat = WindowHeartbeat(place, silent_s, programs, boxes)
             with suppress(OSError):  # it has ended: the next heartbeat reports it
-                self._pipe.send(WindowHeartbeat(place, silent_s, self._programs()))
+                self._pipe.send(heartbeat)
 
 
 class StopWindowClient(ProgramStopWindow):

@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,9 +17,12 @@ from deeplabstream.rack.box_status import (
     SILENCE_NS,
     SILENT,
     STARTING,
+    STOPPED,
     BoxStatus,
     StatusReader,
     box_folder,
+    note_over,
+    read_status,
     status_file,
 )
 from deeplabstream.rack.program_start import start_program
@@ -103,7 +106,16 @@ class BoxProcess:
     def left(self) -> list[str]:
         """Names of its processes that run although it has ended, such as its guards."""
         names = {pid: name for name, pid in self._reported().items()}
-        return [names.get(pid, "?") for pid, it in self._processes.items() if _runs(it)]
+        return [names.get(pid, "?") for pid, it in self._processes.items() if runs(it)]
+
+    def left_of(self, names: Collection[str] = ()) -> list[psutil.Process]:
+        """Return its processes with these names that run; no names: any."""
+        numbers = {pid for name, pid in self._reported().items() if name in names}
+        return [
+            it
+            for pid, it in [*self._processes.items()]
+            if (pid in numbers or not names) and runs(it)
+        ]
 
     def _close_input(self) -> None:
         if (line := self._process.stdin) is not None:
@@ -113,7 +125,7 @@ class BoxProcess:
     def kill_left(self) -> None:
         """Kill its processes that run although it has ended."""
         for process in self._processes.values():
-            if _runs(process):
+            if runs(process):
                 with suppress(psutil.Error):
                     process.kill()
 
@@ -190,8 +202,27 @@ def _ended(code: int) -> str:
     return f"failed, exit code {code}"
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
     """Return whether a process runs; one that waits to be read by its parent has ended."""
     with suppress(psutil.Error):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def end_box(rack: Path, name: str) -> bool:
+    """Ask a box to end without its rack, which does not answer; False: it was not found.
+
+    On Windows it is killed; its guards then switch its outputs off.
+    """
+    status = read_status(status_file(rack, name))
+    number = status.processes.get("session") if status and not status.ended else None
+    if number is None:
+        return False
+    with suppress(psutil.Error):
+        process = psutil.Process(number)
+        # another program may have got the number of one that was killed
+        if any(Path(word).name == rack.name for word in process.cmdline()):
+            note_over(rack, name, STOPPED)
+            process.terminate()
+            return True
     return False

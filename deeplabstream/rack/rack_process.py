@@ -28,19 +28,28 @@ def note_process(rack: Path) -> None:
         file.write_text(str(os.getpid()), "utf-8")
 
 
-def end_rack(rack: Path) -> bool:
-    """Ask the program that runs a rack to stop all boxes and end; False: none was found.
-
-    On Windows it is killed; its boxes then stop because their input ends.
-    """
+def program_of_rack(rack: Path) -> psutil.Process | None:
+    """Return the program that runs a rack; None: none was found."""
     with suppress(OSError, ValueError, psutil.Error):
         number = int((rack_folder(rack) / _NUMBER).read_text("utf-8"))
         process = psutil.Process(number)
         # another program may have got the number of one that was killed
         if any(Path(word).name == rack.name for word in process.cmdline()):
-            process.terminate()
-            return True
-    return False
+            return process
+    return None
+
+
+def end_rack(rack: Path) -> bool:
+    """Ask the program that runs a rack to stop all boxes and end; False: none was found.
+
+    On Windows it is killed; its boxes then stop because their input ends.
+    """
+    process = program_of_rack(rack)
+    if process is None:
+        return False
+    with suppress(psutil.Error):  # it has ended meanwhile
+        process.terminate()
+    return True
 
 
 class RackProcess:

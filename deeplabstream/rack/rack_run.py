@@ -1,12 +1,13 @@
 """Rack run: starts the boxes of a rack, prints their states, and stops them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.rack.control_link import ControlServer
 from deeplabstream.rack.rack_alarms import AlarmOutlet, RackAlarms
 from deeplabstream.rack.rack_commands import (
     CommandInput,
@@ -63,10 +64,12 @@ def run_rack(
     }
     try:
         with (
+            ExitStack() as stack,
             exclusive(rack.path, 0.0),
             closing(_RackRun(boxes, report, clock, alarms, window is None)) as run,
         ):
             note_process(rack.path)
+            stack.enter_context(closing(ControlServer(rack.path, queue, report)))
             for name in names:
                 run.start(name, resume)
             while run.active or (window and not (window.ended or requests.requested)):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,8 @@ from deeplabstream.rack.box_status import (
     status_file,
     waiting_file,
 )
+from deeplabstream.rack.control_link import ControlServer
+from deeplabstream.rack.rack_commands import CommandQueue
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from tests.rack.alarms.alarm_services import (
     address_file,
@@ -367,3 +370,34 @@ def test_escape_stops_a_box_that_starts_or_waits_for_its_restart(
         read_again(window)
         press_escape_in_full(window)
         qtbot.waitUntil(lambda: told(window).endswith("ok: stop left"), timeout=60_000)
+
+
+def test_a_window_controls_each_box_of_a_rack_that_another_program_runs(
+    rack: RackFile, make: Make, qtbot: QtBot
+) -> None:
+    queue = CommandQueue()
+    with (
+        exclusive(rack.path),
+        closing(ControlServer(rack.path, queue, print)),
+        running(rack, "left"),
+    ):
+        window = make(rack)
+        read_again(window)
+        assert "its boxes are controlled from here" in window.summary.text()
+        assert window.tiles["right"].start.isEnabled()
+        for press, line in (
+            (window.tiles["left"].stop.click, "stop left"),
+            (window.tiles["right"].start.click, "start right"),
+            (window.stop_all.click, "stop"),
+        ):
+            press()
+            (request,) = queue.take(60.0)
+            assert request.line == line
+            request.answer(f"ok: {line}")
+
+            def shown(line: str = line) -> bool:
+                window.tick()
+                return told(window).endswith(f"ok: {line}")
+
+            qtbot.waitUntil(shown, timeout=60_000)
+    assert not over_file(rack.path, "left").exists()

@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from math import inf
 from pathlib import Path
+from time import perf_counter
 
 import pytest
-from PyQt5.QtCore import QRect, Qt
+from PyQt5.QtCore import QPoint, QRect, Qt
 from PyQt5.QtGui import QGuiApplication
 from PyQt5.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.clock import rest
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
@@ -27,12 +31,16 @@ from deeplabstream.gui.stop_window import (
 from deeplabstream.ipc.journal import create_journal
 from deeplabstream.ipc.semaphore import opened_semaphore
 from deeplabstream.ipc.stop_link import StopLink, StopRequester
+from deeplabstream.rack.box_status import STOPPED, over_file, status_file
+from deeplabstream.rack.control_link import ControlServer
+from deeplabstream.rack.rack_commands import CommandQueue
 from deeplabstream.settings.loading import load
 from tests.engine.tolerant import GIVE_UP_S
 from tests.gui import x_input
 from tests.gui.fake_session import FakeSession
 from tests.gui.main_windows import start
 from tests.gui.window_rig import WindowRig, window_with_laser_on
+from tests.web.test_rack_page import STATUS
 
 LEFT = Qt.MouseButton.LeftButton
 PLACE = 200, 300, 98, 70
@@ -136,6 +144,64 @@ def test_only_stop_and_escape_request_a_stop(
     QTest.mouseClick(stop_window.stop, LEFT)
     QTest.keyClick(stop_window, Qt.Key.Key_Escape)
     assert len(requests) == 2
+
+
+def test_each_box_of_a_rack_has_its_own_stop(qtbot: QtBot) -> None:
+    stopped: list[str] = []
+    window = StopWindow(lambda: stopped.append("all"), lambda: "told", stopped.append)
+    qtbot.addWidget(window)
+    window.show_boxes(["left", "right", "third"])
+    window.show_at(PLACE)
+    stop = QRect(window.stop.mapToGlobal(QPoint(0, 0)), window.stop.size())
+    assert stop.contains(QRect(*PLACE))
+    QTest.mouseClick(window.boxes["right"], LEFT)
+    assert (stopped, window.text.text()) == (["right"], "told")
+
+    ratio = window.devicePixelRatioF()
+    place = window.boxes["third"].geometry().center()
+    window.take_state(False, (round(place.x() * ratio), round(place.y() * ratio)))
+    window.take_state(True, None)
+    assert stopped == ["right", "third", "all"]
+    window.show_boxes([])
+    assert not window.boxes
+
+
+def test_one_box_is_stopped_by_its_rack_or_without_it(tmp_path: Path) -> None:
+    rack, queue = tmp_path / "rack.ini", CommandQueue()
+    stopper = OutputStopper(None)
+    stopper.watch_rack(rack)
+
+    def result(text: str) -> bool:
+        return text in stopper.result()
+
+    with closing(ControlServer(rack, queue, print)):
+        stopper.request_box("left")
+        (request,) = queue.take(GIVE_UP_S)
+        assert request.line == "stop left"
+        assert result("left is being stopped")
+        request.answer("ok: stop left")
+        wait_until(lambda: result("left: ok: stop left"))
+
+    stopper.request_box("left")
+    wait_until(lambda: result("left was not found"))
+    wait = "import sys; print(1, flush=True); sys.stdin.read()"
+    words, pipe = [sys.executable, "-c", wait, str(rack)], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe) as box:
+        assert box.stdout is not None
+        box.stdout.readline()
+        status = replace(STATUS, processes={"session": box.pid})
+        status.write(status_file(rack, "left"))
+        stopper.request_box("left")
+        wait_until(lambda: result("left itself was asked to end"))
+        box.wait(GIVE_UP_S)
+    assert over_file(rack, "left").read_text("utf-8") == STOPPED
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    give_up_s = perf_counter() + GIVE_UP_S
+    while not reached():
+        assert perf_counter() < give_up_s
+        rest(0.01)
 
 
 def test_it_reports_only_what_the_engine_has_done(
