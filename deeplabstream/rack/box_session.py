@@ -17,6 +17,7 @@ from deeplabstream.rack.alarms.alarm_log import AlarmLogReader
 from deeplabstream.rack.analysis_rates import AnalysisRates
 from deeplabstream.rack.box_restart import Interruption, Restart
 from deeplabstream.rack.box_status import BoxAlarm, BoxStatus
+from deeplabstream.rack.image_watch import ImageWatch
 from deeplabstream.rack.shown_steps import ShownSteps
 from deeplabstream.settings.sections import Settings
 
@@ -55,7 +56,7 @@ class BoxSession(RigSession):
         self._finished = False
         self._number = self._trials = 0
         self._analysed: Counter[str] = Counter()
-        self._analysis_rates = AnalysisRates()
+        self._analysis_rates, self._image_watch = AnalysisRates(), ImageWatch()
         self._latencies_ns: deque[int] = deque(maxlen=LATENCIES)
         self._counts: Mapping[str, Counts] = {}
         self._alarm = ""
@@ -63,6 +64,9 @@ class BoxSession(RigSession):
         self._warned_ns = self._alarm_count = 0
         self._warned: set[str] = set()
         self._written_ns = self._clock.now_ns()
+        self._reported: set[int] = set()
+        """Numbers of the processes in the last report."""
+        self._reported_run = ""
         self._shown = ShownSteps()
 
     def close(self, how: str = "stopped") -> None:
@@ -85,12 +89,22 @@ class BoxSession(RigSession):
         # counts are empty after the stream has ended: keep the last ones
         self._counts = self.state.counts or self._counts
         now_ns = self._clock.now_ns()
-        if now_ns - self._written_ns >= INTERVAL_NS:
+        if now_ns - self._written_ns < INTERVAL_NS:
+            self._report_start(now_ns)
+        else:
             self._check_rates(now_ns)
+            self._check_images(now_ns)
             self._add_warnings()
             self._record_alarm_events()
             self.report(now_ns)
         return news
+
+    def _report_start(self, now_ns: int) -> None:
+        """Report new processes and a new run folder at once: the rack guards them from then on."""
+        numbers = {process.pid for process in self.processes() if process.pid}
+        run = str(self.state.run_folder or "")
+        if not numbers <= self._reported or run not in ("", self._reported_run):
+            self.report(now_ns)
 
     @property
     def _nominal(self) -> dict[str, float]:
@@ -112,9 +126,21 @@ class BoxSession(RigSession):
             if self.state.analysing and name in rings and not rings[name].awaits_trigger
         }
         for text in self._analysis_rates.check(nominal, now_ns):
-            self._add_alarm(text, urgent=True)
-            self.note("analysis", text)
-            self._set_state(self.state.with_alarm(Alarm(text, now_ns)))
+            self._raise_alarm(text, now_ns)
+
+    def _check_images(self, now_ns: int) -> None:
+        """Raise an alarm for each camera whose images are black, or all the same."""
+        for camera in self.rings():
+            frame = self.newest(camera)
+            if frame is not None:
+                for text in self._image_watch.check(frame, now_ns):
+                    self._raise_alarm(text, now_ns)
+
+    def _raise_alarm(self, text: str, now_ns: int) -> None:
+        """Report an alarm that the box itself has found, also in the record."""
+        self._add_alarm(text, urgent=True)
+        self.note("analysis", text)
+        self._set_state(self.state.with_alarm(Alarm(text, now_ns)))
 
     def _add_alarm(self, text: str, urgent: bool) -> None:
         """Add an alarm to those of the report."""
@@ -160,6 +186,8 @@ class BoxSession(RigSession):
         """
         status = self.status(now_ns, ended)
         self._written_ns = now_ns
+        self._reported = {*status.processes.values()}
+        self._reported_run = status.run_folder
         self._analysed.clear()
         try:
             status.write(self._file)
