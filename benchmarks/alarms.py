@@ -7,9 +7,7 @@
 A rack of two boxes with simulated cameras, each with an output that is on, sends its alarms
 to an HTTP server on this computer. A fault is planted in the left box, the rack or the way of
 the alarm. Seconds are those until the alarm has arrived. The limits of the rigs are long, for
-busy computers: a suspended process does not switch an output off at once. An output stays on
-when all processes of its rig are killed: a board with a watchdog would switch it off. Linux
-only.
+busy computers: a suspended process does not switch an output off at once. Linux only.
 """
 
 import argparse

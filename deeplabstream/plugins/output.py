@@ -150,6 +150,11 @@ class Output(ABC):
         return None
 
     @property
+    def own_end(self) -> str:
+        """How it goes off without the guards, if it does not reopen; end of a sentence."""
+        return "goes off by itself when the engine ends"
+
+    @property
     def occupied(self) -> tuple[DeviceAddress, ...]:
         """Devices that no other rig can use meanwhile; by default its serial port."""
         return port_of(self)

@@ -25,12 +25,15 @@ class RackAlarms:
         self._failures = {box.name: box.failures for box in self._boxes}
         self._sent_ns = dict.fromkeys(self._failures, 0)
         """Time of the last alarm of a box that was sent."""
+        self._switched_ns = dict.fromkeys(self._failures, 0)
+        """The same for outputs that the rack has switched off."""
         self._silent = dict.fromkeys(self._failures, False)
 
     def watch(self, said: Mapping[str, Sequence[str]]) -> None:
         """Send what is new; `said`: what the boxes have reported since the last call."""
         for box in self._boxes:
             self._send_reported(box)
+            self._send_switched_off(box)
             self._send_silence(box)
             if box.failures > self._failures[box.name]:
                 self._failures[box.name] = box.failures
@@ -46,6 +49,14 @@ class RackAlarms:
             if alarm.time_ns > last_ns:
                 self._sent_ns[box.name] = alarm.time_ns
                 self._outlet.raise_alarm(box.name, alarm.text, alarm.urgent)
+
+    def _send_switched_off(self, box: SupervisedBox) -> None:
+        """Send what the rack has done in place of the guards of a box."""
+        last_ns = self._switched_ns[box.name]
+        for report in box.switched_off:
+            if report.time_ns > last_ns:
+                self._switched_ns[box.name] = report.time_ns
+                self._outlet.raise_alarm(box.name, report.text, report.urgent)
 
     def _send_silence(self, box: SupervisedBox) -> None:
         silent = box.running and box.state == SILENT

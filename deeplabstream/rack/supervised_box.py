@@ -3,6 +3,7 @@
 A user, or its schedule, starts and stops it.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from deeplabstream.rack.box_status import (
     NOT_STARTED,
     SILENT,
     STOPPED,
+    BoxAlarm,
     BoxStatus,
     note_over,
     over_file,
@@ -32,11 +34,15 @@ from deeplabstream.rack.box_status import (
     status_file,
     waiting_file,
 )
+from deeplabstream.rack.last_guard import LastGuard
 from deeplabstream.settings.rack_file import RackBox
 
 LEFT_NS = 90_000_000_000
 """Time in which the other processes of a box that has ended end too: guards that switch its
 outputs off, and the recorder; then they are killed."""
+
+
+_MOST_REPORTS = 50
 
 
 class _Phase(Enum):
@@ -85,6 +91,8 @@ class SupervisedBox:
         """How often it could not be started or has ended with an error."""
         self._rack, self._section, self._command = rack, box.box, command
         self._clock = clock
+        self._last_guard = LastGuard(box, clock)
+        self._switched_off: deque[BoxAlarm] = deque(maxlen=_MOST_REPORTS)
         self._schedule = BoxSchedule(box.box, clock, calendar or SystemCalendar())
         self._stopped = False
         """Whether a user has stopped it."""
@@ -99,7 +107,12 @@ class SupervisedBox:
     @property
     def active(self) -> bool:
         """Whether it runs, or will be started or restarted."""
-        return self._phase is not _Phase.IDLE
+        return self._phase is not _Phase.IDLE or self._last_guard.active
+
+    @property
+    def switched_off(self) -> tuple[BoxAlarm, ...]:
+        """The last reports on outputs that the rack has switched off, oldest first."""
+        return tuple(self._switched_off)
 
     @property
     def running(self) -> bool:
@@ -210,6 +223,9 @@ class SupervisedBox:
             self._process.read()
             if self.running and self._process.exit_code is not None:
                 yield from self._ended(self._process)
+        for report in self._last_guard.watch():
+            self._switched_off.append(report)
+            yield report.text
         if self._phase in (_Phase.RUNNING, _Phase.WAITING):
             yield from self._stop_by_schedule()
         if self._phase is _Phase.SCHEDULED:
@@ -258,6 +274,7 @@ class SupervisedBox:
     def _ended(self, process: BoxProcess) -> Iterator[str]:
         """Decide whether it is restarted; yield how it has ended."""
         self.failures += process.failed
+        self._last_guard.box_ended(process)
         self._phase = self._after_run
         if process.status is not None and process.status.finished and not self._stopped:
             self._write_over(FINISHED)
@@ -306,7 +323,7 @@ class SupervisedBox:
         """Start its process if it is time; yield why that is not possible."""
         now_ns = self._clock.now_ns()
         # guards and recorder of the process before may still use its ports and folders
-        if now_ns < self._due_ns or self._left:
+        if now_ns < self._due_ns or self._left or self._last_guard.active:
             if self._process and now_ns - self._process.ended_ns >= LEFT_NS:
                 self._process.kill_left()
             return
@@ -317,6 +334,7 @@ class SupervisedBox:
             if cause is not None:
                 write_restart(file, cause)
             over_file(self._rack, self.name).unlink(missing_ok=True)
+            self._last_guard.box_starts()
             self._process = BoxProcess(
                 self._rack, self.name, self._command, self._clock
             )

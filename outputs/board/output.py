@@ -75,6 +75,12 @@ class BoardPin(Output):
         """The pin that it uses."""
         return BoardPinAddress(self.port, self.pin)
 
+    @property
+    def own_end(self) -> str:
+        """How it goes off without the guards."""
+        limit = f"{self.watchdog_ms} ms after the last heartbeat of the engine"
+        return f"is switched off by the watchdog of its board, at most {limit}"
+
     @classmethod
     def self_test(
         cls, outputs: Mapping[str, Output], inputs: Mapping[str, Input]

@@ -25,6 +25,7 @@ class Box:
     scheduled: bool = False
     failures: int = 0
     status: Report | None = None
+    switched_off: tuple[BoxAlarm, ...] = ()
 
 
 @dataclass

@@ -15,6 +15,7 @@ import pytest
 
 from deeplabstream.core.clock import rest
 from deeplabstream.rack.box_status import BoxStatus, read_status, status_file
+from deeplabstream.rack.control_link import control_file, send_command
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
 
 pytestmark = pytest.mark.skipif(
@@ -262,6 +263,8 @@ def test_a_killed_box_ends_alone_with_its_output_off(rack: Rack, victim: str) ->
     assert rack.running.wait(GIVE_UP_S) == 128 + signal.SIGTERM
     rack.wait_until_off("right")
     assert "[Box right] ended" in rack.told.read_text("utf-8")
+    # the guards of the box were there
+    assert "the rack has switched" not in rack.told.read_text("utf-8")
 
 
 def test_the_boxes_of_a_killed_rack_stop_with_their_outputs_off(rack: Rack) -> None:
@@ -371,3 +374,47 @@ def test_a_starved_camera_is_an_alarm_of_its_box_alone(rack: Rack) -> None:
     events = Path(status.run_folder, "events.csv")
     rack.wait(lambda: "of its 20 frames/s" in events.read_text("utf-8"))
     assert "experiment running" in right.state
+
+
+def kill_all(status: BoxStatus) -> None:
+    """Kill all processes of a box, its guards too, none of which can act any more."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in status.processes.values():
+            os.kill(pid, number)
+
+
+def test_the_rack_switches_off_what_a_killed_box_and_its_guards_left_on(
+    rack: Rack,
+) -> None:
+    rack.start()
+    rack.wait_until_on("left", "right")
+    status = rack.status("left")
+    assert status is not None and "second guard" in status.processes
+    rack.wait(lambda: bool((now := rack.status("left")) and now.run_folder))
+    status = rack.status("left")
+    assert status is not None
+    began_s = perf_counter()
+    kill_all(status)
+    rack.wait_until_off("left")
+    took_s = perf_counter() - began_s
+    said = "[Box left] the rack has switched [Output laser] off"
+    rack.wait(lambda: said in rack.told.read_text("utf-8"))
+    events = Path(status.run_folder, "events.csv")
+    last = "ended; the rack acted for it; outputs are off"
+    rack.wait(lambda: last in events.read_text("utf-8"))
+    assert ",rack," in events.read_text("utf-8")
+    assert took_s < GIVE_UP_S
+    goes_on(rack, "right")
+
+
+def test_another_program_stops_and_starts_one_box_of_a_running_rack(rack: Rack) -> None:
+    rack.start("--only", "left")
+    rack.wait_until_on("left")
+    assert send_command(rack.file, "start right") == "ok: start right"
+    rack.wait_until_on("left", "right")
+    assert send_command(rack.file, "stop left") == "ok: stop left"
+    rack.wait_until_off("left")
+    goes_on(rack, "right")
+    assert send_command(rack.file, "stop") == "ok: stop"
+    assert rack.running.wait(GIVE_UP_S) == 0, rack.text()
+    assert not control_file(rack.file).exists()

@@ -278,7 +278,7 @@ def switch_off(
     # sound
     for name, output in outputs.items():
         if not output.reopens:
-            text = f"[Output {name}] goes off by itself when the engine ends"
+            text = f"[Output {name}] {output.own_end}"
             report.write(Note("guard", text, clock.now_ns()))
 
     report.write(Note(LAST_NOTE, last_entry_text(left_on, process), clock.now_ns()))
