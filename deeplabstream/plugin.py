@@ -25,6 +25,7 @@ from deeplabstream.core.geometry import middle as middle
 from deeplabstream.core.geometry import turn as turn
 from deeplabstream.core.journal_entries import Edge as Edge
 from deeplabstream.core.journal_entries import Sensed as Sensed
+from deeplabstream.core.light_cycle import LightMoment as LightMoment
 from deeplabstream.core.pair_geometry import FollowLimits as FollowLimits
 from deeplabstream.core.pair_geometry import is_following as is_following
 from deeplabstream.core.pair_geometry import is_within as is_within

@@ -10,7 +10,10 @@ from deeplabstream.analysis.tracks import Floats, Spans
 
 _TRIAL = re.compile(r"trial (\d+)(?:(?::| )\s*(.*))?")
 """Marks of experiments: `trial 3: tone`, `trial 3: right`, `trial 3`, `trial 3 over`."""
-_NO_STAGE = re.compile(r"running|(trial|pulse|reward|drop|contact|entry|exit) \d+.*")
+_NO_STAGE = re.compile(
+    r"running|waits for the (light|dark) phase"
+    r"|(trial|pulse|reward|drop|contact|entry|exit) \d+.*"
+)
 """Statuses that are not stages of an experiment."""
 
 
@@ -122,8 +125,9 @@ def stages_of(statuses: Sequence[str], t: Floats) -> Mapping[str, Spans]:
     Parameters
     ----------
     statuses : sequence of str
-        Column `status` of each analysed frame; empty: no experiment runs. `running` and
-        counted events such as `trial 3` are left out; `back to stage 1` is `stage 1`.
+        Column `status` of each analysed frame; empty: no experiment runs. `running`,
+        waiting for a light phase and counted events such as `trial 3` are left out; `back to
+        stage 1` is `stage 1`.
     t : numpy.ndarray of float64, shape (frame,)
         Time of each frame, s. A status lasts to the next frame.
     """

@@ -14,6 +14,9 @@ from deeplabstream.settings.option_fields import option, option_fields, program_
 MM_SPEEDS = {"start_speed": 20.0, "stop_speed": 17.5, "freezing_speed": 10.0}
 """Thresholds in mm/s where none are given and the camera is calibrated."""
 
+LIGHT_CYCLE = "light cycle"
+"""The phases of the room, in `phases`."""
+
 _MOST = 1e12
 """Numbers reach this only by mistake."""
 _LIMITS = Field(ge=0, lt=_MOST)
@@ -75,8 +78,9 @@ class AnalysisOptions:
     bin_s: Number = option(default=0.0, title="Time bins (s)")
     """Duration of time bins; 0: none."""
     phases: tuple[str, ...] = option(default=(), title="Phases")
-    """Stimulation:OUTPUT (before, during, after), light:OUTPUT (on, off), trials (in
-    trials, between trials), stages (each status of the experiment)."""
+    """Stimulation:OUTPUT (before, during, after), light:OUTPUT (on, off), light cycle (light
+    phase, dark phase of the room), trials (in trials, between trials), stages (each status of
+    the experiment)."""
     before_s: Number = option(default=5.0, title="Before a stimulation (s)")
     """Time before a stimulation."""
     after_s: Number = option(default=5.0, title="After a stimulation (s)")

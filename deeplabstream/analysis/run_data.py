@@ -26,8 +26,10 @@ from deeplabstream.core.calibration import (
     parse_mark,
 )
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.light_cycle import LightCycle
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.corrected_poses import ambiguous_animals, rejected_points
+from deeplabstream.recording.light_facts import recorded_light_cycle
 from deeplabstream.recording.moment_table import RecordedPoints, read_points
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import (
@@ -104,6 +106,8 @@ class RunData:
         Sentences for the user, such as broken lines in tables.
     space : RecordedPoints, optional
         Points in space of the animal; None: the run has none.
+    light_cycle : LightCycle, optional
+        Phases of the room; None: not known.
     """
 
     folder: RunFolder
@@ -130,6 +134,7 @@ class RunData:
     corrected: Bools | None = None
     notes: tuple[str, ...] = ()
     space: RecordedPoints | None = None
+    light_cycle: LightCycle | None = None
 
     @property
     def subjects(self) -> Mapping[str, str]:
@@ -277,6 +282,7 @@ def _read(
         corrected=frames.corrected[keep] if frames.corrections else None,
         notes=tuple(notes),
         space=space,
+        light_cycle=recorded_light_cycle(facts),
     )
 
 

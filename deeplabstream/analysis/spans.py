@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.options import LIGHT_CYCLE, AnalysisOptions
 from deeplabstream.analysis.run_data import RunData
 from deeplabstream.analysis.tracks import Spans, joined, outside_of
 from deeplabstream.core.errors import DeepLabStreamError
@@ -80,6 +80,8 @@ def _bins(first_s: float, last_s: float, bin_s: float) -> Iterator[TimeSpan]:
 def _phase(
     phase: str, data: RunData, options: AnalysisOptions, period: tuple[float, float]
 ) -> list[tuple[str, Spans]]:
+    if phase == LIGHT_CYCLE:
+        return _light_phases(data, period)
     kind, _, output = phase.partition(":")
     if kind in ("stimulation", "light"):
         if output not in data.outputs:
@@ -102,8 +104,22 @@ def _phase(
     if phase == "stages":
         return list(data.stages.items())
     raise DeepLabStreamError(
-        f"phases = {phase}: expected stimulation:OUTPUT, light:OUTPUT, trials or stages"
+        f"phases = {phase}: expected stimulation:OUTPUT, light:OUTPUT, {LIGHT_CYCLE}, trials "
+        "or stages"
     )
+
+
+def _light_phases(
+    data: RunData, period: tuple[float, float]
+) -> list[tuple[str, Spans]]:
+    """Return the light and the dark phase of the room."""
+    if data.light_cycle is None:
+        raise DeepLabStreamError(
+            f"phases = {LIGHT_CYCLE}: {data.folder.path.name} has no light cycle; it needs "
+            "LIGHTS_ON and LIGHTS_OFF in [Light Cycle], and the local time of its start"
+        )
+    light = np.array([*data.light_cycle.light_spans(*period)]).reshape(-1, 2)
+    return [("light phase", light), ("dark phase", outside_of(light, *period))]
 
 
 def _around(

@@ -51,6 +51,8 @@ class Step(Packed):
     """Pose in space, if a moment of several cameras has ended with this frame."""
     space_triggers: Mapping[str, bool | None] = field(default_factory=dict)
     """States of the triggers in space at that moment; None: unknown."""
+    light: str = ""
+    """Phase of the room at the exposure, `light` or `dark`; empty: not known."""
 
     @property
     def answers(self) -> Mapping[str, bool | None]:

@@ -16,6 +16,7 @@ from deeplabstream.core.command import Command, Mark
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ExperimentError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
+from deeplabstream.core.light_cycle import LightCycle, LightMoment
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.space_pose import SPACE, SpacePose
 from deeplabstream.engine.identity_reporting import (
@@ -60,7 +61,8 @@ class TriggerEvaluator:
 
     `context_camera` is that of triggers without a pose and a CAMERA; by default `deciding`.
     `note` gets a sentence when a sham begins or ends. An error of a trigger of one of `arenas`
-    ends the evaluation of that arena's triggers only.
+    ends the evaluation of that arena's triggers only. `light`: the light cycle of the room, if
+    it is known.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class TriggerEvaluator:
         note: Callable[[str, str], None],
         arenas: Collection[str] = (),
         context_camera: str = "",
+        light: LightCycle | None = None,
     ) -> None:
         self._arenas = frozenset(arenas)
+        self._light = light
         self._deciding = deciding
         self._context_camera = context_camera or deciding
         self._stale_s = stale_s
@@ -175,7 +179,12 @@ class TriggerEvaluator:
             named = self.recent_answers(time_s, named_by(trigger))
             pose = filtered.pose if isinstance(filtered, FilteredPose) else None
             context = TriggerContext(
-                named, self.behaviours(time_s), inputs, self.measures, pose
+                named,
+                self.behaviours(time_s),
+                inputs,
+                self.measures,
+                pose,
+                self.light_at(time_s),
             )
             return trigger.answer(context, time_s)
         if isinstance(filtered, SpacePose):
@@ -185,6 +194,15 @@ class TriggerEvaluator:
         if isinstance(trigger, BodyPartTrigger):
             return trigger.answer(filtered.in_unit(trigger.unit), time_s)
         return None
+
+    def light_at(self, time_s: float) -> LightMoment | None:
+        """Return the place of a time in the light cycle; None: not known."""
+        return None if self._light is None else self._light.at(time_s)
+
+    def phase_at(self, time_s: float) -> str:
+        """Return the phase of the room at a time; empty: not known."""
+        light = self.light_at(time_s)
+        return light.phase if light is not None else ""
 
     def recent_answers(
         self, time_s: float, names: Iterable[str] | None = None
@@ -251,9 +269,9 @@ class Loop:
     filters poses before the triggers. `inputs` returns the levels of the inputs.
     `identity_trackers` assigns identities to several animals. `measuring` makes the measures
     of a new run. `space` computes points in space, and may decide at its moments instead of
-    the frames of the deciding camera. Each of `arenas` has a plan, triggers, outputs and a
-    permit of its own: an error of its plan or its triggers, or its lost animal, switches only
-    its outputs off.
+    the frames of the deciding camera. `light` is the light cycle of the room. Each of `arenas`
+    has a plan, triggers, outputs and a permit of its own: an error of its plan or its triggers,
+    or its lost animal, switches only its outputs off.
     """
 
     def __init__(
@@ -271,6 +289,7 @@ class Loop:
         measuring: Callable[[], LiveMeasures] | None = None,
         arenas: Collection[str] = (),
         space: SpaceTracker | None = None,
+        light: LightCycle | None = None,
     ) -> None:
         self._space = space
         self._decides_in_space = space is not None and space.decides
@@ -291,7 +310,10 @@ class Loop:
             self._note,
             arenas,
             SPACE if self._decides_in_space else "",
+            light,
         )
+        self._phase: str | None = None
+        """Light phase of the last frame of the deciding camera; None: there was none."""
         self._running: RunningExperiment | None = None
         self._measuring = measuring
         self._measures: DeferredMeasures | None = None
@@ -311,6 +333,7 @@ class Loop:
             self._identity_trackers.reset()
         if self._space is not None:
             self._space.reset()
+        self._phase = None
         self._restart(triggers)
 
     def _restart(self, triggers: Mapping[str, Trigger]) -> None:
@@ -457,8 +480,11 @@ class Loop:
             inputs,
             moment.pose if moment is not None else None,
             in_space,
+            self._evaluator.phase_at(time_s),
         )
         self._write(step)
+        if is_deciding:
+            self._note_light(time_s)
 
         if failure is not None:
             self._break_off(failure, reported_fault)
@@ -478,7 +504,7 @@ class Loop:
     def _space_status(self) -> str:
         """Status of the experiment on a frame of any camera, if it decides in space."""
         running = self._running if self._decides_in_space else None
-        return running.status if running is not None else ""
+        return running.shown_status if running is not None else ""
 
     def _seconds(self, time_ns: int) -> float:
         """Return the seconds since the start of the stream."""
@@ -543,6 +569,15 @@ class Loop:
             self._note(kind, sentence)
         for sentence in self._identity_reporter.changes(camera, pose, time_s):
             self._note("identity", sentence)
+
+    def _note_light(self, time_s: float) -> None:
+        """Note the phase of the first frame, and each change."""
+        light = self._evaluator.light_at(time_s)
+        if light is not None and light.phase != self._phase:
+            before, self._phase = self._phase, light.phase
+            phase = f"the {light.phase} phase"
+            what = f"{phase} begins" if before else f"the room is in {phase}"
+            self._note("light", f"{what} ({light.zeitgeber})")
 
     def _update_measures(self) -> Exception | None:
         """Add the frame to the measures unless a trigger has read them; return an error."""
@@ -671,12 +706,25 @@ class Loop:
         too_old: bool,
         inputs: Mapping[str, float],
     ) -> "_Decision":
-        """Step each plan with the current observation, and apply its commands."""
+        """Return the decision: of the plans, or to wait for LIGHT_PHASE."""
         for plan in running.active:
             plan.stops = self._stops(plan, time_s)
+        if running.bank.fault:
+            raise DeviceError(running.bank.fault)
+        if self._waits_for_phase(running, time_s):
+            return _Decision(self._clock.now_ns(), status=running.waits)
+        return self._step_plans(running, index, time_s, too_old, inputs)
+
+    def _step_plans(
+        self,
+        running: RunningExperiment,
+        index: int,
+        time_s: float,
+        too_old: bool,
+        inputs: Mapping[str, float],
+    ) -> "_Decision":
+        """Step each plan with the current observation, and apply its commands."""
         bank = running.bank
-        if bank.fault:
-            raise DeviceError(bank.fault)
         # the frame that ends a plan switches nothing on any more
         plans = [plan for plan in running.active if not plan.stops]
         if not plans:
@@ -690,6 +738,7 @@ class Loop:
             inputs=inputs,
             behaviours=self._evaluator.behaviours(time_s),
             measures=self._evaluator.measures,
+            light=self._evaluator.light_at(time_s),
         )
         lost, decided = 0, list[tuple[RunningPlan, tuple[Command, ...]]]()
         for plan in plans:
@@ -732,6 +781,28 @@ class Loop:
         # a lost animal has a note; while another is found, there are decisions
         all_lost = lost == len(plans)
         return _Decision(decided_ns, written_ns, commands, running.status, all_lost)
+
+    def _waits_for_phase(self, running: RunningExperiment, time_s: float) -> bool:
+        """Return whether it is not LIGHT_PHASE; switch outputs off with its last frame.
+
+        The plans are not stepped meanwhile. A phase that is not known is another one.
+        """
+        wanted = self._rules.light_phase
+        light = self._evaluator.light_at(time_s)
+        if wanted == "any" or (light is not None and light.phase == wanted):
+            if running.waits:
+                running.waits = ""
+                self._note("light", f"the experiment acts in the {wanted} phase")
+            return False
+
+        running.began_s = min(running.began_s, time_s)
+        if not running.waits:
+            running.waits = f"waits for the {wanted} phase"
+            running.bank.all_off(self._clock.now_ns(), "light phase")
+            off = _off_sentence(running.bank, running.bank.levels)
+            why = f"{light} now" if light is not None else "the phase is not known"
+            self._note("light", f"the experiment {running.waits} ({why}): {off}")
+        return True
 
     def _update_permit(
         self, running: RunningExperiment, plan: RunningPlan, lost: bool, time_s: float

@@ -113,6 +113,13 @@ class RunningExperiment:
     silent: bool = False
     failed: list[str] = field(default_factory=list)
     """Arenas that an error has ended."""
+    waits: str = ""
+    """Status while it waits for its light phase; empty: it acts."""
+
+    @property
+    def shown_status(self) -> str:
+        """Status for the record."""
+        return self.waits or self.status
 
     @property
     def active(self) -> list[RunningPlan]:

@@ -185,6 +185,7 @@ class RunMeasures:
     """Signals for a peri-stimulus average."""
     has_trials: bool
     has_stages: bool
+    has_light_cycle: bool
     camera: str
     image: Image | None
     """Image of the arena; None: there is no video."""
@@ -403,6 +404,7 @@ class _Work:
             tuple(signals),
             bool(data.trials),
             bool(data.stages),
+            data.light_cycle is not None,
             data.camera,
             self._images[path],
             (int(data.size[0]), int(data.size[1])),

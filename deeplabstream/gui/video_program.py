@@ -6,6 +6,7 @@ The same video with the same settings gives the same poses, triggers and events,
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import open_network, outdated_networks
-from deeplabstream.engine.replay.recorded_tags import recorded_tags
+from deeplabstream.engine.replay.recorded_tags import (
+    recorded_tags,
+    recorded_video_start,
+)
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.replay.video_analysis import VideoAnalysis
 from deeplabstream.files.overwriting import check_free
@@ -108,7 +112,7 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
     for sentence in gpu_remarks():
         print(f"Warning: {sentence}", file=sys.stderr)
 
-    tags = _tags(settings, rows)
+    tags, settings = _tags(settings, rows), _with_start(settings, rows)
     analysis = VideoAnalysis(settings, rows, estimator, not options.no_experiment, tags)
     with ExitStack() as files:
         folder = analysis.make_folder(options.output)
@@ -154,6 +158,20 @@ def _tags(settings: Settings, video: VideoReader) -> Sequence[TagRead]:
         return ()
     print(f"tags that were read during the video: {len(tags)}")
     return tags
+
+
+def _with_start(settings: Settings, video: VideoReader) -> Settings:
+    """Return the settings with the local time of the video, if they have a light cycle."""
+    if settings.light.lit is None:
+        return settings
+    started = recorded_video_start(video, print)
+    if started is None:
+        print(
+            f"Warning: [Light Cycle]: {video.path.name} is not in the folder of the run that "
+            "recorded it, so light and dark phase are not known",
+            file=sys.stderr,
+        )
+    return replace(settings, started=started)
 
 
 def _opened(settings: Settings, fast: bool) -> PoseEstimator:

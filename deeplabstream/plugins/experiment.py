@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import Command, Mark, Pulse, Set, Train, TriggerName
 from deeplabstream.core.errors import ExperimentError
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.pose import Pose
 
 MOST_PER_FRAME = 1000
@@ -86,6 +87,8 @@ class Observation:
 
     measures: MeasuresSoFar = NO_MEASURES
     """Measures up to this frame: time in a region, entries, distance …"""
+    light: LightMoment | None = None
+    """Place of the frame in the light cycle of the room; None: not known."""
 
     def holds(self, trigger: str) -> bool:
         """Return whether the trigger is known to be true."""

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import TriggerName
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.plugins.experiment import NO_MEASURES, MeasuresSoFar
@@ -268,6 +269,11 @@ class Trigger(DebounceSettings, ABC):
         return False
 
     @property
+    def needs_light_cycle(self) -> bool:
+        """Whether it needs the times of the lamps: [Light Cycle]."""
+        return False
+
+    @property
     def fulfilled_by(self) -> tuple[str, ...]:
         """The pairs of animals that fulfil it on the last frame, as `anna>bob`: for the record."""
         return ()
@@ -365,6 +371,8 @@ class TriggerContext:
     """Measures of the animals before the deciding camera, up to the present frame."""
     pose: Pose | None = None
     """Pose of the frame, px; None: none."""
+    light: LightMoment | None = None
+    """Place of the frame in the light cycle; None: not known."""
 
 
 @settings(kw_only=True)

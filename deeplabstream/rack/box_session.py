@@ -231,6 +231,7 @@ class BoxSession(RigSession):
             },
             rings=self.rings(),
             steps=self._shown.rings,
+            light=self.state.light_at(now_ns),
             ended=ended,
         )
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from deeplabstream.core.clock import Clock
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.files.atomic_replace import atomic_file, write_json
 from deeplabstream.files.foreign_files import read_json
 from deeplabstream.ipc.ring import RingSpec
@@ -122,6 +123,8 @@ class BoxStatus:
     """Rings in which the newest frames are, by camera; none when there is no stream."""
     steps: Mapping[str, RingSpec] = field(default_factory=dict)
     """Rings in which poses and triggers of the newest analysed frames are, by camera."""
+    light: LightMoment | None = None
+    """Place of the report in the light cycle of the room; None: not known, or no stream."""
     ended: bool = False
     """Whether this is the last report of a box that was not killed."""
 
@@ -132,6 +135,7 @@ class BoxStatus:
         disk = "" if self.disk_free_gb is None else f"{self.disk_free_gb:.0f}"
         return {
             "frames/s": self._rates,
+            "light": str(self.light or ""),
             "trials": str(self.trials),
             "p50/p99 ms": latency or "",
             "lost": "?" if self.lost is None else str(self.lost + self.lost_to_video),

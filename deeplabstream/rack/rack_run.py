@@ -23,7 +23,7 @@ TABLE_NS = 10_000_000_000
 """Interval of the table while no state changes."""
 _TICK_S = 0.1
 _COLUMNS = (
-    "box", "state", "frames/s", "trials", "p50/p99 ms", "lost", "disk GB", "alarm",
+    "box", "state", "frames/s", "light", "trials", "p50/p99 ms", "lost", "disk GB", "alarm",
 )  # fmt: skip
 
 

@@ -120,9 +120,12 @@ def message_of(box: BoxView) -> dict[str, Any]:
     }
     if status is not None:
         p50, p99 = status.latency_ms or (None, None)
+        light = status.light
         facts |= {
             "frames_per_second": {k: _rounded(it) for k, it in status.rates.items()},
             "trials": status.trials,
+            "light_phase": light.phase if light else None,
+            "zeitgeber_h": _rounded(light.zeitgeber_h) if light else None,
             "latency_p50_ms": _rounded(p50),
             "latency_p99_ms": _rounded(p99),
             "lost_frames": status.lost,

@@ -103,10 +103,12 @@ class CameraTable:
         start_ns: int,
         behaviours: Sequence[str] = (),
         inputs: Sequence[str] = (),
+        optional: Sequence[str] = (),
     ) -> None:
         self.table = CsvTable(
-            path, camera_columns(skeleton, triggers, behaviours, inputs)
+            path, camera_columns(skeleton, triggers, behaviours, inputs, optional)
         )
+        self._optional = tuple(optional)
         self._keypoints = keypoint_columns(skeleton)
         self._triggers = tuple(triggers)
         self._behaviours, self._inputs = tuple(behaviours), tuple(inputs)
@@ -146,6 +148,8 @@ class CameraTable:
             cells[BEHAVIOUR.prefix + name] = _number(step.behaviours.get(name, nan))
         for name in self._inputs:
             cells[INPUT.prefix + name] = _number(step.inputs.get(name, nan))
+        for name in self._optional:
+            cells[name] = text_cell(getattr(step, name))
         self.table.write_cells(cells)
 
     def skipped(self, stamp: Stamp) -> None:

@@ -7,6 +7,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import FrameRing, RingReader, Stamp
 from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
+from deeplabstream.recording.run_schema import OPTIONAL_COLUMNS
 from deeplabstream.recording.run_writer import RunWriter
 
 
@@ -136,9 +137,12 @@ class FrameRows:
         triggers: tuple[str, ...],
         first: Step,
     ) -> None:
-        """Create the table; the first step determines its behaviours and inputs."""
+        """Create the table; the first step determines its other columns."""
         behaviours, inputs = tuple(first.behaviours), tuple(first.inputs)
-        run.begin(self._camera, skeleton, triggers, behaviours, inputs)
+        # a light cycle is known from the first frame on, or never
+        names = (column.name for column in OPTIONAL_COLUMNS)
+        optional = tuple(name for name in names if getattr(first, name))
+        run.begin(self._camera, skeleton, triggers, behaviours, inputs, optional)
         self._opened = True
 
     def _skip(self, run: RunWriter, frame: Stamp | _Gap) -> None:

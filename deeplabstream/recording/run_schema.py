@@ -174,6 +174,15 @@ INPUT = Column(
     "1: the input was active; `.count`: activations since Start Stream",
     "unknown",
 )
+LIGHT = Column(
+    "light",
+    TEXT,
+    "",
+    "phase of the room, `light` or `dark`; the column exists with `[Light Cycle]`",
+    "not known",
+)
+OPTIONAL_COLUMNS = (LIGHT,)
+"""Columns at the end of `CAMERA.csv` that only some runs have."""
 _KEYPOINT = re.compile(r".+_(x|y|confidence)")
 _SKIPPED = ("frame", "time_s", "exposed_ns", "arrived_ns")
 """Cells that the row of a skipped frame has, besides `analysed`."""
@@ -188,6 +197,7 @@ CAMERA = TableSchema(
         *STATUS_COLUMNS,
         BEHAVIOUR,
         INPUT,
+        *OPTIONAL_COLUMNS,
     ),
     order="posed_ns",
 )
@@ -461,8 +471,9 @@ def camera_columns(
     triggers: Sequence[str] = (),
     behaviours: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return the header of `CAMERA.csv`."""
+    """Return the header of `CAMERA.csv`; `optional`: which of `OPTIONAL_COLUMNS` it has."""
     return (
         *(column.name for column in FRAME_COLUMNS),
         *keypoint_columns(skeleton),
@@ -470,6 +481,7 @@ def camera_columns(
         *(column.name for column in STATUS_COLUMNS),
         *(BEHAVIOUR.prefix + name for name in behaviours),
         *(INPUT.prefix + name for name in inputs),
+        *optional,
     )
 
 

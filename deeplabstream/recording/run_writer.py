@@ -50,10 +50,12 @@ class RunWriter(Closing):
         triggers: tuple[str, ...] = (),
         behaviours: tuple[str, ...] = (),
         inputs: tuple[str, ...] = (),
+        optional: tuple[str, ...] = (),
     ) -> None:
         """Open the camera's table, or continue it when the camera is analysed again.
 
-        `triggers`, `behaviours` and `inputs` become columns; a run can't change them later.
+        `triggers`, `behaviours`, `inputs` and `optional` (of `OPTIONAL_COLUMNS`) become
+        columns; a run can't change them later.
         """
         self._states = {
             key: state for key, state in self._states.items() if key[0] != camera
@@ -69,6 +71,7 @@ class RunWriter(Closing):
                 self._start_ns,
                 behaviours,
                 inputs,
+                optional,
             )
 
     def step(self, step: Step) -> None:

@@ -21,6 +21,7 @@ from deeplabstream.recording.run_schema import (
     BEHAVIOUR,
     FRAME_COLUMNS,
     INPUT,
+    LIGHT,
     STATUS_COLUMNS,
     TRIGGER_STATE,
     keypoint_columns,
@@ -100,6 +101,7 @@ def read_steps(run: RunPaths, camera: str) -> Iterator[Step]:
             flags=flags,
             behaviours=_numbers(row, behaviours),
             inputs=_numbers(row, inputs),
+            light=row.get(LIGHT.name, ""),
         )
 
 

@@ -52,6 +52,8 @@ from deeplabstream.settings.cross_checks import (
 )
 from deeplabstream.settings.fields import Maker, Section, keys_of
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
+from deeplabstream.settings.light_checks import light_problems
+from deeplabstream.settings.light_section import LightSection
 from deeplabstream.settings.sections import (
     Classification,
     ExperimentRun,
@@ -84,6 +86,7 @@ FIXED: dict[str, type] = {
     "Tracking": Tracking,
     "Measures": Measures,
     "Space": Space,
+    "Light Cycle": LightSection,
 }
 """The sections that are there once."""
 NAMED: dict[str, type] = {
@@ -196,6 +199,7 @@ class _Reading:
             subject=fixed["Session"],
             measures=fixed["Measures"],
             space=fixed["Space"],
+            light=fixed["Light Cycle"],
             video=fixed["Video"],
             tracking={"": fixed["Tracking"], **named["Tracking"]},
             classifiers=named["Classifier"],
@@ -371,6 +375,7 @@ class _Reading:
         self._problems += tag_problems(rig)
         self._problems += arena_problems(rig)
         self._problems += space_problems(rig)
+        self._problems += light_problems(rig)
         self._problems += output_problems(rig.outputs, rig.arenas)
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():

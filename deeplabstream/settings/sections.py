@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as plain_field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
@@ -15,6 +16,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.light_cycle import LightCycle
 from deeplabstream.core.regions import Region
 from deeplabstream.core.space_pose import SPACE
 from deeplabstream.files.paths import is_folder
@@ -39,9 +41,11 @@ from deeplabstream.pose.runtimes.runtime_list import (
     former_runtime,
 )
 from deeplabstream.recording.calibration_copy import calibration_of
+from deeplabstream.recording.light_facts import LIGHT_CYCLE, START_LOCAL
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
 from deeplabstream.settings.fields import Maker, keys_of
+from deeplabstream.settings.light_section import LightSection
 from deeplabstream.settings.space_section import Space
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
@@ -248,6 +252,14 @@ class ExperimentRun:
             "trigger that ends the experiment when it becomes true; empty: none"
         ),
         title="Ends when true",
+    )
+    light_phase: Literal["any", "light", "dark"] = Field(
+        "any",
+        description=(
+            "phase of [Light Cycle] in which the experiment acts: in the other phase its "
+            "outputs are off and it waits"
+        ),
+        title="Only in the phase",
     )
     patience_s: float = Field(
         0.5,
@@ -520,8 +532,16 @@ class Settings:
         default_factory=BackgroundSubtraction
     )
     space: Space = plain_field(default_factory=Space)
+    light: LightSection = plain_field(default_factory=LightSection)
     remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
     """Programs and lines that start and stop the rig, and recorders that it starts."""
+    started: datetime | None = None
+    """Local time of the start of the stream, with its offset from UTC; None: no stream."""
+
+    @property
+    def light_cycle(self) -> LightCycle | None:
+        """Light and dark phases of the stream; None: they are not known."""
+        return self.light.cycle(self.started)
 
     def cameras_of_pulses(self, device: PulseInput) -> tuple[str, ...]:
         """Return the cameras whose exposures have the pulses of an input.
@@ -750,6 +770,7 @@ def effective(settings: Settings) -> dict[str, object]:
         **_background(settings),
         **_arenas(settings),
         **_space(settings),
+        **_light(settings),
         "measuring": section_values(settings.measures),
         "tracking": {
             camera: section_values(rules.get(camera) or rules[""])
@@ -785,6 +806,16 @@ def _space(settings: Settings) -> dict[str, object]:
         return {}
     used = calibration_of(settings.space.calibration, settings.folder)
     return {"space": {**section_values(settings.space), "CALIBRATION": str(used)}}
+
+
+def _light(settings: Settings) -> dict[str, object]:
+    """Return the local time of the start, which decides the light phases, and the cycle."""
+    facts: dict[str, object] = {}
+    if settings.started is not None:
+        facts[START_LOCAL] = settings.started.isoformat()
+    if settings.light.lit is not None:
+        facts[LIGHT_CYCLE] = section_values(settings.light)
+    return facts
 
 
 def _pulse_inputs(settings: Settings) -> dict[str, object]:

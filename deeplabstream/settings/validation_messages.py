@@ -1,7 +1,7 @@
 """Messages of settings validation: permitted values, and problems of a value."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -25,6 +25,7 @@ _PLAIN: dict[Any, str] = {
     Path: "a file or folder",
     date: "a day, such as 2026-11-21",
     datetime: "a time, such as 2026-11-21T10:30",
+    time: "a time of day, such as 07:00",
     Region: "a region, such as circle X Y R",
     CalibrationMark: "a mark X Y X_MM Y_MM",
     DailySpan: "two times of day, such as 19:00 - 07:00",

@@ -26,6 +26,11 @@ def _latencies(status: BoxStatus) -> Iterator[Sample]:
         yield {"quantile": name}, ms / 1e3
 
 
+def _light(status: BoxStatus) -> Iterator[Sample]:
+    if status.light is not None:
+        yield {}, float(status.light.phase == "light")
+
+
 def _value(name: str, factor: float = 1.0) -> Samples:
     """Return a function of a field of the status; an unknown value has no sample."""
 
@@ -41,6 +46,7 @@ _TABLE: tuple[tuple[str, str, Samples], ...] = (
     ("analysed_frames_per_second", "analysed frames per second", _rates),
     ("nominal_frames_per_second", "frame rate by the camera's driver", _nominal_rates),
     ("latency_seconds", "exposure to decision or output, last frames", _latencies),
+    ("light_phase", "1: light phase of the room, 0: dark phase", _light),
     ("trials", "trials of the run", _value("trials")),
     ("lost_frames", "frames that the cameras have lost", _value("lost")),
     ("lost_video_frames", "frames missing in the videos", _value("lost_to_video")),

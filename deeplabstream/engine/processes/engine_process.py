@@ -226,6 +226,7 @@ class _Engine:
             measuring(self.settings, skeleton, thresholds),
             self.settings.arenas,
             self.space_tracker,
+            self.settings.light_cycle,
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)

@@ -1,14 +1,19 @@
-"""Recorded tags: what RFID readers read during a run, for a replay of its video."""
+"""Recorded tags: what RFID readers read during a run, for a replay of its video.
+
+Also the local time at which the video began, for the light cycle.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import TagRead
+from deeplabstream.recording.light_facts import recorded_start
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.table_reader import events_table, video_table
@@ -67,18 +72,51 @@ def recorded_tags(
     None: the video is not in the folder of a run that recorded it. `report` gets a sentence for
     each repair of the run folder. DeviceError: the run can't be read.
     """
-    path = video.path.absolute()
-    if not (path.parent / "run.json").is_file():
+    folder = _run_of(video, report)
+    if folder is None:
         return None
-    folder = open_run_folder(path.parent, report, check_tables=False)
     try:
-        times = _times_of(folder, path.name, video)
+        times = _times_of(folder, video.path.name, video)
         if times is None:
             return None
         reads = [times.in_video(read) for read in _tags_of(folder)]
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"tags of {folder.path} can't be read: {error}") from error
     return [read for read in reads if read is not None]
+
+
+def recorded_video_start(
+    video: VideoReader, report: Callable[[str], object]
+) -> datetime | None:
+    """Return the local time at the zero of the times of a video, with its offset from UTC.
+
+    None: the video is not in the folder of a run that recorded it, or the run has no such time.
+    `report` gets a sentence for each repair of the run folder. DeviceError: the run can't be
+    read.
+    """
+    folder = _run_of(video, report)
+    if folder is None:
+        return None
+    try:
+        facts = folder.facts
+        started, times = (
+            recorded_start(facts),
+            _times_of(folder, video.path.name, video),
+        )
+        if started is None or times is None:
+            return None
+        zero_ns = int(times.exposed_ns[0] - times.times_ns[0]) - int(facts["start_ns"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DeviceError(f"times of {folder.path} can't be read: {error}") from error
+    return started + timedelta(microseconds=zero_ns // 1000)
+
+
+def _run_of(video: VideoReader, report: Callable[[str], object]) -> RunFolder | None:
+    """Return the folder of the run beside a video; None: there is none."""
+    folder = video.path.absolute().parent
+    if not (folder / "run.json").is_file():
+        return None
+    return open_run_folder(folder, report, check_tables=False)
 
 
 def _times_of(folder: RunFolder, name: str, video: VideoReader) -> _VideoTimes | None:

@@ -6,7 +6,7 @@ The true points of the animals replace the network's poses. Outputs may act on t
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
 from itertools import takewhile
 from pathlib import Path
 
@@ -130,7 +130,8 @@ def rehearse(
 
     A simulated deciding camera sets rate, frame size and SEED of the walk. The run folder,
     `path` or a new one, has everything except a video. With arenas, an animal walks in each;
-    it flees from its arena's output, also if `flees` has only the first part of its name.
+    it flees from its arena's output, also if `flees` has only the first part of its name. With
+    [Light Cycle], the lamps go off in the middle, so that both phases are tried.
     SettingsError: the settings do not
     fit the simulated animals.
     """
@@ -141,7 +142,7 @@ def rehearse(
                 "experiment with cameras of KIND = SimulatedSpaceCamera instead"
             ]
         )
-    settings = with_drawn_seeds(settings)
+    settings = _started_before_dark(with_drawn_seeds(settings), seconds / 2)
     settings.new_experiment()
     view = arena_view(settings)
     view = view if seed is None else replace(view, seed=seed)
@@ -181,6 +182,16 @@ def rehearse(
     how = failure(folder) or how
     folder.finish(datetime.now().astimezone(), how, [])
     return folder, steps
+
+
+def _started_before_dark(settings: Settings, seconds: float) -> Settings:
+    """Return the settings of a stream that starts some time before lights-off."""
+    if settings.light.lit is None:
+        return settings
+    # any day will do, and the same one each time
+    offset = timezone(timedelta(hours=settings.light.utc_offset or 0.0))
+    off = datetime.combine(date(2000, 1, 2), settings.light.lit.end, offset)
+    return replace(settings, started=off - timedelta(seconds=seconds))
 
 
 def _skeleton(settings: Settings, view: ArenaView, animals: int) -> Skeleton:

@@ -24,6 +24,7 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
 from deeplabstream.engine.space_tracking import space_tracker_of
+from deeplabstream.recording.light_facts import recorded_start
 from deeplabstream.recording.moment_table import read_moments
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import steps_in_use
@@ -92,6 +93,8 @@ def rerun_decisions(
     if "TURNED_DEG" not in facts.get("space", {"TURNED_DEG": 0}):
         # a run of an earlier version, whose calibration was not monitored
         settings = replace(settings, space=replace(settings.space, turned_deg=0.0))
+    # the phases are those of the recorded time, whenever and wherever the run is read
+    settings = replace(settings, started=recorded_start(facts))
     network = _RecordedPoses(folder.skeleton, thresholds.usual)
     behaviours = _RecordedBehaviours()
     clock, deciding = ManualClock(), settings.deciding_camera
@@ -115,6 +118,7 @@ def rerun_decisions(
             measuring=measuring(settings, folder.skeleton, thresholds),
             arenas=settings.arenas,
             space=space_tracker_of(settings),
+            light=settings.light_cycle,
         )
         loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))

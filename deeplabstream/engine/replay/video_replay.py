@@ -19,7 +19,7 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.behaviour_columns import behaviour_facts
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
-from deeplabstream.recording.run_schema import VIDEO_ENDED
+from deeplabstream.recording.run_schema import LIGHT, VIDEO_ENDED
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.sections import effective
@@ -52,7 +52,14 @@ def replay(
         for name in classifier.behaviours
     ]
     names = tuple(triggers)
-    writer.begin(deciding, estimator.skeleton, names, behaviours=tuple(behaviours))
+    light = () if settings.light_cycle is None else (LIGHT.name,)
+    writer.begin(
+        deciding,
+        estimator.skeleton,
+        names,
+        behaviours=tuple(behaviours),
+        optional=light,
+    )
     outputs = virtual_outputs(settings.outputs)
     trackers = None
     if not identified:
@@ -70,6 +77,7 @@ def replay(
             identity_trackers=trackers,
             measuring=measuring(settings, estimator.skeleton, thresholds_of(estimator)),
             arenas=settings.arenas,
+            light=settings.light_cycle,
         )
         if experiment:
             loop.begin(settings.new_experiments(), triggers, bank)

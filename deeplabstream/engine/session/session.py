@@ -11,11 +11,18 @@ from multiprocessing.process import BaseProcess
 from time import perf_counter
 from typing import Any, Self, assert_never
 
-from deeplabstream.core.clock import Clock, SystemClock, rest
+from deeplabstream.core.clock import (
+    Calendar,
+    Clock,
+    SystemCalendar,
+    SystemClock,
+    rest,
+)
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Sensed, Step
 from deeplabstream.engine.audited_triggers import audit_facts, audit_sentence
+from deeplabstream.engine.checks.clock_watchdog import ClockWatchdog
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.checks.stream_watchdogs import (
     AnalysisWatchdog,
@@ -83,6 +90,7 @@ class RigSession:
         start_processes: Callable[[Settings, int], ProcessManager] = ProcessManager,
         preflight: Callable[[Settings, SessionState], list[PreflightResult]] = inspect,
         clock: Clock | None = None,
+        calendar: Calendar | None = None,
     ) -> None:
         self.settings = settings
         """Settings of the next stream; may be replaced while the session is idle."""
@@ -90,6 +98,7 @@ class RigSession:
         self._start_processes = start_processes
         self._preflight = preflight
         self._clock = clock or SystemClock()
+        self._calendar = calendar or SystemCalendar()
         self._processes: ProcessManager | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
@@ -101,6 +110,7 @@ class RigSession:
         self._watchdog, self._rates = CameraWatchdog(), FrameRateMeter()
         self._analysis_watchdog = AnalysisWatchdog()
         self._recording_watchdog = RecordingWatchdog()
+        self._clock_watchdog = ClockWatchdog()
         self._monitor, self._controls = SystemMonitor(), CameraControlRequests()
         self._newest: dict[str, RingReader] = {}
         self._by_index: dict[str, RingReader] = {}
@@ -348,10 +358,12 @@ class RigSession:
     def _start_stream(self) -> None:
         # the zero of the run's time: before the cameras are opened, so that no time is negative
         now_ns = self._clock.now_ns()
+        started = self._calendar.now().astimezone(self._calendar.zone)
         self._reset()
         late_switch_off.stop()  # the engine opens the outputs, and writes 0
         try:
             settings, about = self._progress.open(with_drawn_seeds(self.settings))
+            settings = replace(settings, started=started)
             self._processes = self._start_processes(settings, now_ns)
         except (DeepLabStreamError, OSError) as error:
             self._progress.close()
@@ -815,12 +827,24 @@ class RigSession:
         status = self._monitor.measure_due(self.processes(), folder, now_ns, waiting)
         if status is None:
             return
+        self._check_clock(now_ns)
         self.update_state(system=status)
         for warning in self._monitor.new_warnings:
             self.note("computer", warning)
         if self._monitor.notes:
             note = Note("health", status.text, now_ns)
             processes.send_recorder(messages.WriteNote(note))
+
+    def _check_clock(self, now_ns: int) -> None:
+        """Raise an alarm if the clock was set on which the light phases depend."""
+        used = self.state.used_settings
+        if used is None or used.started is None or used.light_cycle is None:
+            return
+        run_s = (now_ns - self.state.start_ns) / 1e9
+        now = self._calendar.now()
+        if text := self._clock_watchdog.check(used.started, now, run_s):
+            self.alarm(text, grave=False)
+            self.note("computer", text)
 
     def alarm(self, text: str, grave: bool = True) -> None:
         """Report a problem, and keep it until a user acknowledges it."""

@@ -26,6 +26,7 @@ from deeplabstream.core.journal_entries import (
     Step,
     TagRead,
 )
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.identity_reporting import IdentityState
@@ -329,6 +330,13 @@ class SessionState:
     def provider(self) -> str:
         """Execution provider of the network; empty until it is loaded."""
         return self.network.facts.provider if self.network else ""
+
+    def light_at(self, now_ns: int) -> LightMoment | None:
+        """Return the place of a time in the light cycle; None: not known, or no stream."""
+        cycle = self.used_settings.light_cycle if self.used_settings else None
+        if cycle is None or self.phase is Phase.IDLE:
+            return None
+        return cycle.at((now_ns - self.start_ns) / 1e9)
 
     def run_facts(self) -> dict[str, object]:
         """Return what `run.json` states about settings, devices and network."""

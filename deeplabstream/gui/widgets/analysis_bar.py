@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.options import LIGHT_CYCLE, AnalysisOptions
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.results_process import RunMeasures
@@ -87,7 +87,8 @@ class AnalysisBar(QWidget):
         )
         self.phases = Choices("Phases", "none")
         self.phases.setToolTip(
-            "before, during and after stimulations; light on and off; trials; stages"
+            "before, during and after stimulations; light on and off; light and dark phase of "
+            "the room; trials; stages"
         )
         self.unit = QComboBox()
         for unit, text in _UNITS.items():
@@ -143,6 +144,7 @@ class AnalysisBar(QWidget):
         self.parts.offer(found.bodyparts)
         kinds = ("stimulation", "light")
         phases = [f"{kind}:{output}" for output in found.outputs for kind in kinds]
+        phases += [LIGHT_CYCLE] if found.has_light_cycle else []
         phases += ["trials"] if found.has_trials else []
         phases += ["stages"] if found.has_stages else []
         self.phases.offer(phases)

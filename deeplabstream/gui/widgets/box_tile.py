@@ -32,6 +32,7 @@ _UNKNOWN = "–"
 _HELP = {
     "subject": "animal of the box, by the rack file",
     "frames/s": "analysed frames a second of each camera, and the camera's frame rate",
+    "light": "phase of the room, and zeitgeber time: hours since lights-on",
     "trials": "trials that the experiment has begun",
     "p50/p99 ms": "from exposure to decision or output: median, and 99 % are faster",
     "lost": "frames lost at the camera or missing in the video; ?: can't be counted",

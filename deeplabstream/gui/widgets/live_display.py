@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.space_pose import SpacePose
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
@@ -38,6 +39,7 @@ from deeplabstream.gui.widgets.video_view import VideoGrid, VideoView
 
 _FIGURES = (
     "Time",
+    "Light",
     "Frame",
     "Camera",
     "Analysed",
@@ -47,10 +49,11 @@ _FIGURES = (
     "Skipped",
     "Network on",
 )
-_LOSSES = ("Lost", "Skipped")
-"""Figures that are hidden while they are 0."""
+_HIDDEN = ("Light", "Lost", "Skipped")
+"""Figures that are hidden while they are unknown, or 0."""
 _LEAST = {
     "Time": 46,
+    "Light": 86,
     "To decision": 70,
     "To output": 70,
     "Lost": 48,
@@ -62,6 +65,7 @@ _SOME_SKIPPED, _MANY_SKIPPED = 0.01, 0.2
 """Shares of skipped frames above which the figure is amber, and red."""
 _HELP = {
     "Time": "since Start Stream; also in the log and the run",
+    "Light": "phase of the room, and zeitgeber time: hours since lights-on",
     "Frame": (
         "number of the camera's newest frame, from 0; lost frames count, as in the"
         " tables of the run"
@@ -92,8 +96,8 @@ class StatusLine(QFrame):
         super().__init__()
         self.setObjectName("panel")
         self.values: dict[str, QLabel] = {}
-        self._nonzero: dict[str, bool] = dict.fromkeys(_LOSSES, False)
-        """Whether a figure of losses is not 0."""
+        self._shown: dict[str, bool] = dict.fromkeys(_HIDDEN, False)
+        """Whether a figure that may be hidden is shown."""
         self._figures = {name: self._figure(name) for name in _FIGURES}
         self._queued = 0
         self._folder: Path | None = None
@@ -139,13 +143,19 @@ class StatusLine(QFrame):
         clock = f"{minutes:02}:{rest:02}"
         self._set("Time", f"{hours}:{clock}" if hours else clock)
 
+    def show_light(self, light: LightMoment | None) -> None:
+        """Show the phase of the room; None: it is not known."""
+        self._shown["Light"] = light is not None
+        self._set("Light", "–" if light is None else str(light))
+        self._show_figures()
+
     def show_losses(self, counts: Counts) -> None:
         """Show lost and skipped frames since the start of the stream."""
         at_camera = "?" if counts.lost is None else str(counts.lost)
         self._set("Lost", f"{at_camera} / {counts.recording_losses}")
         self._set_tone("Lost", "red" if counts.lost or counts.recording_losses else "")
-        self._nonzero = {"Lost": counts.lost != 0 or counts.recording_losses > 0}
-        self._nonzero["Skipped"] = counts.skipped > 0
+        self._shown["Lost"] = counts.lost != 0 or counts.recording_losses > 0
+        self._shown["Skipped"] = counts.skipped > 0
         self._show_figures()
         self._set("Skipped", str(counts.skipped))
         share = counts.skipped / max(counts.skipped + counts.analysed, 1)
@@ -153,9 +163,9 @@ class StatusLine(QFrame):
         self._set_tone("Skipped", "red" if grave else "amber" if some else "")
 
     def _show_figures(self) -> None:
-        """Show the figures; losses only if there are some, or if the camera can't count them."""
+        """Show the figures; the light only if it is known, losses if there are or may be some."""
         for name, figure in self._figures.items():
-            figure.setVisible(not self._queued and self._nonzero.get(name, True))
+            figure.setVisible(not self._queued and self._shown.get(name, True))
 
     def show_folder(self, folder: Path | None) -> None:
         """Show the run folder."""
@@ -176,7 +186,7 @@ class StatusLine(QFrame):
 
     def clear(self) -> None:
         """Clear the figures; the folder of the last run stays."""
-        self._nonzero = dict.fromkeys(_LOSSES, False)
+        self._shown = dict.fromkeys(_HIDDEN, False)
         self._show_figures()
         for name, label in self.values.items():
             label.setText("–")
@@ -338,5 +348,6 @@ class Display(QWidget):
         if rig.state.start_ns:
             self.line.show_time((now_ns - rig.state.start_ns) / 1e9)
         self.line.show_reading(reading, rig.state.provider)
+        self.line.show_light(rig.state.light_at(now_ns))
         self.line.show_losses(counts)
         self.line.show_folder(rig.state.run_folder)

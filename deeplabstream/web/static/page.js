@@ -12,6 +12,7 @@ const known = (value, text) => (value === null || value === undefined ? "–" : 
 const FIGURES = [
   ["Animal", (box) => box.animal || "–"],
   ["Frames/s", ({ status }) => known(status, ratesOf)],
+  ["Light", ({ status }) => known(status?.light, lightOf)],
   ["Trials", ({ status }) => known(status, (s) => String(s.trials))],
   ["Latency", ({ status }) => known(status?.latency_ms, latencyOf)],
   ["Frames lost", ({ status }) => known(status?.lost, (lost) => String(lost + status.lost_to_video))],
@@ -23,6 +24,11 @@ const FIGURES = [
 function ratesOf(status) {
   const rates = Object.entries(status.rates);
   return rates.map(([name, rate]) => `${name} ${rate.toFixed(1)}`).join(", ") || "–";
+}
+
+/* Tenths rounded down: 11.99 is before 12.0. */
+function lightOf({ phase, zeitgeber_h: hours }) {
+  return `${phase}, ZT ${(Math.floor(10 * hours) / 10).toFixed(1)}`;
 }
 
 function latencyOf([p50, p99]) {

@@ -1,0 +1,17 @@
+"""Light checks: settings that need the light cycle, and its absence."""
+
+from collections.abc import Iterator
+
+from deeplabstream.settings.sections import Settings
+
+
+def light_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each setting that needs a light cycle that is not declared."""
+    if rig.light.lit is not None:
+        return
+    needs = "needs LIGHTS_ON and LIGHTS_OFF in [Light Cycle]"
+    if rig.experiment.light_phase != "any":
+        yield f"[Experiment] LIGHT_PHASE = {rig.experiment.light_phase}: {needs}"
+    for name, trigger in rig.new_triggers().items():
+        if trigger.needs_light_cycle:
+            yield f"[Trigger {name}] KIND = {type(trigger).__name__}: {needs}"
