@@ -4,6 +4,7 @@ import ctypes
 import sys
 import time
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Protocol
 
 
@@ -79,6 +80,18 @@ def asleep_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(
         time.CLOCK_MONOTONIC
     )
+
+
+def boot_id() -> str:
+    """Return a text that changes at each start of the computer; empty: unknown."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""File of Linux."""
 
 
 def rest(seconds: float) -> None:

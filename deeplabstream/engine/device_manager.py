@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import nan
+from types import MappingProxyType
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import Entry, Note, Pulsed, Sensed, TagRead
 from deeplabstream.engine.checks.output_pulse import PULSE_S
+from deeplabstream.engine.dose_accounts import DosePlace, open_accounts
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import (
     Input,
@@ -162,7 +164,9 @@ class DeviceManager:
         write: Callable[[Entry], None],
         report_problem: Callable[[str], None],
         resources: ExitStack,
+        places: Mapping[str, DosePlace] = MappingProxyType({}),
     ) -> None:
+        self._places = places
         self._outputs = outputs
         self._inputs = inputs
         self._clock = clock
@@ -213,7 +217,13 @@ class DeviceManager:
         # Closed in reverse order: the timer ends before inputs and outputs are closed.
         stack = ExitStack()
         try:
-            bank = stack.enter_context(opened(self._outputs, self._clock, self._write))
+            # before the outputs: what they give must be counted until they are closed
+            doses = stack.enter_context(
+                open_accounts(self._outputs, self._places, self._clock, self._write)
+            )
+            bank = stack.enter_context(
+                opened(self._outputs, self._clock, self._write, doses)
+            )
             sensed = stack.enter_context(
                 open_inputs(self._inputs, self._clock, self._write)
             )

@@ -14,6 +14,8 @@ FOLDER = "latency"
 """Folder of the results, beside settings.ini; one file for each test."""
 _IRRELEVANT = {
     "MM_PER_PIXEL", "MARKS", "MAX_ON_S", "THEN", "THEN_AFTER_S", "THEN_S", "PROOF_PIN",
+    "MAX_PULSES_PER_HOUR", "MAX_PULSES_PER_DAY", "MAX_ON_S_PER_HOUR", "MAX_ON_S_PER_DAY",
+    "UL_PER_S", "MAX_UL_PER_HOUR", "MAX_UL_PER_DAY",
 }  # fmt: skip
 """Keys of cameras and outputs that do not affect the timing."""
 _DAMAGED = OSError, ValueError, KeyError, TypeError, AttributeError

@@ -17,6 +17,7 @@ from deeplabstream.core.clock import Clock, ManualClock
 from deeplabstream.core.command import Command, Mark, OutputName, Pulse, Set, Train
 from deeplabstream.core.errors import DeviceError, ExperimentError, error_context
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
+from deeplabstream.engine.dose_accounts import OutputDoses, doses_in_memory
 from deeplabstream.plugins.event_output import EventSenders
 from deeplabstream.plugins.output import (
     AcknowledgingWrite,
@@ -62,6 +63,8 @@ class OutputChannel:
     output: Output
     device: AbstractContextManager[Write]
     write: Write
+    doses: OutputDoses | None = None
+    """What it has given, and its limits per hour and day; None: it has no such limits."""
     level: float = 0.0
     """Present level; the highest possible one after a write failed."""
     pulses: RunningPulses = field(default_factory=RunningPulses)
@@ -89,6 +92,8 @@ class OutputChannel:
     """When the last command of the plan ends; NEVER: at its next 0."""
     limited: bool = False
     """Whether MAX_ON_S was reached by a command that has not ended since."""
+    limit_key: str = "MAX_ON_S"
+    """Key of the setting that determines `limit_ns`."""
     follow_up_ns: int = NEVER
     """When the output named by THEN is to be pulsed."""
     failed: bool = False
@@ -135,6 +140,38 @@ class OutputChannel:
         # another output follows planned ends only, not a limit, a fault or a stop
         if self.output.then and cause == "pulse end":
             self.follow_up_ns = at_ns + round(self.output.then_after_s * 1e9)
+
+    def charge(self, command: Set | Pulse | Train, now_ns: int) -> str:
+        """Count the dose of a command that switches on; return why it is refused, or ""."""
+        only_set = self.active and self.active_pulses is None
+        repeated = only_set and command == Set(command.output, self.level)
+        if self.doses is None or repeated:
+            return ""
+        active_s = None
+        if only_set and isinstance(command, Set):
+            active_s = max(self.limit_ns - now_ns, 0) / 1e9
+        return (
+            "" if self.doses.charge(command, active_s, now_ns) else self.doses.refusal
+        )
+
+    def limit_set(self, began_ns: int) -> None:
+        """Let a limit per hour or day end the `Set` that has begun."""
+        if self.doses is not None and self.doses.granted_by:
+            limit_ns = began_ns + round(self.doses.granted_s * 1e9)
+            self.limit_ns = min(self.limit_ns, limit_ns)
+            self.limit_key = self.doses.granted_by
+
+    def settle(self, at_ns: int) -> None:
+        """Count what was given of a dose that has ended."""
+        if self.doses is not None:
+            self.doses.settle(at_ns)
+
+    @property
+    def limit_text(self) -> str:
+        """Why the output went off at its limit."""
+        if self.limit_key == "MAX_ON_S":
+            return f"MAX_ON_S = {self.output.max_on_s:g}"
+        return f"{self.limit_key} is reached"
 
     def refuses(self, command: Set | Pulse | Train, now_ns: int) -> bool:
         """Return whether a command only continues an "on" that reached MAX_ON_S."""
@@ -330,6 +367,7 @@ class AcknowledgementRouter:
             if channel is not None and channel.write_started_ns <= at_ns:
                 channel.cancel_pulses()
                 channel.level, channel.limit_ns = 0.0, NEVER
+                channel.settle(at_ns)
                 channel.record_off(at_ns, report.cause)
                 yield Edge(name, 0.0, report.cause, at_ns, at_ns)
 
@@ -351,14 +389,19 @@ in the device's thread."""
 
 @contextmanager
 def opened(
-    outputs: Mapping[str, Output], clock: Clock, watch: Watch
+    outputs: Mapping[str, Output],
+    clock: Clock,
+    watch: Watch,
+    doses: Mapping[str, OutputDoses] | None = None,
 ) -> Iterator["OutputBank"]:
     """Open all outputs, switched off; they are switched off and closed on every exit path.
 
-    An error while closing is a DeviceError, or a `Note` if another error is already being
-    raised.
+    `doses`: of the outputs with limits per hour and day; None: counted here from zero. An
+    error while closing is a DeviceError, or a `Note` if another error is already being raised.
     """
-    bank = OutputBank(clock, watch)
+    if doses is None:
+        doses = doses_in_memory(outputs, clock)
+    bank = OutputBank(clock, watch, doses)
     try:
         for name, output in outputs.items():
             bank.open(name, output)
@@ -379,7 +422,9 @@ class OutputBank:
     and from then on nothing can be switched on; switching off is never refused.
     """
 
-    def __init__(self, clock: Clock, watch: Watch) -> None:
+    def __init__(
+        self, clock: Clock, watch: Watch, doses: Mapping[str, OutputDoses]
+    ) -> None:
         self.condition = threading.Condition()
         """The lock; notified when something falls due before the next tick."""
         self.left_on: tuple[str, ...] = ()
@@ -387,6 +432,7 @@ class OutputBank:
         their device failed before it acknowledged it."""
         self._clock = clock
         self._watch = watch
+        self._doses = doses
         self._channels: dict[str, OutputChannel] = {}
         self._acknowledgements = AcknowledgementRouter(watch)
         self._event_senders = EventSenders()
@@ -411,6 +457,11 @@ class OutputBank:
             for channel in channels:
                 channel.limited = False
                 channel.pulses.restart(now_ns)
+                if channel.doses and (given := channel.doses.summary(now_ns)):
+                    text = (
+                        f"[Output {channel.name}] given before this experiment: {given}"
+                    )
+                    self._unreported.append(Note("output", text, now_ns))
 
     def totals(self, now_ns: int) -> list[tuple[str, str, str, float]]:
         """Return the measures of all outputs up to a moment, as in `Measured.values`."""
@@ -534,7 +585,7 @@ class OutputBank:
             with error_context(f"Output {name}"):
                 device = output.opened()
                 write = device.__enter__()
-            channel = OutputChannel(name, output, device, write)
+            channel = OutputChannel(name, output, device, write, self._doses.get(name))
             # before the first write, so that a failure of that write closes the device too
             self._channels[name] = channel
             self._acknowledgements.register(channel)
@@ -662,6 +713,9 @@ class OutputBank:
         check(command, channel.output.exact)
         if cause == "plan" and channel.refuses(command, now_ns):
             return None
+        # what only lowers the level gives no more than the command before
+        if level > 0 and not from_now and not self._permits(channel, command, now_ns):
+            return None
 
         was_active, written_ns = channel.active, None
         pulses = None if isinstance(command, Set) or level == 0 else command
@@ -679,8 +733,20 @@ class OutputBank:
         if pulses is not None:
             began_ns = now_ns if written_ns is None or from_now else written_ns
             channel.begin(pulses, began_ns)
+        elif level > 0 and not from_now:
+            channel.limit_set(now_ns)
         self._reschedule(channel)
         return written_ns
+
+    def _permits(
+        self, channel: OutputChannel, command: Set | Pulse | Train, now_ns: int
+    ) -> bool:
+        """Return whether the limits per hour and day permit a command; note a refusal once."""
+        why = channel.charge(command, now_ns)
+        if why and channel.doses is not None and channel.doses.is_news():
+            text = f"[Output {channel.name}] was not switched on: {why}"
+            self._unreported.append(Note("output", text, now_ns))
+        return not why
 
     def _reschedule(self, channel: OutputChannel) -> None:
         """Wake the timer if this output is due before its next tick."""
@@ -715,7 +781,7 @@ class OutputBank:
         channel.record_off(written_ns, cause)
         if cause == "limit":
             text = (
-                f"[Output {channel.name}] MAX_ON_S = {channel.output.max_on_s:g}: off "
+                f"[Output {channel.name}] {channel.limit_text}: off "
                 "until the experiment commands 0, or its pulses would have ended"
             )
             self._unreported.append(Note("output", text, written_ns))
@@ -727,6 +793,8 @@ class OutputBank:
         if follower is None or self._fault:
             return
         pulse = Pulse(OutputName(follower.name), channel.output.then_s)
+        if not self._permits(follower, pulse, self._clock.now_ns()):
+            return
         written_ns = self._write(follower, 1.0, requested_ns, "then", pulse)
         follower.begin(pulse, written_ns)
         self._reschedule(follower)
@@ -792,9 +860,12 @@ class OutputBank:
             channel.limit_ns = NEVER
         elif channel.limit_ns == NEVER:
             channel.limit_ns = written_ns + channel.max_on_ns
+            channel.limit_key = "MAX_ON_S"
 
         channel.level = level
         channel.pulses.edge(written_ns, level)
+        if level == 0 and channel.next_edge_ns == NEVER:
+            channel.settle(written_ns)
         self._unreported.append(
             Edge(channel.name, level, cause, requested_ns, written_ns)
         )

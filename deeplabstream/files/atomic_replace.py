@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,7 +57,8 @@ def atomic_file(path: Path, *, through_power_cut: bool = False) -> Iterator[Path
         The file to write. Its folder is made if it is missing.
     through_power_cut : bool
         Whether the file gets its name when its content is on the disk, so that after a power
-        cut it has the old or the new content. That takes as long as the disk.
+        cut it has the old or the new content: on return the new one, except on Windows. That
+        takes as long as the disk.
 
     Yields
     ------
@@ -87,8 +89,23 @@ def atomic_file(path: Path, *, through_power_cut: bool = False) -> Iterator[Path
         others = sorted(draft for draft in drafts.iterdir() if draft.name != path.name)
         for draft in (*others, drafts / path.name):
             replace(draft, path.with_name(draft.name))
+        if through_power_cut:
+            _sync_folder(path.parent)
     finally:
         shutil.rmtree(drafts, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write the new names in a folder to the disk; Windows has no such call."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # some network drives refuse it
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, content: Any, *, through_power_cut: bool = False) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import OutputName
+from deeplabstream.core.doses import DAY_S, HOUR_S, DoseLimit
 from deeplabstream.plugins.device_address import DeviceAddress, port_of
 from deeplabstream.plugins.input import BoardPinAddress, Input
 
@@ -143,6 +144,76 @@ class Output(ABC):
         description="duration of that pulse, in seconds",
         title="Duration of that pulse (s)",
     )
+    max_pulses_per_hour: int = Field(
+        0,
+        ge=0,
+        description="largest number of pulses in any 60 minutes, also over restarts; 0: no "
+        "limit",
+    )
+    max_pulses_per_day: int = Field(
+        0,
+        ge=0,
+        description="largest number of pulses in any 24 hours, also over restarts; 0: no limit",
+    )
+    max_on_s_per_hour: float = Field(
+        0.0,
+        ge=0,
+        description="largest total on-time in any 60 minutes, in seconds; 0: no limit",
+        title="Maximum on-time per hour (s)",
+    )
+    max_on_s_per_day: float = Field(
+        0.0,
+        ge=0,
+        description="largest total on-time in any 24 hours, in seconds; 0: no limit",
+        title="Maximum on-time per day (s)",
+    )
+    ul_per_s: float = Field(
+        0.0,
+        ge=0,
+        description="volume that a pump or valve gives per second while it is on, in µl; 0: "
+        "unknown",
+        title="Flow (µl/s)",
+    )
+    max_ul_per_hour: float = Field(
+        0.0,
+        ge=0,
+        description="largest volume in any 60 minutes, in µl; needs UL_PER_S; 0: no limit",
+        title="Maximum volume per hour (µl)",
+    )
+    max_ul_per_day: float = Field(
+        0.0,
+        ge=0,
+        description="largest volume in any 24 hours, in µl; needs UL_PER_S; 0: no limit",
+        title="Maximum volume per day (µl)",
+    )
+
+    @property
+    def dose_limits(self) -> tuple[DoseLimit, ...]:
+        """The limits of what it may give in any hour and any day."""
+        flow = self.ul_per_s
+        limits = (
+            DoseLimit(
+                "MAX_PULSES_PER_HOUR",
+                self.max_pulses_per_hour,
+                HOUR_S,
+                "pulses",
+                "pulses",
+            ),
+            DoseLimit(
+                "MAX_PULSES_PER_DAY", self.max_pulses_per_day, DAY_S, "pulses", "pulses"
+            ),
+            DoseLimit(
+                "MAX_ON_S_PER_HOUR", self.max_on_s_per_hour, HOUR_S, "seconds", "s"
+            ),
+            DoseLimit("MAX_ON_S_PER_DAY", self.max_on_s_per_day, DAY_S, "seconds", "s"),
+            DoseLimit(
+                "MAX_UL_PER_HOUR", self.max_ul_per_hour, HOUR_S, "seconds", "µl", flow
+            ),
+            DoseLimit(
+                "MAX_UL_PER_DAY", self.max_ul_per_day, DAY_S, "seconds", "µl", flow
+            ),
+        )
+        return tuple(limit for limit in limits if limit.most and limit.per_second)
 
     @property
     def board_pin(self) -> BoardPinAddress | None:

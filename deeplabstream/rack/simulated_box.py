@@ -8,7 +8,10 @@ from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import kinds_of
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
-from deeplabstream.simulation.virtual_output import virtual_outputs
+from deeplabstream.simulation.virtual_output import (
+    virtual_outputs,
+    without_dose_limits,
+)
 
 _SIMULATED = "SimulatedCamera"
 _WITHOUT_DEVICE = (_SIMULATED, "SimulatedWells")
@@ -22,7 +25,7 @@ def simulated(rig: Settings) -> Settings:
 
     Network, triggers, experiment and recording are those of the rig. A simulated camera has
     size and rate of the settings, or 640×480 at 30/s, and so many animals as have names. The
-    progress of an animal is neither used nor changed.
+    progress of an animal is neither used nor changed, and no doses are counted.
     """
     # what replaces values in the text and reads it again would bring the devices back
     rig = with_drawn_seeds(rig)
@@ -30,7 +33,7 @@ def simulated(rig: Settings) -> Settings:
     return replace(
         rig,
         cameras=_simulated_cameras(rig.cameras, animals),
-        outputs=virtual_outputs(rig.outputs),
+        outputs=without_dose_limits(virtual_outputs(rig.outputs)),
         inputs={},
         remotes={},
         subject=replace(rig.subject, progress_folder=None),

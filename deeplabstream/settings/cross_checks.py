@@ -6,6 +6,7 @@ from itertools import islice
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
 from deeplabstream.plugins.input import PulseInput, TagInput
+from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.pair_trigger import DirectedPairs
 from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
@@ -136,6 +137,17 @@ def _in_circle(name: str, followers: Mapping[str, SynchronisedCamera]) -> bool:
             break
         place = followers[place].leader if place in followers else None
     return place == name
+
+
+def dose_problems(outputs: Mapping[str, Output]) -> Iterator[str]:
+    """Yield a sentence for each limit of a volume without a flow."""
+    for name, output in outputs.items():
+        for key in ("MAX_UL_PER_HOUR", "MAX_UL_PER_DAY"):
+            if getattr(output, key.lower()) and not output.ul_per_s:
+                yield (
+                    f"[Output {name}] {key}: needs UL_PER_S, the volume that the output gives "
+                    "per second"
+                )
 
 
 def measure_problems(rig: Settings) -> Iterator[str]:

@@ -43,6 +43,7 @@ from deeplabstream.settings.cross_checks import (
     arena_animal_problems,
     arena_problems,
     check_against,
+    dose_problems,
     measure_problems,
     pulse_problems,
     shelter_problems,
@@ -377,6 +378,7 @@ class _Reading:
         self._problems += space_problems(rig)
         self._problems += light_problems(rig)
         self._problems += output_problems(rig.outputs, rig.arenas)
+        self._problems += dose_problems(rig.outputs)
         for family in ("Trigger", "Experiment", "Camera", "Remote"):
             for name, made in self._makers[family].items():
                 self._check_named(rig, family, name, made)

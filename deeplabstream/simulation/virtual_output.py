@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field, fields
-from typing import ClassVar
+from dataclasses import field, fields, replace
+from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -33,3 +33,13 @@ def virtual_outputs(outputs: Mapping[str, Output]) -> dict[str, Output]:
         name: VirtualOutput(**{key: getattr(output, key) for key in shared})
         for name, output in outputs.items()
     }
+
+
+def without_dose_limits(outputs: Mapping[str, Output]) -> dict[str, Output]:
+    """Return outputs without limits per hour and day, so that no doses are kept."""
+    none: dict[str, Any] = {
+        f"max_{what}_per_{window}": 0
+        for what in ("pulses", "on_s", "ul")
+        for window in ("hour", "day")
+    }
+    return {name: replace(output, **none) for name, output in outputs.items()}

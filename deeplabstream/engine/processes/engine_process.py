@@ -24,6 +24,7 @@ from deeplabstream.core.journal_entries import (
 )
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.device_manager import DeviceManager, run_self_tests
+from deeplabstream.engine.dose_accounts import dose_places
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.network_loading import (
@@ -191,6 +192,7 @@ class _Engine:
             self.write,
             self.report_problem,
             self.resources,
+            dose_places(self.settings),
         )
         self.loop: Loop
         self.space_tracker: SpaceTracker | None = None
