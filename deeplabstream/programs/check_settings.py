@@ -54,7 +54,10 @@ def check_settings(options: CheckSettings) -> int:
         return 1
     print(f"{file}: no problems")
     if rack:
-        print(f"boxes: {', '.join(load_rack(file).boxes)}")
+        found = load_rack(file, only_shown=True)
+        print(f"boxes: {', '.join(found.boxes) or 'none'}")
+        if found.computers:
+            print(f"other computers: {', '.join(found.computers)}")
         return 0
     for name, calibration in load(file).calibrations.items():
         print(f"[Camera {name}]: {calibration}")

@@ -195,7 +195,7 @@ def _page(options: RackOptions, rack: RackFile) -> Iterator[CommandQueue]:
         yield commands
         return
 
-    check_packages("the page", ["starlette", "uvicorn"])
+    check_packages("the page", ["starlette", "uvicorn", "httpx"])
     read_token(options.token_file)  # its problems are shown before a box starts
     command = [
         *program_of("ServePage", rack.path),

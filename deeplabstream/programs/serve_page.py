@@ -3,6 +3,7 @@
     python utils/ServePage.py rack.ini
 
 The page reads only. It is a program of its own: it can start and end while the rack runs.
+It shows the boxes of other computers, too, whose pages the file names as [Computer NAME].
 Other computers can see it only with --host, a token and a certificate.
 """
 
@@ -55,11 +56,11 @@ class PageOptions:
 
 def serve(options: PageOptions) -> int:
     """Serve the page until Ctrl-C."""
-    check_packages("the page", ["starlette", "uvicorn"])
+    check_packages("the page", ["starlette", "uvicorn", "httpx"])
     from deeplabstream.web.page_server import Address, serve_page
     from deeplabstream.web.rack_link import RackLink
 
-    rack = load_rack(options.file)
+    rack = load_rack(options.file, only_shown=True)
     token = read_token(options.token_file)
     address = Address(options.host, options.port, options.certificate, options.key)
     if options.by_rack:

@@ -19,7 +19,7 @@ from deeplabstream.settings.sections import Settings
 def rack_problems(file: Path) -> list[str]:
     """Return the problems of a rack file and of all rigs that it names."""
     try:
-        checked_rigs(load_rack(file))
+        checked_rigs(load_rack(file, only_shown=True))
     except SettingsError as error:
         return list(error.problems)
     return []

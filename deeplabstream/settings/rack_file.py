@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.alarm_section import AlarmSection
+from deeplabstream.settings.computer_section import ComputerSection
 from deeplabstream.settings.daily_span_setting import DailySpanSetting
 from deeplabstream.settings.fields import Maker, Section, keys_of
 from deeplabstream.settings.ini_editing import set_value
@@ -22,6 +23,7 @@ from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import Subject
 
 ALARMS = "Alarms"
+COMPUTER = "Computer"
 RACK = "Rack"
 
 
@@ -136,6 +138,8 @@ class RackFile:
     rack: RackSection
     alarms: AlarmSection | None = None
     """Where alarms are sent; None: nowhere."""
+    computers: Mapping[str, ComputerSection] = field(default_factory=dict)
+    """Other computers, shown on the page in the browser only."""
 
 
 def threads_of_box(boxes: int, cores: int | None = None) -> int:
@@ -152,47 +156,61 @@ def threads_of_box(boxes: int, cores: int | None = None) -> int:
 
 
 def is_rack_file(path: Path) -> bool:
-    """Return whether a file names boxes and no camera; False: it can't be read."""
+    """Return whether a file names boxes or other computers, and no camera.
+
+    False: it can't be read.
+    """
     try:
         titles = read_sections(read_text(path)).texts
     except SettingsError:
         return False
     families = {title.partition(" ")[0] for title in titles}
-    return BOX in families and "Camera" not in families
+    return bool({BOX, COMPUTER} & families) and "Camera" not in families
 
 
-def load_rack(path: Path) -> RackFile:
+def load_rack(path: Path, only_shown: bool = False) -> RackFile:
     """Return a rack file; SettingsError has all its problems.
 
     Relative paths in it start at its folder. The settings of the boxes are not read.
+    `only_shown`: nothing is run, so a file that names other computers needs no box.
     """
-    return parse_rack(read_text(path), path)
+    rack = parse_rack(read_text(path), path)
+    if not rack.boxes and not only_shown:
+        raise SettingsError([_without_boxes(path)])
+    return rack
 
 
 def parse_rack(text: str, path: Path) -> RackFile:
-    """Return the rack of a text that is, or will be, the file at `path`: see `load_rack`."""
+    """Return the rack of a text that is, or will be, the file at `path`: see `load_rack`.
+
+    A file that names other computers only has no boxes.
+    """
     found = read_sections(text)
     problems = [f"{path.name}: {problem}" for problem in found.problems]
     folder = path.resolve().parent
     boxes: dict[str, RackBox] = {}
     rack = _made(RACK, RackSection, found.texts.get(RACK, {}), folder, problems)
     alarms: AlarmSection | None = None
+    computers: dict[str, ComputerSection] = {}
     for title, texts in found.texts.items():
         family, _, name = title.partition(" ")
         if title == ALARMS:
             alarms = _made(title, AlarmSection, texts, folder, problems)
         elif title == RACK:
             continue
-        elif family != BOX or not name:
+        elif family not in {BOX, COMPUTER} or not name:
             problems.append(
-                f"[{title}]: unknown section; a rack file has [{RACK}], [{ALARMS}] and "
-                "[Box NAME]"
+                f"[{title}]: unknown section; a rack file has [{RACK}], [{ALARMS}], "
+                f"[{BOX} NAME] and [{COMPUTER} NAME]"
             )
         elif not NAME.fullmatch(name):
             problems.append(
                 f"[{title}]: NAME may contain letters, digits, spaces, - and _ only (it "
                 "becomes part of file names)"
             )
+        elif family == COMPUTER:
+            if computer := _made(title, ComputerSection, texts, folder, problems):
+                computers[name] = computer
         elif box := _made(title, BoxSection, texts, folder, problems):
             subject = {k: w for k, w in texts.items() if k in keys_of(Subject)}
             if (
@@ -201,13 +219,17 @@ def parse_rack(text: str, path: Path) -> RackFile:
                 subject["PROGRESS_FOLDER"] = str(box.progress_folder.resolve())
             boxes[name] = RackBox(name, box, subject)
             problems += _rig_problems(boxes[name])
-    if not boxes and not problems:
-        problems.append(f"{path.name}: [Box NAME] is missing; at least one is needed")
+    if not boxes and not computers and not problems:
+        problems.append(_without_boxes(path))
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
     threads = threads_of_box(len(boxes))
     shared = {name: replace(box, threads=threads) for name, box in boxes.items()}
-    return RackFile(path.resolve(), shared, rack, alarms)
+    return RackFile(path.resolve(), shared, rack, alarms, computers)
+
+
+def _without_boxes(path: Path) -> str:
+    return f"{path.name}: [{BOX} NAME] is missing; at least one is needed"
 
 
 def _made(

@@ -10,6 +10,7 @@ from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings.alarm_section import AlarmSection
+from deeplabstream.settings.computer_section import ComputerSection
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
 from deeplabstream.settings.rack_file import BoxSection, RackSection
@@ -68,6 +69,8 @@ def describe() -> str:
     parts += ["### [Box NAME]\n", _first_line(BoxSection)]
     parts += [_table(BoxSection, without=keys_of(Subject))]
     parts += ["### [Alarms]\n", _first_line(AlarmSection), _table(AlarmSection)]
+    parts += ["### [Computer NAME]\n", _first_line(ComputerSection)]
+    parts += [_table(ComputerSection)]
     return "\n".join(parts)
 
 

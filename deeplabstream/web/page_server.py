@@ -19,6 +19,7 @@ from deeplabstream.rack.box_views import RackReader
 from deeplabstream.settings.rack_file import RackFile
 from deeplabstream.web.access import Tokens
 from deeplabstream.web.camera_images import CameraImages
+from deeplabstream.web.other_computers import OtherComputers
 from deeplabstream.web.rack_link import RackLink
 from deeplabstream.web.rack_page import RackPage
 
@@ -51,7 +52,9 @@ def serve_page(
     link: RackLink | None,
     report: Callable[[str], object],
 ) -> None:
-    """Serve the page of a rack until Ctrl-C; DeviceError: the address can't be used.
+    """Serve the page of a rack until Ctrl-C.
+
+    DeviceError: the address, or a token or certificate of another computer, can't be used.
 
     `report` gets the address when the page answers. `link`: takes commands to the rack.
     """
@@ -59,7 +62,12 @@ def serve_page(
         secure = address.certificate is not None
         clock = SystemClock()
         page = RackPage(
-            RackReader(rack, clock), CameraImages(clock), Tokens(token), secure, link
+            RackReader(rack, clock),
+            CameraImages(clock),
+            Tokens(token),
+            secure,
+            link,
+            OtherComputers(rack.computers),
         )
         hosts = _LOOPBACK_NAMES if is_loopback(address.host) else ["*"]
         try:

@@ -2,14 +2,13 @@
 
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 from urllib.parse import parse_qs
 
 import anyio
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -27,31 +26,26 @@ from starlette.routing import Route
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.paths import PACKAGE
-from deeplabstream.rack.box_views import BoxView, RackReader
+from deeplabstream.rack.box_views import RackReader
 from deeplabstream.web.access import COOKIE, LOGIN, Access, Tokens
 from deeplabstream.web.box_metrics import MEDIA_TYPE, metrics
 from deeplabstream.web.camera_images import CameraImages
+from deeplabstream.web.other_computers import (
+    IMAGE_S,
+    STATE_S,
+    ComputerView,
+    OtherComputer,
+    OtherComputers,
+    RackState,
+)
+from deeplabstream.web.page_description import COMMAND, OTHER, description
 from deeplabstream.web.rack_link import RackLink
 
-STATE_S = 1.0
-"""Interval in which the states are read and sent."""
-IMAGE_S = 0.2
-"""Interval in which each viewer's connection looks for a new image."""
 LONGEST_BODY = 1000
 """Longest body of a request, in bytes; all others are refused."""
 _STATIC = PACKAGE / "web" / "static"
 _FILES = ("page.css", "page.js")
 _BOUNDARY = "image"
-
-
-@dataclass(frozen=True)
-class _Command:
-    """Body of a command."""
-
-    command: str
-
-
-_COMMAND = TypeAdapter(_Command)
 
 
 class RackPage:
@@ -64,9 +58,10 @@ class RackPage:
         tokens: Tokens,
         secure: bool,
         link: RackLink | None,
+        others: OtherComputers,
     ) -> None:
         """Store what the page shows, who may see it, and where commands go; None: nowhere."""
-        self._reader, self._images = reader, images
+        self._reader, self._images, self._others = reader, images, others
         self._tokens, self._secure = tokens, secure
         self._link = link
         self._state = self._metrics_text = ""
@@ -94,6 +89,9 @@ class RackPage:
                 Route("/api/commands", self._command, methods=["POST"]),
                 Route("/api/image/{box}/{camera}", self._image),
                 Route("/api/images/{box}/{camera}", self._moving_images),
+                Route(f"{OTHER}/commands", self._command_of_other, methods=["POST"]),
+                Route(f"{OTHER}/image/{{box}}/{{camera}}", self._image),
+                Route(f"{OTHER}/images/{{box}}/{{camera}}", self._moving_images),
                 Route("/openapi.json", self._description),
             ],
             middleware=[
@@ -111,6 +109,7 @@ class RackPage:
             self._link.open(self._rack_ended)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_reading)
+            tasks.start_soon(self._others.keep_reading)
             try:
                 yield
             finally:
@@ -126,7 +125,8 @@ class RackPage:
         boxes = self._reader.boxes()
         self._images.follow(boxes)
         commands = self._link is not None and self._link.takes_commands
-        self._state = as_json(self._reader.rack.path.stem, boxes, commands)
+        state = RackState(self._reader.rack.path.stem, commands, boxes)
+        self._state = as_json(state, self._others.views(), bool(self._tokens.token))
         self._metrics_text = metrics(boxes)
 
     async def _page(self, request: Request) -> Response:
@@ -169,23 +169,38 @@ class RackPage:
         return StreamingResponse(states(), media_type="text/event-stream")
 
     async def _image(self, request: Request) -> Response:
-        found = self._images.newest(**request.path_params)
+        found = await self._newest(**request.path_params)
         if found is None:
             return PlainTextResponse("no image\n", 404)
         return Response(found[1], media_type="image/jpeg")
 
+    async def _newest(
+        self, box: str, camera: str, computer: str = ""
+    ) -> tuple[int, bytes] | None:
+        """Return number and JPEG of the newest image; `computer`: empty is this one."""
+        if not computer:
+            return self._images.newest(box, camera)
+        return await self._other(computer).newest(box, camera)
+
+    def _other(self, name: str) -> OtherComputer:
+        if name not in self._others:
+            raise HTTPException(404, f"[Computer {name}] is not in the rack file")
+        return self._others[name]
+
     async def _moving_images(self, request: Request) -> Response:
-        if self._images.newest(**request.path_params) is None:
+        if await self._newest(**request.path_params) is None:
             return PlainTextResponse("no image\n", 404)
         return StreamingResponse(
             self._parts(**request.path_params),
             media_type=f"multipart/x-mixed-replace; boundary={_BOUNDARY}",
         )
 
-    async def _parts(self, box: str, camera: str) -> AsyncIterator[bytes]:
+    async def _parts(
+        self, box: str, camera: str, computer: str = ""
+    ) -> AsyncIterator[bytes]:
         """Yield each new image, until the stream of the box ends."""
         sent = 0
-        while found := self._images.newest(box, camera):
+        while found := await self._newest(box, camera, computer):
             if self._ending:
                 return
             number, jpeg = found
@@ -205,22 +220,40 @@ class RackPage:
             return _answer(
                 403, "error: this page reads only; start it by the rack, with a token"
             )
-        # a form of another site can't have this type without the browser asking first
-        kind = request.headers.get("content-type", "").partition(";")[0]
-        if kind.strip().lower() != "application/json":
-            return _answer(415, "error: send application/json")
-        try:
-            command = _COMMAND.validate_json(await _body(request)).command
-        except ValidationError:
-            return _answer(422, 'error: send {"command": "stop NAME"}')
-        try:
-            answer = await self._link.send(command)
-        except DeepLabStreamError as error:
-            return _answer(504, f"error: {error}")
-        return _answer(200 if answer.startswith("ok") else 409, answer)
+        return await _carried_out(request, self._link.send)
+
+    async def _command_of_other(self, request: Request) -> Response:
+        """Take a command to the page of another computer, with that page's token."""
+        other = self._other(request.path_params["computer"])
+        if not self._tokens.token:
+            return _answer(
+                403, "error: this page reads only; give it a token with --token-file"
+            )
+        if not other.view.commands:
+            return _answer(403, f"error: the page of {other.name} takes no commands")
+        return await _carried_out(request, other.send)
 
     async def _description(self, request: Request) -> Response:
         return JSONResponse(description())
+
+
+async def _carried_out(
+    request: Request, send: Callable[[str], Awaitable[str]]
+) -> Response:
+    """Answer a request with what `send` answers to its command."""
+    # a form of another site can't have this type without the browser asking first
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    if kind.strip().lower() != "application/json":
+        return _answer(415, "error: send application/json")
+    try:
+        command = COMMAND.validate_json(await _body(request)).command
+    except ValidationError:
+        return _answer(422, 'error: send {"command": "stop NAME"}')
+    try:
+        answer = await send(command)
+    except DeepLabStreamError as error:
+        return _answer(504, f"error: {error}")
+    return _answer(200 if answer.startswith("ok") else 409, answer)
 
 
 async def _body(request: Request) -> bytes:
@@ -237,79 +270,13 @@ def _answer(status: int, text: str) -> Response:
     return JSONResponse({"answer": text}, status)
 
 
-def as_json(rack: str, boxes: list[BoxView], commands: bool) -> str:
-    """Return the answer of `/api/boxes`; times and counts that are unknown are null."""
-    views = [asdict(box) for box in boxes]
-    return json.dumps({"rack": rack, "commands": commands, "boxes": views})
+def as_json(state: RackState, computers: list[ComputerView], token: bool) -> str:
+    """Return the answer of `/api/boxes`; times and counts that are unknown are null.
 
-
-def description() -> dict[str, Any]:
-    """Return the OpenAPI description of the interface."""
-    boxes = TypeAdapter(list[BoxView]).json_schema(
-        ref_template="#/components/schemas/{model}"
-    )
-    schemas = boxes.pop("$defs")
-    answer = {
-        "rack": {"type": "string"},
-        "commands": {
-            "type": "boolean",
-            "description": "whether the page takes commands",
-        },
-        "boxes": boxes,
-    }
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in ("box", "camera")
+    Without a token, this page takes no commands to other computers.
+    """
+    others = [
+        {**asdict(computer), "commands": computer.commands and token}
+        for computer in computers
     ]
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "DeepLabStream rack", "version": "1"},
-        "paths": {
-            "/api/boxes": _get("States of all boxes", "application/json", answer),
-            "/api/events": _get(
-                "The same as server-sent events, one each second",
-                "text/event-stream",
-                answer,
-            ),
-            "/metrics": _get("The same for Prometheus", "text/plain", None),
-            "/api/commands": {
-                "post": {
-                    "summary": "`start NAME`, `stop NAME`, `stop` (all boxes) or `mark NAME TEXT`",
-                    "requestBody": {
-                        "content": {
-                            "application/json": {"schema": _COMMAND.json_schema()}
-                        }
-                    },
-                    "responses": {
-                        "200": {"description": "carried out: `ok: …`"},
-                        "409": {"description": "refused: `error: …`"},
-                        "403": {"description": "the page reads only"},
-                        "504": {"description": "the rack does not answer"},
-                    },
-                }
-            },
-            "/api/image/{box}/{camera}": {
-                "parameters": parameters,
-                **_get("Newest frame", "image/jpeg", None),
-            },
-            "/api/images/{box}/{camera}": {
-                "parameters": parameters,
-                **_get("Motion JPEG", "multipart/x-mixed-replace", None),
-            },
-        },
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{"token": []}, {}],
-    }
-
-
-def _get(about: str, kind: str, properties: dict[str, Any] | None) -> dict[str, Any]:
-    schema = (
-        {"type": "string", "contentMediaType": kind}
-        if properties is None
-        else {"type": "object", "properties": properties}
-    )
-    answer = {"description": about, "content": {kind: {"schema": schema}}}
-    return {"get": {"summary": about, "responses": {"200": answer}}}
+    return json.dumps({**asdict(state), "computers": others})

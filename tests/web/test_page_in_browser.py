@@ -28,13 +28,13 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium
 SIZES = {"a phone's screen": (360, 740), "a desk's screen": (1280, 800)}
 
 
-def opened(it: Browser, served: Rack) -> None:
+def opened(it: Browser, served: Rack, boxes: int = 2) -> None:
     """Open the page as a viewer does, who gives the token."""
     it.open(f"http://127.0.0.1:{served.server.port}/")
     it.until("document.querySelector('input') !== null")
     it.value(f"document.querySelector('input').value = {TOKEN!r}")
     it.click("button")
-    it.until("document.querySelectorAll('article').length === 2")
+    it.until(f"document.querySelectorAll('article').length === {boxes}")
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)

@@ -31,7 +31,8 @@ from deeplabstream.rack.box_status import (
 from deeplabstream.rack.box_views import RackReader
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from deeplabstream.web.camera_images import WIDTH, as_jpeg
-from deeplabstream.web.rack_page import LONGEST_BODY, description
+from deeplabstream.web.page_description import description
+from deeplabstream.web.rack_page import LONGEST_BODY
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-of-this-test"

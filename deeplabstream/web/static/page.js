@@ -1,9 +1,17 @@
 "use strict";
 
-/* Shows the states that the server sends each second. Texts are set as text, never as HTML. */
+/* Shows the states of all boxes. Texts are set as text, never as HTML.
+
+   A browser opens six connections to one server. Streams would hold them, and the command
+   "stop" would wait for one; so states and images are requested one by one. */
 
 const SILENT_MS = 5000;
+const STATES_MS = 1000;
+const IMAGE_MS = 300;
 const tiles = new Map();
+const sections = new Map();
+/* Where commands and images are; `boxes` and `commands` come with the first states. */
+const OWN = { computer: "", path: "api" };
 let heardAt = Date.now();
 
 /* Unknown is not zero: it is shown as a dash. */
@@ -39,10 +47,11 @@ function nameOf(folder) {
   return folder.split(/[\\/]/).pop();
 }
 
-function tileOf(name) {
-  if (!tiles.has(name)) {
+function tileOf(place, name) {
+  const key = `${place.computer}/${name}`;
+  if (!tiles.has(key)) {
     const tile = document.getElementById("box").content.cloneNode(true).firstElementChild;
-    tile.querySelector("h2").textContent = name;
+    tile.querySelector("h3").textContent = name;
     for (const [label] of FIGURES) {
       const term = document.createElement("dt");
       term.textContent = label;
@@ -50,13 +59,34 @@ function tileOf(name) {
     }
     tile.querySelector(".enlarge").addEventListener("click", () => enlarge(tile));
     for (const word of ["start", "stop"]) {
-      tile.querySelector(`.${word}`).addEventListener("click", () => command(`${word} ${name}`));
+      tile.querySelector(`.${word}`).addEventListener("click", () =>
+        command([place], `${word} ${name}`));
     }
-    tile.querySelector(".mark").addEventListener("click", () => mark(name));
-    document.getElementById("boxes").append(tile);
-    tiles.set(name, tile);
+    tile.querySelector(".mark").addEventListener("click", () => mark(place, name));
+    place.boxes.append(tile);
+    tiles.set(key, tile);
   }
-  return tiles.get(name);
+  return tiles.get(key);
+}
+
+/* The part of the page with the boxes of another computer. */
+function sectionOf({ name, address }) {
+  if (!sections.has(name)) {
+    const section = document.getElementById("computer").content.cloneNode(true).firstElementChild;
+    section.querySelector("h2").textContent = name;
+    section.querySelector("a").href = address;
+    const place = {
+      computer: name,
+      path: `api/computers/${encodeURIComponent(name)}`,
+      boxes: section.querySelector(".boxes"),
+      commands: false,
+      section,
+    };
+    section.querySelector(".stop").addEventListener("click", () => command([place], "stop"));
+    document.getElementById("computers").append(section);
+    sections.set(name, place);
+  }
+  return sections.get(name);
 }
 
 function enlarge(chosen) {
@@ -69,11 +99,11 @@ function enlarge(chosen) {
 }
 
 /* The time of a mark is that of the click, not that of the end of its text. */
-function mark(name) {
+function mark(place, name) {
   const clickedAt = Date.now();
   const text = (prompt(`Text for the record of ${name}:`) || "").trim();
   const before = ((Date.now() - clickedAt) / 1000).toFixed(1);
-  if (text) command(`mark ${name} ${text} (marked ${before} s before)`);
+  if (text) command([place], `mark ${name} ${text} (marked ${before} s before)`);
 }
 
 const TITLES = { start: "Start", stop: "Stop", mark: "Mark" };
@@ -83,27 +113,51 @@ const CONSEQUENCES = {
   stop: "The experiment ends, outputs go off, the record is closed.",
 };
 
-async function command(line) {
+/* Asks once, then sends the command to each place at the same time. */
+async function command(places, line) {
   const [word, name] = [line.split(" ")[0], line.split(" ").slice(1).join(" ")];
-  const question = `${TITLES[word]} ${name || "all boxes"}?`;
+  const where = places.length > 1 ? " of all computers" : labelOf(places[0]);
+  const question = `${TITLES[word]} ${name || "all boxes"}${where}?`;
   if (!confirm(`${question} ${CONSEQUENCES[word]}`)) return;
   const shown = document.getElementById("answer");
-  shown.textContent = `${line} …`;
+  shown.textContent = `${line}${where} …`;
+  const answers = await Promise.all(places.map((place) => answerOf(place, line)));
+  const texts = places.map((place, n) =>
+    (place.computer ? `${place.computer}: ${answers[n]}` : answers[n]));
+  shown.textContent = `${new Date().toLocaleTimeString()} ${texts.join("; ")}`;
+}
+
+function labelOf({ computer }) {
+  return computer ? ` of ${computer}` : "";
+}
+
+async function answerOf({ path }, line) {
   try {
-    const answer = await fetch("api/commands", {
+    const answer = await fetch(`${path}/commands`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ command: line }),
     });
-    const text = answer.status === 401 ? "error: the token is needed again" : (await answer.json()).answer;
-    shown.textContent = `${new Date().toLocaleTimeString()} ${text}`;
+    return answer.status === 401 ? "error: the token is needed again" : (await answer.json()).answer;
   } catch {
-    shown.textContent = `error: no connection; ${line} may not have been carried out`;
+    return `error: no connection; ${line} may not have been carried out`;
   }
 }
 
+/* Loads the newest image again and again, until the figure leaves the page. */
+function keepLoading(figure, image, path) {
+  const load = () => {
+    if (!figure.isConnected) return;
+    if (document.hidden) setTimeout(load, IMAGE_MS);
+    else image.src = `${path}?${Date.now()}`;
+  };
+  image.addEventListener("load", () => setTimeout(load, IMAGE_MS));
+  image.addEventListener("error", () => figure.remove());
+  setTimeout(load);
+}
+
 /* An image is asked for again when its stream has begun again: its ring has another name. */
-function showImages(tile, box) {
+function showImages(tile, place, box) {
   const rings = (box.runs && box.status?.rings) || {};
   const images = tile.querySelector(".images");
   for (const figure of [...images.children]) {
@@ -120,21 +174,17 @@ function showImages(tile, box) {
     image.alt = `newest frame of camera ${camera}`;
     [image.height, image.width] = ring.format.shape;
     image.style.height = "auto";
-    const path = [box.name, camera].map(encodeURIComponent).join("/");
-    image.addEventListener("error", () => figure.remove());
-    image.src = `api/images/${path}`;
+    const names = [box.name, camera].map(encodeURIComponent).join("/");
+    keepLoading(figure, image, `${place.path}/image/${names}`);
     caption.textContent = camera;
     figure.append(image, caption);
     images.append(figure);
   }
 }
 
-function show({ rack, commands, boxes }) {
-  heardAt = Date.now();
-  document.getElementById("rack").textContent = rack;
-  document.title = `${rack}: DeepLabStream`;
+function showBoxes(place, boxes) {
   for (const box of boxes) {
-    const tile = tileOf(box.name);
+    const tile = tileOf(place, box.name);
     const alarm = box.status?.alarm || "";
     tile.classList.toggle("fails", box.fails);
     tile.classList.toggle("runs", box.runs && !box.fails);
@@ -143,16 +193,51 @@ function show({ rack, commands, boxes }) {
     tile.querySelector(".alarm").hidden = alarm === "";
     const values = tile.querySelectorAll("dd");
     FIGURES.forEach(([, text], n) => { values[n].textContent = text(box); });
-    tile.querySelector(".start").hidden = !commands || box.runs;
-    tile.querySelector(".stop").hidden = !commands || !box.runs;
-    tile.querySelector(".mark").hidden = !commands || !box.status?.run_folder || !box.runs;
-    showImages(tile, box);
+    tile.querySelector(".start").hidden = !place.commands || box.runs;
+    tile.querySelector(".stop").hidden = !place.commands || !box.runs;
+    tile.querySelector(".mark").hidden = !place.commands || !box.status?.run_folder || !box.runs;
+    showImages(tile, place, box);
   }
-  document.getElementById("stop").hidden = !commands;
+}
+
+/* The last known states of a computer that does not answer stay, dimmed. */
+function showComputer(computer) {
+  const place = sectionOf(computer);
+  place.commands = computer.commands;
+  const problem = place.section.querySelector(".problem");
+  problem.hidden = computer.problem === "";
+  const age = computer.boxes.length ? " What is shown is old." : "";
+  problem.textContent = `${computer.address}: ${computer.problem}.${age}`;
+  place.section.classList.toggle("old", computer.problem !== "");
+  place.section.querySelector(".summary").textContent = summaryOf(computer.boxes);
+  place.section.querySelector(".stop").hidden = !computer.commands;
+  showBoxes(place, computer.boxes);
+}
+
+function summaryOf(boxes) {
   const running = boxes.filter((box) => box.runs).length;
   const failing = boxes.filter((box) => box.fails).length;
+  return `${running} of ${boxes.length} boxes run, ${failing} with a problem`;
+}
+
+function show({ rack, commands, boxes, computers }) {
+  heardAt = Date.now();
+  document.getElementById("rack").textContent = rack;
+  document.title = `${rack}: DeepLabStream`;
+  OWN.boxes = document.getElementById("boxes");
+  OWN.commands = commands;
+  showBoxes(OWN, boxes);
+  computers.forEach(showComputer);
+  document.getElementById("stop").hidden = stopped().length === 0;
+  const lost = computers.filter((computer) => computer.problem !== "").length;
+  const all = [...boxes, ...computers.flatMap((computer) => computer.boxes)];
   document.getElementById("summary").textContent =
-    `${running} of ${boxes.length} boxes run, ${failing} with a problem`;
+    summaryOf(all) + (lost ? `, ${lost} of ${computers.length} other computers without connection` : "");
+}
+
+/* The places that "Stop all boxes" stops. */
+function stopped() {
+  return [OWN, ...sections.values()].filter((place) => place.commands);
 }
 
 /* What is shown may be old: that must be seen. */
@@ -167,11 +252,24 @@ function checkConnection() {
   }
 }
 
-const events = new EventSource("api/events");
-events.addEventListener("message", (event) => show(JSON.parse(event.data)));
-/* A refused request ends the connection for good: the token is asked for again. */
-events.addEventListener("error", () => {
-  if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
-});
-document.getElementById("stop").addEventListener("click", () => command("stop"));
+async function keepReading() {
+  const state = await newestState();
+  setTimeout(keepReading, STATES_MS);
+  if (state) show(state);
+}
+
+/* Null: there is none, which `checkConnection` shows. */
+async function newestState() {
+  try {
+    const answer = await fetch("api/boxes", { signal: AbortSignal.timeout(SILENT_MS) });
+    /* The page asks for the token again. */
+    if (answer.status === 401) location.reload();
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+document.getElementById("stop").addEventListener("click", () => command(stopped(), "stop"));
 setInterval(checkConnection, 1000);
+keepReading();
