@@ -1,50 +1,49 @@
-"""Faults planted in a rack: how soon each is alarmed, what goes on, what the record says.
+"""Faults planted in a rack: what goes on, how soon outputs are off, what is told and recorded.
 
-    python benchmarks/alarms.py                      22 faults, one after another
+    python benchmarks/alarms.py                      36 faults, one after another
     python benchmarks/alarms.py --only "kill engine" those whose name contains the text
     python benchmarks/alarms.py --at-once 2 --json FILE
+    python benchmarks/alarms.py --quick              one fault
 
-A rack of two boxes with simulated cameras, each with an output that is on, sends its alarms
-to an HTTP server on this computer. A fault is planted in the left box, the rack or the way of
-the alarm. Seconds are those until the alarm has arrived. The limits of the rigs are long, for
-busy computers: a suspended process does not switch an output off at once. Linux only.
+A rack of two boxes with simulated cameras, each with an output that is on (a pseudo-terminal),
+sends its alarms to an HTTP server on this computer. A fault is planted in the left box, the
+rack or the way of the alarm. Times begin with the fault, or with the stop of the box whose
+files are then changed. The limits of the rigs are long, for busy computers: a suspended
+process does not switch an output off at once. Linux only.
 """
 
 import argparse
 import json
-import os
-import resource
-import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from benchmarks.support.rack_faults import Fault, OffWatch
+    from tests.rack.test_rack_run import Rack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deeplabstream.core.clock import rest
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.rack.box_status import BoxStatus
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
-from tests.rack.alarms.alarm_services import (
-    Service,
-    address_file,
-    http_service,
-    json_address,
-)
-from tests.rack.test_rack_run import OFF, Rack, two_boxes
 
 LIMIT_S = 60.0
 """Time within which a fault has to be alarmed."""
-CAMERA = "camera arena"
+SETTLE_S = 60.0
+"""How long to wait for what outputs and boxes do after the alarm."""
+HARMLESS_S = 15.0
+"""How long a fault is watched that is not an alarm."""
+QUICK = "kill all processes of a box"
 
 
 @dataclass
@@ -56,228 +55,147 @@ class Outcome:
     """Until the alarm has arrived; None: it has not."""
     alarm: str = ""
     output: str = ""
-    """Output of the left box afterwards."""
+    """Output of the left box afterwards: on, off."""
+    off_ms: float | None = None
+    """Until the first off; None: there was none."""
     other: str = ""
     """What the right box did."""
     record: str = ""
     """Record of the left box."""
-
-
-@dataclass
-class Trial:
-    """A rack that a fault is planted in."""
-
-    rack: Rack
-    service: Service
-    second: Service
-    """Where a second address of the same rack leads."""
-    suspended: list[int] = field(default_factory=list)
-
-    @property
-    def status(self) -> BoxStatus:
-        """The last report of the left box."""
-        status = self.rack.status("left")
-        if status is None:
-            raise RuntimeError("the left box has not reported")
-        return status
-
-    def kill(self, *names: str) -> None:
-        """Kill processes of the left box."""
-        for name in names or [*self.status.processes]:
-            with suppress(ProcessLookupError):
-                os.kill(self.status.processes[name], signal.SIGKILL)
-
-    def suspend(self, *names: str) -> None:
-        """Suspend processes of the left box."""
-        for name in names or [*self.status.processes]:
-            self.suspend_process(self.status.processes[name])
-
-    def suspend_process(self, pid: int) -> None:
-        """Suspend a process until the end of the trial."""
-        self.suspended.append(pid)
-        os.kill(pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let all suspended processes go on."""
-        for pid in self.suspended:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-    def sender(self) -> psutil.Process:
-        """Return the process that sends the alarms."""
-        children = psutil.Process(self.rack.running.pid).children()
-        return next(it for it in children if "SendAlarms" in " ".join(it.cmdline()))
-
-    def fill_disk(self) -> None:
-        """Let the recorder of the left box write nothing more."""
-        limit = resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY)
-        resource.prlimit(self.status.processes["recorder"], *limit)
-
-    def delete_run(self) -> None:
-        """Delete the run folder of the left box."""
-        shutil.rmtree(self.status.run_folder, ignore_errors=True)
-
-    def cut_line(self) -> None:
-        """Close the other end of the output's line."""
-        os.close(self.rack.boards["left"].ours)
-
-    def refuse_once(self) -> None:
-        """Kill the engine while the address refuses; it accepts later."""
-        self.service.refuses = True
-        self.kill("engine")
-        rest(5)
-        self.service.refuses = False
-
-    def hang_second(self) -> None:
-        """Kill the engine while another address hangs."""
-        self.second.hangs.clear()
-        self.kill("engine")
-
-    def kill_sender_too(self) -> None:
-        """Kill the process that sends the alarms, then the engine."""
-        self.sender().kill()
-        self.kill("engine")
-
-    def suspend_sender_too(self) -> None:
-        """Suspend the process that sends the alarms, kill it, and the engine."""
-        self.suspend_process(self.sender().pid)
-        self.kill("engine")
-        rest(5)
-        self.resume()
-
-    def ruin_settings(self) -> None:
-        """Stop the left box, break its settings, and start it again."""
-        self.rack.type("stop left")
-        self.rack.wait(lambda: "[Box left] ended" in self.rack.told.read_text())
-        (self.rack.file.parent / "left" / "settings.ini").write_text("broken", "utf-8")
-        self.rack.type("start left")
-
-
-def _kill(*names: str) -> Callable[[Trial], object]:
-    return lambda trial: trial.kill(*names)
-
-
-def _suspend(*names: str) -> Callable[[Trial], object]:
-    return lambda trial: trial.suspend(*names)
-
-
-FAULTS: dict[str, Callable[[Trial], object]] = {
-    "kill session": _kill("session"),
-    "kill engine": _kill("engine"),
-    "kill recorder": _kill("recorder"),
-    "kill camera": _kill(CAMERA),
-    "kill guard": _kill("guard"),
-    "kill engine and guard": _kill("engine", "guard"),
-    "kill all processes of a box": _kill(),
-    "suspend session": _suspend("session"),
-    "suspend engine": _suspend("engine"),
-    "suspend recorder": _suspend("recorder"),
-    "suspend camera": _suspend(CAMERA),
-    "suspend all processes of a box": _suspend(),
-    "full disk": Trial.fill_disk,
-    "run folder deleted": Trial.delete_run,
-    "line of the output cut": Trial.cut_line,
-    "settings broken": Trial.ruin_settings,
-    "rack killed": lambda trial: trial.rack.running.kill(),
-    "rack suspended": lambda trial: trial.suspend_process(trial.rack.running.pid),
-    "address refuses at first": Trial.refuse_once,
-    "another address hangs": Trial.hang_second,
-    "sender killed": Trial.kill_sender_too,
-    "sender suspended": Trial.suspend_sender_too,
-}
-"""What is planted, by name; the last four also kill the engine."""
+    expected: bool = False
+    """Whether that is what was expected: see `Fault`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Plant the faults and print the matrix; return 1 if one was not alarmed in time."""
+    """Plant the faults and print the matrix; return 1 if something was not as expected."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
     add("--only", default="", metavar="TEXT", help="faults whose name contains TEXT")
     add("--at-once", type=int, default=1, help="racks that run together")
+    add("--quick", action="store_true", help=f"only: {QUICK}")
     add("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(argv)
-    names = [name for name in FAULTS if asked.only in name]
-    if asked.only in FAULTS:
-        names = [asked.only]
+    from benchmarks.support.rack_faults import FAULTS
 
+    names = [name for name in FAULTS if asked.only in name]
+    if asked.quick or asked.only in FAULTS:
+        names = [QUICK if asked.quick else asked.only]
+
+    outcomes: list[Outcome] = []
+    columns = "fault", "outputs", "off after ms", "other box", "alarm after s"
+    print(f"| {' | '.join([*columns, 'first alarm', 'record', 'as expected'])} |")
+    print("|---" * 8 + "|")
     with ThreadPoolExecutor(asked.at_once) as pool:
-        outcomes = []
-        print("| fault | alarm after s | first alarm | output | other box | record |")
-        print("|---|---|---|---|---|---|")
         for outcome in pool.map(try_fault, names):
             outcomes.append(outcome)
             print(_row(outcome), flush=True)
-    soon = [it for it in outcomes if it.seconds is not None and it.seconds <= LIMIT_S]
-    print(f"{len(soon)} of {len(outcomes)} faults alarmed within {LIMIT_S:g} s")
-    if asked.json is not None:
-        facts = [asdict(outcome) for outcome in outcomes]
-        asked.json.write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    return int(len(soon) < len(outcomes))
+            if asked.json is not None:
+                facts = [asdict(each) for each in outcomes]
+                asked.json.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    told = [it for it in outcomes if it.seconds is not None and it.seconds <= LIMIT_S]
+    alarms = [name for name in names if FAULTS[name].alarmed]
+    print(f"{len(told)} of {len(alarms)} faults alarmed within {LIMIT_S:g} s")
+    expected = sum(outcome.expected for outcome in outcomes)
+    print(f"{expected} of {len(outcomes)} faults as expected")
+    return int(expected < len(outcomes))
 
 
 def try_fault(name: str) -> Outcome:
     """Plant a fault in a new rack, and return what came of it."""
-    outcome = Outcome(name)
+    from benchmarks.support.rack_faults import FAULTS, OffWatch, Trial, stage
+    from tests.rack.alarms.alarm_services import (
+        address_file,
+        http_service,
+        json_address,
+    )
+    from tests.rack.test_rack_run import two_boxes
+
+    outcome, fault = Outcome(name), FAULTS[name]
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="alarms-"))
+        place = tempfile.TemporaryDirectory(
+            prefix="alarms-", ignore_cleanup_errors=True
         )
+        folder = Path(stack.enter_context(place))
         service = stack.enter_context(http_service())
         second = stack.enter_context(http_service())
         rack = stack.enter_context(two_boxes(folder))
+        stage(folder)
         address_file(folder, json_address(service), json_address(second))
         with rack.file.open("a", encoding="utf-8") as file:
             file.write("[Alarms]\nADDRESS_FILE = addresses.txt\n")
-        rack.start()
-        trial = Trial(rack, service, second)
+        _start(rack, fault)
+        closing = stack.enter_context(ExitStack())
+        trial = Trial(rack, service, second, closing)
         stack.callback(trial.resume)
         rack.wait_until_on("left", "right")
         rack.wait(lambda: bool(trial.status.run_folder))
         run = Path(trial.status.run_folder)
         before = len(service.texts)
 
-        began_s = perf_counter()
-        FAULTS[name](trial)
-        while len(service.texts) == before and perf_counter() - began_s < LIMIT_S:
+        watch = OffWatch(rack.boards["left"])
+        fault.plant(trial)
+        limit_s = LIMIT_S if fault.alarmed else HARMLESS_S
+        while len(service.texts) == before and perf_counter() - watch.began_s < limit_s:
             rest(0.01)
         if len(service.texts) > before:
-            outcome.seconds = perf_counter() - began_s
+            outcome.seconds = perf_counter() - watch.began_s
             outcome.alarm = service.texts[before]
-        _look(trial, outcome)
+        _look(rack, fault, watch, outcome)
+        watch.end()
+        closing.close()
         trial.resume()
         _end(rack)
         outcome.record = _record(run)
+    outcome.expected = _as_expected(outcome, fault)
     return outcome
 
 
-def _look(trial: Trial, outcome: Outcome) -> None:
+def _start(rack: "Rack", fault: "Fault") -> None:
+    """Start the rack, with a clock that can be set."""
+    rack.start(*fault.words, clock=rack.file.with_name("clock"))
+    if "--by-window" in fault.words:
+        rack.type("start left")
+        rack.type("start right")
+
+
+def _look(rack: "Rack", fault: "Fault", watch: "OffWatch", outcome: Outcome) -> None:
     """Note what output and other box do after the alarm."""
-    rack = trial.rack
-    give_up_s = perf_counter() + 20
-    with suppress(OSError):  # its line was cut
-        while perf_counter() < give_up_s:
-            outcome.output = (
-                "off" if rack.boards["left"].listen().endswith(OFF) else "on"
-            )
-            if outcome.output == "off":
-                break
-            rest(0.01)
+    give_up_s = perf_counter() + SETTLE_S
+    while fault.output == "off" and not watch.is_off and perf_counter() < give_up_s:
+        rest(0.01)
     number = rack.number("right")
-    give_up_s = perf_counter() + 20
-    while perf_counter() < give_up_s and rack.number("right") < number + 2:
+    give_up_s = perf_counter() + SETTLE_S
+
+    def settled() -> bool:
+        status = rack.status("right")
+        ended = status is not None and status.ended
+        return ended if fault.other == "ended" else rack.number("right") >= number + 2
+
+    while not settled() and perf_counter() < give_up_s:
         rest(0.05)
-    goes_on = rack.number("right") >= number + 2
     status = rack.status("right")
     ended = status is not None and status.ended
-    outcome.other = (
-        "goes on" if goes_on and not ended else "ended" if ended else "silent"
+    goes_on = rack.number("right") >= number + 2 and not ended
+    on = rack.boards["right"].listen().endswith(b"H")
+    outcome.other = "ended" if ended else "goes on" if goes_on and on else "silent"
+    outcome.output = "off" if watch.is_off else "on"
+    outcome.off_ms = None if watch.off_s is None else 1000 * watch.off_s
+
+
+def _as_expected(outcome: Outcome, fault: "Fault") -> bool:
+    told = outcome.seconds is not None and outcome.seconds <= LIMIT_S
+    return (
+        told == fault.alarmed
+        and fault.output in ("either", outcome.output)
+        and outcome.other == fault.other
     )
 
 
-def _end(rack: Rack) -> None:
+def _end(rack: "Rack") -> None:
     """Stop the rack; wait until the left box has ended as well."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         rack.type("stop")
+        rack.end_input()
     rack.running.wait(120)
     give_up_s = perf_counter() + 60
     while perf_counter() < give_up_s:
@@ -311,14 +229,17 @@ def _record(run: Path) -> str:
 
 def _row(outcome: Outcome) -> str:
     seconds = "–" if outcome.seconds is None else f"{outcome.seconds:.1f}"
+    off = "–" if outcome.off_ms is None else f"{outcome.off_ms:.0f}"
     alarm = " ".join(outcome.alarm.replace("|", "/").split())[:90]
     cells = (
         outcome.fault,
+        outcome.output,
+        off,
+        outcome.other,
         seconds,
         alarm,
-        outcome.output,
-        outcome.other,
         outcome.record,
+        "yes" if outcome.expected else "NO",
     )
     return f"| {' | '.join(cells)} |"
 

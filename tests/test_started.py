@@ -69,7 +69,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 SMALLEST = {
     "accuracy.py --quick": "inversion +[0-9]+ points",
     "active_learning.py --quick": "uncertain +4 labels: ",
-    "alarms.py --only refuses": "1 of 1 faults alarmed within 60 s",
+    "alarms.py --quick": "1 of 1 faults as expected",
     "appearance.py --simulated --seconds 20 --steps 1 --walks 1 --frames 20": (
         "alike +[1-9].* no (.|\\n)*4 mice, learned too"
     ),
@@ -93,6 +93,7 @@ SMALLEST = {
     "live_measures.py --quick": "ratio:",
     "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
     "many_runs.py --quick": "table of all",
+    "month.py --quick": "accounted for: 1800 of 1800",
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
     "pair_behaviours.py --quick": "pursues: F1 0",

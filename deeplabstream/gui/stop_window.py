@@ -221,6 +221,7 @@ class StopWindow(QFrame):
             self._grid.removeWidget(button)
             button.deleteLater()
         self.boxes = {}
+        self.stop.setText("STOP ALL" if names else "STOP")
         for number, name in enumerate(names):
             button = self.boxes[name] = StopButton(f"STOP {name}")
             button.setObjectName("stopOne")

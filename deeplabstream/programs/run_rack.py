@@ -117,8 +117,8 @@ def run_headless_rack(options: RackOptions) -> int:
     program = program_of("RunRack", rack.path)
     with (
         termination() as requests,
-        _page(options, rack) as commands,
         _alarms(rack) as alarms,
+        _page(options, rack, alarms) as commands,
     ):
         lines = CommandInput(_STDIN, commands)
         failures = run_rack(
@@ -188,8 +188,16 @@ def program_of(name: str, rack: Path) -> list[str]:
 
 
 @contextmanager
-def _page(options: RackOptions, rack: RackFile) -> Iterator[CommandQueue]:
+def _page(
+    options: RackOptions, rack: RackFile, alarms: SenderProcess | None
+) -> Iterator[CommandQueue]:
     """Show the rack in the browser, if that is requested; yield what users request."""
+
+    def lost(text: str) -> None:
+        _print(text)
+        if alarms is not None:
+            alarms.raise_alarm("", text, urgent=False)
+
     commands = CommandQueue()
     if options.page is None:
         yield commands
@@ -205,7 +213,7 @@ def _page(options: RackOptions, rack: RackFile) -> Iterator[CommandQueue]:
     ]
     if options.token_file is not None:
         command += ["--token-file", str(options.token_file.resolve())]
-    with closing(PageProcess(command, commands, _print)):
+    with closing(PageProcess(command, commands, _print, lost)):
         yield commands
 
 

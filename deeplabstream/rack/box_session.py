@@ -11,6 +11,7 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session.headless import activity_of
+from deeplabstream.engine.session.messages import CAMERA_BACK, CAMERA_LOST
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Alarm, Counts, Failed, News
 from deeplabstream.rack.alarms.alarm_log import AlarmLogReader
@@ -249,6 +250,12 @@ class BoxSession(RigSession):
         elif isinstance(entry, Failed):
             self._alarm = entry.text
             self._add_alarm(entry.text, urgent=entry.grave)
+        elif isinstance(entry, Note) and entry.kind == "camera":
+            if (
+                lost := f"] {CAMERA_LOST}" in entry.text
+            ) or f"] {CAMERA_BACK}" in entry.text:
+                self._alarm = entry.text
+                self._add_alarm(entry.text, urgent=lost)
         elif isinstance(entry, Note) and entry.kind == "experiment":
             self._finished = entry.text.startswith(_FINISHED)
 

@@ -42,7 +42,7 @@ class ImageWatch:
 
     def check(self, frame: Frame, now_ns: int) -> Iterator[str]:
         """Yield a sentence if the camera has frozen or become black; once until it is over."""
-        content = zlib.crc32(np.ascontiguousarray(frame.image))
+        content = zlib.crc32(np.ascontiguousarray(frame.image).data)
         sample = frame.image[::_STEP, ::_STEP]
         black = float(np.percentile(sample, 99)) < BLACK
         seen = self._seen.get(frame.camera)

@@ -34,8 +34,13 @@ class PageProcess:
         command: Sequence[str],
         requests: CommandQueue,
         report: Callable[[str], object],
+        lost: Callable[[str], object] | None = None,
     ) -> None:
-        """Start the page; OSError: it can't be started. `report`: called from a thread."""
+        """Start the page; OSError: it can't be started. `report`: called from a thread.
+
+        `lost`: called instead when the page ends unexpectedly.
+        """
+        self._lost = lost or report
         self._requests, self._report = requests, report
         self._closing = False
         # Ctrl-C is the rack's: it ends the boxes, then the page
@@ -55,6 +60,8 @@ class PageProcess:
             self._process.kill()
             self._process.wait()
         self._reader.join(_PATIENCE_S)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()
 
     def _read(self) -> None:
         """Pass on what the page writes, until it ends."""
@@ -71,7 +78,7 @@ class PageProcess:
                     case PageAnswer():  # only a rack answers
                         continue
         if not self._closing:
-            self._report("The page in the browser has ended; the boxes go on.")
+            self._lost("The page in the browser has ended; the boxes go on.")
 
     def _answer(self, number: int, text: str) -> None:
         line: IO[bytes] | None = self._process.stdin

@@ -29,6 +29,10 @@ class RackAlarms:
         """The same for outputs that the rack has switched off."""
         self._silent = dict.fromkeys(self._failures, False)
 
+    def raise_alarm(self, text: str, urgent: bool) -> None:
+        """Send an alarm of the rack itself."""
+        self._outlet.raise_alarm("", text, urgent)
+
     def watch(self, said: Mapping[str, Sequence[str]]) -> None:
         """Send what is new; `said`: what the boxes have reported since the last call."""
         for box in self._boxes:

@@ -76,7 +76,7 @@ def run_rack(
                 if requests.requested:
                     run.stop_all(requests.reason)
                 if window and window.ended and rack.rack.if_window_lost == "stop":
-                    run.stop_all("the window has ended")
+                    run.lose_window()
                 run.watch()
                 for request in queue.take(_TICK_S):
                     request.answer(run.carry_out(request.line))
@@ -172,6 +172,15 @@ class _RackRun:
             for box in active if by_user else ():
                 box.note_stop()
             self._report(f"All boxes are being stopped: {reason}.")
+
+    def lose_window(self) -> None:
+        """Stop all boxes, once, because the window has ended; that is an alarm."""
+        if self._stopped:
+            return
+        if self._alarms is not None and self.active:
+            text = "the window has ended: all boxes are being stopped"
+            self._alarms.raise_alarm(text, urgent=True)
+        self.stop_all("the window has ended")
 
     def close(self) -> None:
         """Ask all boxes to end; those that have ended stay as they are."""

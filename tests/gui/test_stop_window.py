@@ -154,6 +154,7 @@ def test_each_box_of_a_rack_has_its_own_stop(qtbot: QtBot) -> None:
     window.show_at(PLACE)
     stop = QRect(window.stop.mapToGlobal(QPoint(0, 0)), window.stop.size())
     assert stop.contains(QRect(*PLACE))
+    assert window.stop.text() == "STOP ALL"
     QTest.mouseClick(window.boxes["right"], LEFT)
     assert (stopped, window.text.text()) == (["right"], "told")
 

@@ -78,7 +78,11 @@ class Rack:
     process: "subprocess.Popen[str] | None" = None
     told: Path = field(init=False)
 
-    def start(self, *words: str) -> None:
+    def start(self, *words: str, clock: Path | None = None) -> None:
+        """Start it; `clock`: a folder of modules that Python imports at its start."""
+        environment = None
+        if clock is not None:
+            environment = {**os.environ, "PYTHONPATH": str(clock)}
         self.told = self.file.with_name("told.txt")
         program = ROOT / "utils/RunRack.py"
         with self.told.open("w") as told:
@@ -90,6 +94,7 @@ class Rack:
                 text=True,
                 start_new_session=True,
                 cwd=self.file.parent,
+                env=environment,
             )
 
     def type(self, line: str) -> None:
@@ -98,6 +103,11 @@ class Rack:
         assert typed is not None
         typed.write(f"{line}\n")
         typed.flush()
+
+    def end_input(self) -> None:
+        """Close what is typed into, as the end of a window does."""
+        if self.running.stdin is not None:
+            self.running.stdin.close()
 
     @property
     def running(self) -> "subprocess.Popen[str]":

@@ -1,10 +1,17 @@
 """The order in which a rack stops its boxes."""
 
+import sys
 from pathlib import Path
+from queue import SimpleQueue
 
 from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.journal_entries import Note
+from deeplabstream.rack.box_session import BoxSession
+from deeplabstream.rack.page_process import PageProcess
+from deeplabstream.rack.rack_commands import CommandQueue
 from deeplabstream.rack.rack_run import _RackRun
 from deeplabstream.rack.supervised_box import SupervisedBox
+from deeplabstream.settings.loading import parse
 from deeplabstream.settings.rack_file import BoxSection, RackBox
 
 
@@ -25,6 +32,52 @@ class NotingBox(SupervisedBox):
 
     def note_stop(self) -> None:
         self.done.append(f"note {self.name}")
+
+
+class Outlet:
+    """Notes the alarms of the rack."""
+
+    def __init__(self) -> None:
+        self.raised: list[tuple[str, str, bool]] = []
+
+    def raise_alarm(self, source: str, text: str, urgent: bool) -> None:
+        self.raised.append((source, text, urgent))
+
+    def watch(self, well: bool) -> None:
+        """Do nothing."""
+
+
+def test_a_window_that_is_lost_while_boxes_run_is_one_alarm(tmp_path: Path) -> None:
+    outlet, done = Outlet(), list[str]()
+    boxes = {"left": NotingBox(tmp_path / "rack.ini", "left", done)}
+    run = _RackRun(boxes, done.append, ManualClock(), outlet, False)
+    run.lose_window()
+    run.lose_window()
+    text = "the window has ended: all boxes are being stopped"
+    assert outlet.raised == [("", text, True)]
+    assert done == ["stop left", "All boxes are being stopped: the window has ended."]
+
+
+def test_a_page_that_ends_by_itself_is_reported_as_lost() -> None:
+    lost: SimpleQueue[str] = SimpleQueue()
+    command = [sys.executable, "-c", "pass"]
+    page = PageProcess(command, CommandQueue(), lambda _text: None, lost.put)
+    assert "has ended; the boxes go on" in lost.get(timeout=60)
+    page.close()
+
+
+def test_a_camera_that_is_lost_is_an_urgent_alarm_and_its_return_a_warning(
+    tmp_path: Path,
+) -> None:
+    settings = parse("[Camera top]\nKIND = SimulatedCamera\n", tmp_path)
+    session = BoxSession(settings, tmp_path / "status.json")
+    for text in ("is lost (was unplugged)", "has more", "is back after 2.00 s"):
+        session._count(Note("camera", f"[Camera top] {text}", 1))
+    alarms = [(alarm.text, alarm.urgent) for alarm in session.status(1).alarms]
+    assert alarms == [
+        ("[Camera top] is lost (was unplugged)", True),
+        ("[Camera top] is back after 2.00 s", False),
+    ]
 
 
 def test_all_boxes_are_stopped_before_anything_is_written(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from deeplabstream.engine.processes.real_time import (
     RealTime,
 )
 from deeplabstream.engine.session.messages import (
+    CAMERA_BACK,
+    CAMERA_LOST,
     CameraMessage,
     CameraOpened,
     ChangeControl,
@@ -217,7 +219,7 @@ class _CameraProcess:
                     self._report(sentence)
         except DeviceError as error:
             if self._camera.reopens:
-                self._report(f"is lost ({error}); trying to open it again")
+                self._report(f"{CAMERA_LOST} ({error}); trying to open it again")
                 return
             text = f"[Camera {self._name}] ends here: {error}"
             send_message(self._pipe, ProblemReport(text, grave=False))
@@ -290,7 +292,7 @@ class _CameraProcess:
         self._from = self._last + max(1, round(gap_s * stream.format.rate))
         self._backoff_s = FIRST_PAUSE_S
         self._reported.clear()
-        self._report(f"is back after {gap_s:.2f} s")
+        self._report(f"{CAMERA_BACK} after {gap_s:.2f} s")
         self._fill(stream)
 
     def _received(self) -> ToCamera | None:

@@ -123,6 +123,10 @@ class CameraMessage:
     text: str
 
 
+CAMERA_LOST, CAMERA_BACK = "is lost", "is back"
+"""What the text of a `CameraMessage` says after the name of the camera."""
+
+
 # to the engine
 
 

@@ -154,7 +154,7 @@ class SenderProcess:
             self._report(f"The process that sends alarms can't be started: {error}")
             self._end_running(now_ns)
             return
-        for alarm in self._unsettled.values():
+        for alarm in [*self._unsettled.values()]:  # other threads add some
             self._running.put(alarm)
 
     def _end_running(self, now_ns: int) -> None:
