@@ -20,7 +20,12 @@ class BoardOptions:
     )
     """Set of the board's markers: bits and number."""
     marker_share: float = option(
-        default=CharucoBoard.marker_share, gt=0.1, lt=1, title="Marker", advanced=True
+        default=CharucoBoard.marker_share,
+        gt=0.1,
+        lt=1,
+        title="Marker, share of the square",
+        decimals=3,
+        advanced=True,
     )
     """Side of a marker, as a share of the square's."""
 

@@ -9,12 +9,20 @@ Cameras are called as the files, or by --names. Move the board slowly through th
 animal will be, near and far, tilted, so that two cameras or more see it; fix the cameras before.
 PrintBoard.py makes the board; --board counts squares, --square-mm is measured on the print. A
 quarter of the recording is kept back: the verdict is the error of corners and lengths on it, in mm.
-A calibration is refused with the reason, and nothing is written. One that is accepted is computed
-again from all of the recording. NAME.toml is aniposelib's format (ConvertCalibration.py writes
-others); NAME.json has the errors, NAME.worst.png the moment with the largest one.
+A calibration is refused with the reason, and not written; NAME.refused.json and .refused.worst.png
+describe it. One that is accepted is computed again from all of the recording. NAME.toml is
+aniposelib's format (ConvertCalibration.py writes others); NAME.json has errors and coverage,
+NAME.worst.png the moment with the largest error, NAME.coverage.png the corners of all views over
+each camera's image, with bare parts in red.
+
+--floor names a frame in which the board lies on the floor: there z is 0, and z points to the side
+of the cameras (--from-below: away from them); the board's first corner is the origin. With --known,
+an existing calibration is kept and only moved to the floor.
 """
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +35,7 @@ from deeplabstream.offline.camera_calibration.board_views import (
     BoardViews,
     ImageSource,
     find_board,
+    find_board_at,
     open_image_folder,
 )
 from deeplabstream.offline.camera_calibration.calibration_verdict import (
@@ -41,7 +50,14 @@ from deeplabstream.offline.camera_calibration.caliscope_engine import (
     solve_cameras,
 )
 from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
-from deeplabstream.offline.camera_calibration.worst_moment import draw_worst
+from deeplabstream.offline.camera_calibration.view_coverage import (
+    coverage_facts,
+    coverage_lines,
+)
+from deeplabstream.offline.camera_calibration.view_images import (
+    draw_coverage,
+    draw_worst,
+)
 from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.programs.board_options import BoardOptions, numbers_of_squares
 from deeplabstream.programs.program import Program
@@ -54,6 +70,9 @@ from deeplabstream.video.video_reader import open_video
 
 REFUSED = 1
 """Exit status after a refusal."""
+FACTS, WORST, COVERAGE = ".json", ".worst.png", ".coverage.png"
+REFUSED_FACTS, REFUSED_WORST = ".refused.json", ".refused.worst.png"
+"""Endings of the files beside a calibration."""
 _WIDTH_TOLERANCE = 0.01
 """Largest difference of the board's measured width from that of its squares, as a share."""
 
@@ -68,7 +87,7 @@ class CalibrateCameras(BoardOptions):
     """A video, or a folder of images, of each camera."""
     board: str = option(title="Squares", metavar="COLUMNSxROWS")
     """Squares of the board along its sides, such as 8x11."""
-    square_mm: float = option(gt=0, le=1000, title="Square", unit="mm")
+    square_mm: float = option(gt=0, le=1000, title="Square", unit="mm", decimals=2)
     """Side of a square in mm, measured on the print."""
     output: Path = option(
         default=Path("calibration.toml"), title="Calibration", editor="save"
@@ -84,6 +103,12 @@ class CalibrateCameras(BoardOptions):
     floor: int | None = option(default=None, ge=0, title="Floor", metavar="FRAME")
     """Number of a frame with the board on the floor: x and y lie on the floor, z points up;
     default: the axes of the first camera."""
+    from_below: bool = option(
+        default=False, title="Cameras look from below the floor", advanced=True
+    )
+    """With --floor: most cameras look from below, through the floor."""
+    known: Path | None = option(default=None, metavar="CALIBRATION")
+    """Calibration to keep: with --floor, only its axes are set."""
     limit_mm: float | None = option(
         default=None, gt=0, le=100, title="Limit", unit="mm", advanced=True
     )
@@ -102,10 +127,10 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
         raise DeepLabStreamError(
             f"--output {options.output}: name a file that ends with .toml"
         )
-    figures_file = options.output.with_suffix(".json")
-    worst_file = options.output.with_suffix(".worst.png")
-    check_free([options.output, figures_file, worst_file], options.overwrite)
+    check_free([options.output], options.overwrite)
     board, names = _board(options), _names(options)
+    if options.known is not None:
+        return _move_to_floor(options, board, names)
     check_packages("CalibrateCameras", PACKAGES)
     lenses = _lenses(options, names)
 
@@ -116,36 +141,80 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
             f"the videos have {min(counts)} to {max(counts)} frames: those with the same "
             "number are taken as one moment. Check that they begin together"
         )
-    views = find_board(videos, names, board, options.moments)
+    floor = [] if options.floor is None else [options.floor]
+    views = find_board(videos, names, board, options.moments, floor)
+    coverage_file = options.output.with_suffix(COVERAGE)
+    with _writing(coverage_file):
+        draw_coverage(videos, views, coverage_file)
+    print(visible(str(coverage_file)))
     for line in _seen(views):
         print(visible(line))
+    floor_moment = _floor_moment(options, views)
 
     reasons = refusals(views) or ([] if lenses else lens_refusals(views))
     if reasons:
-        return _refuse(reasons)
+        return _refuse(options, views, reasons)
+    print("computing lenses and positions …" if not lenses else "computing positions …")
     cameras = solve_cameras(views.at(~views.kept_back), lenses)
     verdict = judge(cameras, views, options.limit_mm)
     for line in _errors(views, verdict):
         print(visible(line))
+    kept_back = np.flatnonzero(views.kept_back)
+    worst = int(kept_back[_worst(verdict)])
     if verdict.reasons:
-        return _refuse(verdict.reasons)
+        worst_file = options.output.with_suffix(REFUSED_WORST)
+        with _writing(worst_file):
+            draw_worst(videos, cameras, views, worst, worst_file)
+        print(visible(str(worst_file)))
+        return _refuse(options, views, verdict.reasons, verdict)
 
     # More views only improve what was accepted.
-    worst = np.flatnonzero(views.kept_back)[int(np.nanargmax(verdict.corner_mm))]
     final = solve_cameras(views, lenses)
-    if options.floor is not None:
-        final = on_floor(final, views, _moment(views, options.floor))
-    figures = _figures(options, views, verdict)
-    try:
-        draw_worst(videos, cameras, views, int(worst), worst_file)
+    if floor_moment is not None:
+        final = on_floor(final, views, floor_moment, from_below=options.from_below)
+    worst_file = options.output.with_suffix(WORST)
+    with _writing(options.output):
+        draw_worst(videos, cameras, views, worst, worst_file)
         write_aniposelib(final, options.output)
+        for ending in (REFUSED_FACTS, REFUSED_WORST):
+            options.output.with_suffix(ending).unlink(missing_ok=True)
+    figures_file = options.output.with_suffix(FACTS)
+    write_json(figures_file, _figures(options, views, verdict))
+    for file in (options.output, figures_file, worst_file):
+        print(visible(str(file)))
+    return 0
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    """Report a file that can't be written."""
+    try:
+        yield
     except OSError as error:
         raise DeepLabStreamError(
-            f"Can't write {error.filename or options.output}: {error.strerror or error}"
+            f"Can't write {error.filename or file}: {error.strerror or error}"
         ) from error
-    write_json(figures_file, figures)
-    for file in (options.output, figures_file, worst_file):
-        print(file)
+
+
+def _move_to_floor(
+    options: CalibrateCameras, board: CharucoBoard, names: tuple[str, ...]
+) -> int:
+    """Write a known calibration in the axes of the floor."""
+    known, floor = options.known, options.floor
+    if known is None or floor is None:
+        raise DeepLabStreamError("--known: name the frame with the board by --floor")
+    cameras = read_calibration(known, "", names)
+    videos = [_opened(path) for path in options.videos]
+    views = find_board_at(videos, names, board, floor)
+    moved = on_floor(cameras, views, 0, from_below=options.from_below)
+    with _writing(options.output):
+        write_aniposelib(moved, options.output)
+    heights = ", ".join(
+        f"{name} {height:.0f}"
+        for name, height in zip(names, moved.centres[:, 2], strict=True)
+    )
+    print(visible(f"heights of the cameras above the floor in mm: {heights}"))
+    print(visible(str(options.output)))
     return 0
 
 
@@ -206,13 +275,10 @@ def _seen(views: BoardViews) -> list[str]:
         *(["made by an OpenCV before 4.6"] if board.legacy else []),
     ]
     said = f" ({', '.join(pattern)})" if pattern else ""
-    counts = ", ".join(
-        f"{name} {count}"
-        for name, count in zip(views.names, seen.sum(axis=1), strict=True)
-    )
     together = int((seen.sum(axis=0) >= 2).sum())
     return [
-        f"board of {board.columns}×{board.rows} squares{said}, frames with it: {counts}",
+        f"board of {board.columns}×{board.rows} squares{said}:",
+        *coverage_lines(views),
         f"{together} moments are seen by two cameras or more; a quarter is kept back",
     ]
 
@@ -237,24 +303,46 @@ def _errors(views: BoardViews, verdict: CalibrationVerdict) -> list[str]:
     ]
 
 
-def _refuse(reasons: "tuple[str, ...] | list[str]") -> int:
-    print("The calibration is refused; nothing was written:", file=sys.stderr)
+def _floor_moment(options: CalibrateCameras, views: BoardViews) -> int | None:
+    """Return the place of the moment with the board on the floor; None: not named."""
+    if options.floor is None:
+        return None
+    there = np.flatnonzero(views.frames == options.floor)
+    if not len(there) or views.seen[:, there[0]].sum() < 2:
+        raise DeepLabStreamError(
+            f"--floor {options.floor}: fewer than two cameras see the board in this frame"
+        )
+    return int(there[0])
+
+
+def _refuse(
+    options: CalibrateCameras,
+    views: BoardViews,
+    reasons: Sequence[str],
+    verdict: CalibrationVerdict | None = None,
+) -> int:
+    """Print why a calibration is refused, and write it with the coverage."""
+    facts_file = options.output.with_suffix(REFUSED_FACTS)
+    write_json(facts_file, _figures(options, views, verdict, reasons))
+    print(visible(str(facts_file)))
+    print("The calibration is refused and was not written:", file=sys.stderr)
     for reason in reasons:
         print(f"- {visible(reason)}", file=sys.stderr)
     return REFUSED
 
 
-def _moment(views: BoardViews, frame: int) -> int:
-    """Return the place of the moment that is nearest to a frame."""
-    return int(np.abs(views.frames - frame).argmin())
+def _worst(verdict: CalibrationVerdict) -> int:
+    """Return the kept-back moment with the largest error; none is known: the first."""
+    return int(np.nan_to_num(verdict.corner_mm, nan=-1.0).argmax())
 
 
 def _figures(
-    options: CalibrateCameras, views: BoardViews, verdict: CalibrationVerdict
+    options: CalibrateCameras,
+    views: BoardViews,
+    verdict: CalibrationVerdict | None,
+    refused: Sequence[str] = (),
 ) -> dict[str, object]:
-    corner = verdict.corner_mm[np.isfinite(verdict.corner_mm)]
-    length = verdict.length_share[np.isfinite(verdict.length_share)]
-    p50, p95 = np.percentile(corner, [50, 95])
+    """Return board, coverage, errors and reasons, for a file."""
     return {
         "videos": [str(path) for path in options.videos],
         "board": {
@@ -265,6 +353,25 @@ def _figures(
             "inverted": views.board.inverted,
         },
         "lenses": str(options.lenses) if options.lenses else "calibrated",
+        "coverage": coverage_facts(views),
+        **({} if verdict is None else _measured(views, verdict)),
+        **({"refused": [*refused]} if refused else {}),
+    }
+
+
+def _measured(views: BoardViews, verdict: CalibrationVerdict) -> dict[str, object]:
+    """Return the errors on kept-back moments, for a file; nothing: they are not known."""
+    corner = verdict.corner_mm[np.isfinite(verdict.corner_mm)]
+    length = verdict.length_share[np.isfinite(verdict.length_share)]
+    if not len(corner):
+        return {}
+    p50, p95 = np.percentile(corner, [50, 95])
+    left_out = {
+        name: round(float(error), 3)
+        for name, error in zip(views.names, verdict.left_out_px, strict=True)
+        if np.isfinite(error)
+    }
+    return {
         "kept_back": {
             "moments": len(corner),
             "distance_mm": round(verdict.distance_mm, 1),
@@ -273,9 +380,7 @@ def _figures(
                 "p50": round(float(np.median(length)), 6),
                 "p95_of_absolute": round(float(np.percentile(np.abs(length), 95)), 6),
             },
-            "left_out_px": dict(
-                zip(views.names, verdict.left_out_px.round(3).tolist(), strict=True)
-            ),
+            "left_out_px": left_out,
         },
         "limit_mm": round(verdict.limit_mm, 4),
     }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -91,10 +92,14 @@ def test_rendered_cameras_are_found_with_their_errors(
     np.testing.assert_allclose(found.centres, CAMERAS.centres, atol=4)
     facts = json.loads((tmp_path / "calibration.json").read_text("utf-8"))
     assert facts["kept_back"]["corner_mm"]["p50"] < 0.5
-    worst = cv2.imread(str(tmp_path / "calibration.worst.png"))
-    assert worst.shape == (960, 1280, 3)
+    assert facts["coverage"]["cameras"]["left"]["covered_share"] > 0.5
+    assert facts["coverage"]["pairs"][0]["cameras"] == ["left", "right"]
+    for name in ("worst", "coverage"):
+        image = cv2.imread(str(tmp_path / f"calibration.{name}.png"))
+        assert image.shape == (960, 1280, 3)
     told = capsys.readouterr().out
     assert "kept-back moments" in told
+    assert "moments that two cameras share: left and right" in told
     assert "left-out error: left" in told
 
     assert main(words) == 2
@@ -125,10 +130,16 @@ def test_videos_of_different_moments_are_refused_and_nothing_is_written(
     WRITERS["aniposelib"](CAMERAS, lenses)
     given = [*folders(images, ["left"]), str(late)]
     words = ["--names", "left", "right", "--lenses", str(lenses)]
-    code = main([*given, *BOARD_WORDS, *words, "--output", str(file)])
-    assert code in (1, 2)
-    assert capsys.readouterr().err
+    assert main([*given, *BOARD_WORDS, *words, "--output", str(file)]) == 1
+    assert "refused and was not written" in capsys.readouterr().err
     assert not file.exists()
+
+    # What was measured, and the worst moment, show why.
+    facts = json.loads((tmp_path / "calibration.refused.json").read_text("utf-8"))
+    assert facts["refused"]
+    assert facts["coverage"]["cameras"]["left"]["frames"] > 30
+    worst = cv2.imread(str(tmp_path / "calibration.refused.worst.png"))
+    assert worst.shape == (480, 1280, 3)
 
 
 def test_a_short_recording_is_refused_with_the_reason(
@@ -143,9 +154,46 @@ def test_a_short_recording_is_refused_with_the_reason(
     file = tmp_path / "calibration.toml"
     assert main([*given, *BOARD_WORDS, "--output", str(file)]) == 1
     told = capsys.readouterr().err
-    assert "The calibration is refused; nothing was written" in told
+    assert "The calibration is refused and was not written" in told
     assert "too few views: left sees" in told
+    assert "of its image" in told
     assert not file.exists()
+    assert (tmp_path / "calibration.coverage.png").is_file()
+
+
+def test_a_known_calibration_is_moved_to_the_floor(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, file = tmp_path / "known.toml", tmp_path / "floor.toml"
+    first = CAMERAS.cameras[0]
+    moved = CameraGroup(
+        tuple(
+            replace(
+                camera,
+                rotation=camera.rotation @ first.rotation.T,
+                translation=camera.translation
+                - camera.rotation @ first.rotation.T @ first.translation,
+            )
+            for camera in CAMERAS.cameras
+        )
+    )
+    WRITERS["aniposelib"](moved, known)
+    words = [*folders(images), *BOARD_WORDS, "--output", str(file)]
+    assert main([*words, "--known", str(known), "--floor", "0"]) == 0
+    found = read_calibration(file)
+    np.testing.assert_allclose(found.centres, CAMERAS.centres, atol=4)
+    assert "heights of the cameras above the floor in mm" in capsys.readouterr().out
+
+    below = [*words, "--known", str(known), "--floor", "0", "--from-below"]
+    assert main([*below, "--overwrite"]) == 0
+    assert (read_calibration(file).centres[:, 2] < 0).all()
+    capsys.readouterr()
+    assert main([*words, "--overwrite", "--known", str(known), "--floor", "900"]) == 2
+    assert "there is no frame 900: the last one of all videos is 59" in (
+        capsys.readouterr().err
+    )
+    assert main([*words, "--overwrite", "--known", str(known)]) == 2
+    assert "name the frame with the board by --floor" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the real data")

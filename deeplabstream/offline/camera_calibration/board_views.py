@@ -24,6 +24,8 @@ _LEAST_ROWS, _LEAST_IN_ROW = 2, 2
 on a line do not determine the board's position."""
 _TRIED = 12
 """Frames of each video from which the board's pattern is determined."""
+COVERAGE_GRID = 6, 9
+"""Rows and columns of the cells of an image that can be covered by corners."""
 _BLOCKS, _KEPT_BACK_OF = 16, 4
 """The recording has so many blocks; one of so many is kept back."""
 
@@ -50,6 +52,25 @@ class BoardViews:
         in_row = found.reshape(*found.shape[:2], *grid).sum(axis=-1)
         rows = (in_row >= _LEAST_IN_ROW).sum(axis=-1)
         return np.asarray(rows >= _LEAST_ROWS)
+
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Whether a corner was found in each cell of each image, (camera, row, column)."""
+        rows, columns = COVERAGE_GRID
+        covered = np.zeros((len(self.names), rows, columns), np.bool_)
+        for camera, (height, width) in enumerate(self.sizes):
+            own = self.pixels[camera][self.seen[camera]]
+            x, y = own[np.isfinite(own[..., 0])].T
+            column = np.clip(x * columns / width, 0, columns - 1).astype(int)
+            row = np.clip(y * rows / height, 0, rows - 1).astype(int)
+            covered[camera, row, column] = True
+        return covered
+
+    @property
+    def shared(self) -> NDArray[np.int64]:
+        """Number of moments at which both of two cameras see the board, (camera, camera)."""
+        seen = self.seen.astype(np.int64)
+        return seen @ seen.T
 
     @property
     def kept_back(self) -> NDArray[np.bool_]:
@@ -117,6 +138,7 @@ def find_board(
     names: Sequence[str],
     board: CharucoBoard,
     most: int,
+    also: Sequence[int] = (),
 ) -> BoardViews:
     """Return the corners of a board in videos whose frames of one number are one moment.
 
@@ -130,6 +152,8 @@ def find_board(
         Its pattern (legacy, inverted) is determined from the videos.
     most : int
         Largest number of moments, spread evenly.
+    also : sequence of int
+        Numbers of frames that are used besides.
 
     Returns
     -------
@@ -142,7 +166,44 @@ def find_board(
         A camera never sees the board, or its images differ in size.
     """
     count = min(len(video) for video in videos)
-    rows = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    _check_frames(count, also)
+    spread = np.linspace(0, count - 1, min(count, most)).round().astype(int)
+    found = _find(videos, names, board, np.union1d(spread, np.array(also, int)))
+    for camera, video in enumerate(videos):
+        if not np.isfinite(found.pixels[camera]).any():
+            raise DeepLabStreamError(
+                f"{video.path.name}: the board was found in none of {len(found.frames)} "
+                f"frames. Check --board ({board.columns}x{board.rows} squares, not corners), "
+                f"--dictionary ({board.dictionary}) and that the board is in the image"
+            )
+    return found.at(np.asarray(found.seen.any(axis=0)))
+
+
+def find_board_at(
+    videos: Sequence[ImageSource],
+    names: Sequence[str],
+    board: CharucoBoard,
+    frame: int,
+) -> BoardViews:
+    """Return the corners of a board at one moment; DeepLabStreamError: no such frame."""
+    _check_frames(min(len(video) for video in videos), [frame])
+    return _find(videos, names, board, np.array([frame]))
+
+
+def _check_frames(count: int, frames: Sequence[int]) -> None:
+    if late := [frame for frame in frames if frame >= count]:
+        raise DeepLabStreamError(
+            f"there is no frame {late[0]}: the last one of all videos is {count - 1}"
+        )
+
+
+def _find(
+    videos: Sequence[ImageSource],
+    names: Sequence[str],
+    board: CharucoBoard,
+    rows: NDArray[np.int64],
+) -> BoardViews:
+    """Return the corners in some frames; the board's pattern is determined."""
     tried = rows[:: max(1, len(rows) // _TRIED)]
     board = fitting_board(
         board,
@@ -171,14 +232,7 @@ def find_board(
             )
         height, width = shapes.pop()
         sizes.append((int(height), int(width)))
-        if not np.isfinite(pixels[camera]).any():
-            raise DeepLabStreamError(
-                f"{video.path.name}: the board was found in none of {len(rows)} frames. "
-                f"Check --board ({board.columns}x{board.rows} squares, not corners), "
-                f"--dictionary ({board.dictionary}) and that the board is in the image"
-            )
-    found = BoardViews(board, tuple(names), tuple(sizes), rows, pixels)
-    return found.at(np.asarray(found.seen.any(axis=0)))
+    return BoardViews(board, tuple(names), tuple(sizes), rows, pixels)
 
 
 def _images(video: ImageSource, rows: NDArray[np.int64]) -> Iterator[Image | None]:

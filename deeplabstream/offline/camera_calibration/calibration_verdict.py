@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.offline.camera_calibration.board_views import BoardViews
+from deeplabstream.offline.camera_calibration.view_coverage import (
+    coverage_share,
+    needed_pair,
+    needed_regions,
+)
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.rotations import rotation_vector
 from deeplabstream.space.triangulation import triangulate
 
 LEAST_VIEWS = 10
-"""Views of the board that each camera needs, and that it must share with the others."""
+"""Views of the board that each camera needs, and that pairs must share to connect all."""
 LEAST_KEPT_BACK = 4
 """Moments that are needed to measure a calibration."""
 LIMIT_SHARE = 0.002
@@ -75,19 +80,21 @@ def refusals(views: BoardViews) -> list[str]:
     seen = training.seen
     reasons = []
     for camera, name in enumerate(views.names):
-        shared = int((seen[camera] & (seen.sum(axis=0) >= 2)).sum())
         if (own := int(seen[camera].sum())) < LEAST_VIEWS:
+            needed = needed_regions(views, camera)
             reasons.append(
                 f"too few views: {name} sees the board in {counted(own, 'frame')}, and "
                 f"{LEAST_VIEWS} are needed. Show it the board for longer, larger and in more "
-                "places"
+                "places" + (f": {needed}" if needed else "")
             )
-        elif shared < LEAST_VIEWS:
-            reasons.append(
-                f"too few common views: {name} and another camera see the board at "
-                f"{counted(shared, 'moment')}, and {LEAST_VIEWS} are needed. Show the board "
-                "where cameras see it together; the videos must be of the same moments"
-            )
+    if not reasons and (pair := needed_pair(training, LEAST_VIEWS)):
+        one, other, count = pair
+        reasons.append(
+            f"too few common views: {one} and {other} see the board together at "
+            f"{counted(count, 'moment')}, and {LEAST_VIEWS} are needed; no other pair "
+            "connects these cameras. Show the board where both see it; the videos must be "
+            "of the same moments"
+        )
     kept = views.at(views.kept_back)
     common = int((kept.seen.sum(axis=0) >= 2).sum())
     if not reasons and common < LEAST_KEPT_BACK:
@@ -109,10 +116,11 @@ def lens_refusals(views: BoardViews) -> list[str]:
         share = focal_uncertainty(training, camera)
         if not share <= _FOCAL_LIMIT:
             known = f"known to {share:.1%} only" if share < 1 else "not known"
+            needed = needed_regions(views, camera) or "up to the edges of the image"
             reasons.append(
                 f"too few views: the focal length of {name} is {known}, and "
                 f"{_FOCAL_LIMIT:.1%} is needed. Show {name} the board near and far, "
-                "tilted, and up to the edges of the image; or give its lens with --lenses"
+                f"tilted, and {needed}; or give its lens with --lenses"
             )
     return reasons
 
@@ -143,11 +151,14 @@ def focal_uncertainty(views: BoardViews, camera: int) -> float:
     return float(np.ravel(found[5])[0] / np.asarray(found[1])[0, 0])
 
 
-def on_floor(cameras: CameraGroup, views: BoardViews, moment: int) -> CameraGroup:
+def on_floor(
+    cameras: CameraGroup, views: BoardViews, moment: int, *, from_below: bool = False
+) -> CameraGroup:
     """Return the cameras in axes of the floor: x, y along the board on it, z up.
 
-    `moment`: place of the moment at which the board lies on the floor. DeepLabStreamError:
-    too few of its corners are seen by two cameras then.
+    `moment`: place of the moment at which the board lies on the floor. Up is the side of the
+    floor with most cameras; `from_below`: the other one. DeepLabStreamError: too few of its
+    corners are seen by two cameras then.
     """
     points = triangulate(cameras, views.pixels[:, moment], limit_px=_AGREEING_PX).points
     known = np.isfinite(points).all(axis=-1)
@@ -158,9 +169,9 @@ def on_floor(cameras: CameraGroup, views: BoardViews, moment: int) -> CameraGrou
         )
     turned, moved = rigid_fit(points[known], views.board.corners_mm[known])
 
-    # The z axis of a board points into it; cameras are above the floor.
+    # The z axis of a board points into it.
     above = np.median((cameras.centres - moved) @ turned[:, 2])
-    if above < 0:
+    if (above < 0) != from_below:
         turned = turned @ np.diag([1.0, -1.0, -1.0])
     return CameraGroup(
         tuple(
@@ -230,7 +241,7 @@ def _reasons(
         yield (
             f"the error of corners on kept-back moments is {median:.2f} mm (median), above "
             f"{verdict.limit_mm:.2f} mm: the lenses or positions are not determined well. "
-            "Record more views, near and far, tilted"
+            f"Record more views, near and far, tilted{_least_covered(views)}"
         )
     yield from _outlying(cameras, verdict)
     bias = _median(verdict.length_share)
@@ -239,6 +250,13 @@ def _reasons(
             f"lengths on the board are wrong by {bias:+.1%} (median) on kept-back moments: "
             "the board bends, or too few views determine the lenses"
         )
+
+
+def _least_covered(views: BoardViews) -> str:
+    """Return which camera needs views where, as the end of a sentence; empty: none does."""
+    camera = int(coverage_share(views).argmin())
+    needed = needed_regions(views, camera)
+    return f"; {views.names[camera]}: {needed}" if needed else ""
 
 
 def _outlying(cameras: CameraGroup, verdict: CalibrationVerdict) -> Iterator[str]:
