@@ -12,7 +12,8 @@ _HEIGHT = "z"
 class Volume:
     """A region of the floor between two heights, mm; its border belongs to it.
 
-    `rectangle X Y W H z Z1 Z2` is a box, `circle X Y R z Z1 Z2` a cylinder.
+    `rectangle X Y W H z Z1 Z2` is a box, `circle X Y R z Z1 Z2` a cylinder,
+    `polygon X1 Y1 X2 Y2 X3 Y3 … z Z1 Z2` a prism; all regions are possible.
     """
 
     region: Region
@@ -43,6 +44,10 @@ class Volume:
 def parse_volume(text: object) -> Volume:
     """Return the volume that one line describes; ValueError: it is invalid.
 
+    The region is any of `parse_region`: rectangle, circle, polygon, ellipse or ring.
+
+    >>> str(parse_volume("polygon 0 0 80 0 0 80 z 0 50"))
+    'polygon 0 0 80 0 0 80 z 0 50'
     >>> parse_volume("circle 0 0 60 z 40 120")
     Volume(region=Circle(x=0.0, y=0.0, r=60.0), low=40.0, high=120.0)
     """

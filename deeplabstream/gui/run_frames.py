@@ -7,7 +7,7 @@ from PyQt5.QtCore import QThread, pyqtSignal
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.gui.run_space import RunSpace, read_run_space
+from deeplabstream.gui.run_space import RunSpace, UnreadableSpace, read_run_space
 from deeplabstream.recording.run_review import review
 from deeplabstream.video.video_reader import VideoCursor, open_video
 
@@ -26,7 +26,7 @@ class RunFrames(QThread):
 
     def __init__(self) -> None:
         super().__init__()
-        self.space: RunSpace | None = None
+        self.space: RunSpace | UnreadableSpace | None = None
         """Points in space of the last run that was read; None: it has none."""
         self._changed = Condition()
         self._run: Path | None = None

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.gui.space_scene import (
     TRAIL_POINTS,
     SpaceMoment,
     SpaceScene,
     centre_of,
-    scene_of,
+    read_scene,
 )
 from deeplabstream.gui.widgets.frame_overlay import TRAIL_NS
 from deeplabstream.recording.moment_table import read_points
@@ -59,16 +59,28 @@ class RunSpace:
         )
 
 
-def read_run_space(run: Review) -> RunSpace | None:
-    """Read the points in space of a run; None: it has none, or they can't be read."""
+@dataclass(frozen=True, slots=True)
+class UnreadableSpace:
+    """Why the points in space of a run can't be shown."""
+
+    path: Path
+    """The run folder."""
+    reason: str
+
+
+def read_run_space(run: Review) -> RunSpace | UnreadableSpace | None:
+    """Read the points in space of a run; None: it has none."""
     folder = run.folder
-    try:
-        if not folder.moments_path.exists():
-            return None
-        scene = scene_of(parse(folder.settings_text, folder.path))
-        found = read_points(folder.moments_path, run.skeleton.bodyparts)
-    except (DeepLabStreamError, OSError, ValueError):
+    if not folder.moments_path.exists():
         return None
-    if scene is None or found is None:
+    try:
+        scene = read_scene(parse(folder.settings_text, folder.path))
+        found = read_points(folder.moments_path, run.skeleton.bodyparts)
+    except SettingsError as error:
+        about = [it for it in error.problems if it.startswith("[Space]")]
+        return UnreadableSpace(folder.path, (about or error.problems)[0])
+    except (DeepLabStreamError, OSError, ValueError) as error:
+        return UnreadableSpace(folder.path, str(error))
+    if found is None:
         return None
     return RunSpace(folder.path, scene, run.skeleton, found.t, found.points)

@@ -1,7 +1,7 @@
 """Space scene: what stands still in the view of space, and the moment that is shown in it."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,15 +19,18 @@ from deeplabstream.gui.space_geometry import (
     radius_of,
     volume_lines,
 )
-from deeplabstream.gui.widgets.frame_overlay import TRAIL_NS
+from deeplabstream.gui.widgets.frame_overlay import TRAIL_NS, SpaceOutline
 from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.space_checks import read_space_cameras
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
 
 TRAIL_POINTS = 48
 """Largest number of points of a trail; at higher rates some are left out."""
 _RECENT = 16
+_PIECES = 8
+"""Pieces of each line in the image of a camera: a lens bends it."""
 _ALONE_NS = 4_000_000
 """Largest distance in time of a frame from the only moment."""
 
@@ -70,9 +73,14 @@ def scene_of(settings: Settings) -> SpaceScene | None:
     if settings.space.calibration is None:
         return None
     try:
-        cameras = read_space_cameras(settings)
+        return read_scene(settings)
     except (DeepLabStreamError, OSError):
         return None  # the checks of the settings state the reason
+
+
+def read_scene(settings: Settings) -> SpaceScene:
+    """Return the scene that settings describe; SettingsError: it can't be read."""
+    cameras = read_space_cameras(settings)
     triggers = {
         name: trigger
         for name, trigger in settings.new_triggers().items()
@@ -92,8 +100,7 @@ def _lines_of(trigger: SpaceTrigger, cameras: CameraGroup) -> Floats | None:
     volume = getattr(trigger, "volume", None)
     if isinstance(volume, Volume):
         return volume_lines(volume)
-    centre = focus_of(cameras)
-    half = 0.35 * radius_of(cameras, centre)
+    centre, half = plane_square(cameras)
     height = getattr(trigger, "height_mm", None)
     if isinstance(height, float):
         return plane_lines((centre[0], centre[1], height), (0, 0, 1), half)
@@ -101,6 +108,32 @@ def _lines_of(trigger: SpaceTrigger, cameras: CameraGroup) -> Floats | None:
     if isinstance(point, tuple) and isinstance(normal, tuple):
         return plane_lines(point, normal, half)
     return None
+
+
+def plane_square(cameras: CameraGroup) -> tuple[tuple[float, float, float], float]:
+    """Return centre and half side, in mm, of the squares that show heights and planes."""
+    centre = focus_of(cameras)
+    return centre, 0.35 * radius_of(cameras, centre)
+
+
+def outlines_in(
+    shapes: Sequence[SpaceShape], camera: CalibratedCamera
+) -> tuple[SpaceOutline, ...]:
+    """Return where a camera sees the edges of shapes, as far as it sees them."""
+    return tuple(
+        SpaceOutline(shape.trigger, lines)
+        for shape in shapes
+        if len(lines := _seen_lines(shape.lines, camera))
+    )
+
+
+def _seen_lines(lines: Floats, camera: CalibratedCamera) -> Floats:
+    """Return the visible pieces (n, 2, 2), px, of lines (n, 2, 3)."""
+    shares = np.linspace(0, 1, _PIECES + 1)[:, None]
+    places = lines[:, None, 0] + shares * (lines[:, None, 1] - lines[:, None, 0])
+    pixels = camera.project(places)
+    pieces = np.stack([pixels[:, :-1], pixels[:, 1:]], axis=2).reshape(-1, 2, 2)
+    return np.asarray(pieces[np.isfinite(pieces).all(axis=(1, 2))])
 
 
 def still_lines(scene: SpaceScene) -> tuple[Floats, float, dict[str, Floats]]:

@@ -23,6 +23,7 @@ from deeplabstream.gui.dialogs.rack_form import RackForm
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.checking_tab import VideoCheck
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
@@ -123,6 +124,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     keys.show()
     yield "Keys", keys
     keys.close()
+    yield from _space(folder / "space")
     yield from _dialogs(window, folder)
     yield from _rack(folder / "rack")
     window.end()
@@ -185,6 +187,31 @@ def _rack(folder: Path) -> Iterator[tuple[str, QWidget]]:
         yield "Rack, tiles", window
         window.show_in_full("left")
         yield "Rack, a box in full", window
+    window.end()
+
+
+def _space(folder: Path) -> Iterator[tuple[str, QWidget]]:
+    """Yield the editor of volumes, with one of each kind."""
+    folder.mkdir()
+    file = folder / "settings.ini"
+    text = (ROOT / "experiments/configs/rearing.ini").read_text("utf-8")
+    text = text.replace("../../models", (ROOT / "models").as_posix())
+    volume = "[Trigger feeder]\nKIND = InsideVolume\nBODYPARTS = nose\nVOLUME ="
+    plane = "[Trigger door]\nKIND = PlaneCrossing\nBODYPARTS = nose\nPOINT = 0, 0, 0"
+    more = f"{volume} circle 60 40 50 z 0 100\n{plane}\nNORMAL = 1, 0, 0\n"
+    file.write_text(f"{text}\n{more}", "utf-8")
+    rig = FakeSession()
+    rig.settings = load(file)
+    window = _Sized(Bridge(rig), Document(file))
+    window.resize(*SIZE)
+    window.show()
+    window.show_page("Regions")
+    yield "Regions, space", window
+    page = window.page("Regions")
+    if isinstance(page, RegionsPage) and page.in_space is not None:
+        for name in page.in_space.items:
+            page.in_space.above.chosen.emit(name)
+            yield f"Regions, space, {name}", window
     window.end()
 
 

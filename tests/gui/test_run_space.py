@@ -1,13 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.gui.run_space import RunSpace
+from deeplabstream.gui.run_space import RunSpace, UnreadableSpace, read_run_space
 from deeplabstream.gui.space_scene import scene_of
 from deeplabstream.gui.widgets.run_view import RunView
+from deeplabstream.recording.run_review import review
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import SKELETON
 from tests.gui.test_space_view import POINTS, REARING, ROOT
+from tests.recording.small_run import made
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +51,25 @@ def test_a_run_without_moments_shows_none_and_one_with_them_shows_them(
     assert view.space.parent() is view
     view.clear("Choose a run")
     assert view.space is None
+
+
+def test_a_run_whose_calibration_cannot_be_read_says_why(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    run = made(tmp_path / "run")
+    assert read_run_space(review(run)) is None
+    text = REARING.read_text("utf-8").replace("calibration.toml", "gone.toml")
+    (run / "settings.ini").write_text(text, "utf-8")
+    (run / "space.moments.csv").write_text("t\n", "utf-8")
+    found = read_run_space(review(run))
+    assert isinstance(found, UnreadableSpace)
+    assert "gone.toml" in found.reason
+
+    view = RunView()
+    qtbot.addWidget(view)
+    view._show_space(found)
+    assert view.space is None
+    assert not view.space_problem.isHidden()
+    assert view.space_problem.text().startswith("The points in space can't be shown:")
+    view.clear("Choose a run")
+    assert view.space_problem.isHidden()

@@ -17,16 +17,18 @@ from deeplabstream.gui.space_scene import (
     RecentMoments,
     SpaceMoment,
     SpaceScene,
+    SpaceShape,
     SpaceTrail,
+    outlines_in,
     scene_of,
 )
-from deeplabstream.gui.theme import GREEN, bodypart_colour
-from deeplabstream.gui.widgets.frame_overlay import Reprojection
+from deeplabstream.gui.theme import BLUE, GREEN, bodypart_colour
+from deeplabstream.gui.widgets.frame_overlay import Reprojection, SpaceOutline
 from deeplabstream.gui.widgets.live_display import Display
 from deeplabstream.gui.widgets.space_view import SpaceView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.settings.loading import load
-from tests.gui.fake_session import SKELETON, FakeSession, make_step
+from tests.gui.fake_session import SKELETON, FakeSession, close_to, make_step
 
 ROOT = Path(__file__).resolve().parents[2]
 REARING = ROOT / "experiments" / "configs" / "rearing.ini"
@@ -180,9 +182,21 @@ def test_the_live_display_shows_moments_of_a_rig_with_space(qtbot: QtBot) -> Non
     camera = display.space.scene.cameras.camera("left")
     assert view.reprojection.pixels == pytest.approx(camera.project(POINTS))
     assert view.reprojection.caption == "nose z 60 mm"
+
+    # and so has the height of the trigger
+    (outline,) = view.space_outlines
+    assert outline.trigger == "rearing"
+    square = camera.project(display.space.scene.shapes[0].lines)
+    assert np.allclose(
+        np.sort(outline.lines.max(axis=(0, 1))),
+        np.sort(square.max(axis=(0, 1))),
+        atol=5,
+    )
+    assert view.space_answers == answers
     bridge.do(Action.STOP_STREAM)
     bridge.tick()
     assert display.space.moment is None
+    assert view.space_answers is None
 
 
 def test_a_rig_without_space_has_no_view_of_it(qtbot: QtBot) -> None:
@@ -200,6 +214,30 @@ def test_a_frame_has_the_moment_of_its_exposure_and_no_other() -> None:
     assert found is not None
     assert found.time_ns == 30_000_000
     assert recent.at(90_000_000) is None
+
+
+def test_what_a_camera_sees_of_a_trigger_in_space_is_green_while_it_is_true(
+    qtbot: QtBot,
+) -> None:
+    video = VideoView("left")
+    qtbot.addWidget(video)
+    video.resize(640, 480)
+    line = np.array([[(100.0, 300.0), (500.0, 300.0)]])
+    video.space_outlines = (SpaceOutline("rearing", line),)
+    video.show_image(np.zeros((480, 640), np.uint8), 0, None)
+    for answer, colour in ((True, GREEN), (False, BLUE)):
+        video.space_answers = {"rearing": answer}
+        assert close_to(QColor(video.grab().toImage().pixel(400, 300)), colour)
+
+
+def test_edges_behind_a_camera_are_not_drawn_in_its_image(scene: SpaceScene) -> None:
+    camera = scene.cameras.camera("left")
+    ahead, behind = camera.rotation[2] * 500, -camera.rotation[2] * 500
+    lines = np.array([[camera.centre + ahead, camera.centre + behind]])
+    (outline,) = outlines_in([SpaceShape("rearing", lines)], camera)
+    assert 0 < len(outline.lines) < 8
+    hidden = np.array([[camera.centre + behind, camera.centre + 2 * behind]])
+    assert outlines_in([SpaceShape("rearing", hidden)], camera) == ()
 
 
 def test_the_pose_from_space_is_painted_unless_it_is_switched_off(

@@ -41,6 +41,7 @@ from deeplabstream.gui.widgets.audit_panel import KEYS as AUDIT
 from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
 from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
 from deeplabstream.gui.widgets.run_corrections import KEYS as CORRECTING
+from deeplabstream.gui.widgets.space_canvas import KEYS as VOLUMES
 from deeplabstream.recording.run_folder import application_version
 
 DOCS = ROOT / "docs"
@@ -318,6 +319,7 @@ def keys_of(
     return {
         "Anywhere": (*ANYWHERE, *menu),
         "Regions": REGIONS,
+        "Regions, space": VOLUMES,
         "Runs, audit": AUDIT,
         "Results, Correct": CORRECTING,
         "Network, Label": LABELLING,

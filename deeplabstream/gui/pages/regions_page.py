@@ -1,4 +1,4 @@
-"""Regions page: regions, lines and points, drawn on the image."""
+"""Regions page: regions, lines and points, drawn on the image; volumes, drawn in space."""
 
 from dataclasses import replace
 from functools import partial
@@ -19,15 +19,15 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLineEdit,
     QListWidget,
-    QMenu,
     QPushButton,
+    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
 
-from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.space_pose import SPACE
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.arena_grid import ARENAS, GRID, corners_word, grid_shape
 from deeplabstream.gui.bridge import Bridge
@@ -35,6 +35,7 @@ from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.scale_calibration import Calibrating
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
+from deeplabstream.gui.widgets.part_choice import PartsButton
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.settings_form import (
     free_name,
@@ -42,9 +43,8 @@ from deeplabstream.gui.widgets.settings_form import (
     problems_of,
     why_no_name,
 )
+from deeplabstream.gui.widgets.space_editor import SpaceEditor, places_of
 from deeplabstream.gui.widgets.still_image import KINDS, StillImage
-from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.arena_instances import centre_of
 from deeplabstream.settings.text_rewriting import with_name
@@ -79,6 +79,11 @@ class RegionsPage(QWidget):
         self.bridge = bridge
         self.document = document
         self.camera = QComboBox()
+        self.in_image = QWidget()
+        """Editor of the regions in the image of a camera."""
+        self.in_space: SpaceEditor | None = None
+        """Editor of volumes; None: it was not shown yet."""
+        self._views = QStackedLayout(self)
         self.canvas = RegionCanvas("")
         self.canvas.around = GRID
         self.list = QListWidget()
@@ -86,7 +91,7 @@ class RegionsPage(QWidget):
         self.name = QLineEdit()
         self.position = QLineEdit()
         self.parts = QLineEdit()
-        self.choose_parts = QPushButton("Parts")
+        self.choose_parts = PartsButton(bridge, document, self.parts)
         self.shelter = QCheckBox("shelter")
         self.problem = QLabel()
         self.problem.setObjectName("problem")
@@ -117,6 +122,8 @@ class RegionsPage(QWidget):
 
     def cancel(self) -> bool:
         """Deselect the drawing tool; return whether one was selected."""
+        if self.in_space is not None and self.in_space.isVisible():
+            return self.in_space.cancel()
         drawing = self.canvas.tool is not None
         if drawing:
             self._deselect_tool()
@@ -129,7 +136,7 @@ class RegionsPage(QWidget):
         for panel in panels:
             panel.setFixedWidth(_SIDE_WIDTH)
             side.addWidget(panel, 1 if panel.findChild(QListWidget) else 0)
-        row = QHBoxLayout(self)
+        row = QHBoxLayout(self.in_image)
         row.setContentsMargins(10, 10, 10, 10)
         row.setSpacing(10)
         image = QVBoxLayout()
@@ -139,6 +146,8 @@ class RegionsPage(QWidget):
         image.addWidget(self.still)
         row.addLayout(image, 1)
         row.addLayout(side)
+        self._views.setContentsMargins(0, 0, 0, 0)
+        self._views.addWidget(self.in_image)
 
     def _drawing(self) -> QFrame:
         panel, grid = _panel("Draw")
@@ -188,39 +197,7 @@ class RegionsPage(QWidget):
         for column, button in enumerate((self.choose_parts, self.copy, self.delete)):
             grid.addWidget(button, 5, 1 + column)
         grid.addWidget(self.problem, 4, 0, 1, 4)
-        self.choose_parts.setToolTip("choose from the body parts of the network")
-        menu = QMenu(self)
-        menu.aboutToShow.connect(partial(self._list_parts, menu))
-        self.choose_parts.setMenu(menu)
         return panel
-
-    def _list_parts(self, menu: QMenu) -> None:
-        """List the body parts of the network; those of the trigger are ticked."""
-        menu.clear()
-        has = [part.strip() for part in self.parts.text().split(",") if part.strip()]
-        for part in self._known_parts():
-            if (action := menu.addAction(part)) is not None:
-                action.setCheckable(True)
-                action.setChecked(part in has)
-                action.triggered.connect(partial(self._toggle_part, part))
-        if menu.isEmpty() and (action := menu.addAction("no network")) is not None:
-            action.setEnabled(False)
-
-    def _known_parts(self) -> tuple[str, ...]:
-        skeleton = self.bridge.session.state.skeleton
-        settings = self.document.settings
-        if skeleton is None and settings is not None:
-            try:
-                skeleton = load_model_folder(find_model(settings.model)).skeleton
-            except DeepLabStreamError:
-                return ()
-        return () if skeleton is None else skeleton.bodyparts
-
-    def _toggle_part(self, part: str, chosen: bool) -> None:
-        texts = (text.strip() for text in self.parts.text().split(","))
-        others = [text for text in texts if text and text != part]
-        self.parts.setText(", ".join([*others, part] if chosen else others))
-        self._write_parts()
 
     def _connect(self) -> None:
         self.document.changed.connect(self._refresh)
@@ -237,6 +214,7 @@ class RegionsPage(QWidget):
         self.name.editingFinished.connect(self._rename)
         self.position.editingFinished.connect(self._write_position)
         self.parts.editingFinished.connect(self._write_parts)
+        self.choose_parts.changed.connect(self._write_parts)
         self.shelter.clicked.connect(self._set_shelter)
         self.copy.clicked.connect(self._copy)
         self.delete.clicked.connect(self._delete)
@@ -246,14 +224,17 @@ class RegionsPage(QWidget):
             self._rig = self.document.path
             self._last.clear()
             self._show_last()
-        cameras = names_in(self.document, "Camera")
+        cameras = places_of(self.document)
         if [self.camera.itemText(at) for at in range(self.camera.count())] != cameras:
             shown = self.camera.currentText()
             self.camera.clear()
             self.camera.addItems(cameras)
-            deciding = self.bridge.session.settings.deciding_camera
-            selected = shown if shown in cameras else deciding
-            self.camera.setCurrentText(selected)
+            settings = self.bridge.session.settings
+            in_space = SPACE in cameras and settings.decides_in_space
+            usual = SPACE if in_space else settings.deciding_camera
+            self.camera.setCurrentText(shown if shown in cameras else usual)
+        if self._shows_space():
+            return
         if self.canvas.camera != self.camera.currentText():
             self.canvas.camera = self.camera.currentText()
             self._show_last()
@@ -268,6 +249,23 @@ class RegionsPage(QWidget):
         self.canvas.show_shapes(shapes, chosen)
         self.calibrating.refresh()
         self._show_chosen()
+
+    def _shows_space(self) -> bool:
+        """Show the editor of volumes if `space` is chosen; return whether it is shown."""
+        if self.camera.currentText() != SPACE:
+            self._views.setCurrentWidget(self.in_image)
+            return False
+        if self.in_space is None:
+            self.in_space = SpaceEditor(self.bridge, self.document, self._last.get)
+            self.in_space.place_chosen.connect(self._show_place)
+            self._views.addWidget(self.in_space)
+        self.in_space.refresh()
+        self._views.setCurrentWidget(self.in_space)
+        return True
+
+    def _show_place(self, name: str) -> None:
+        self.camera.setCurrentText(name)
+        self._refresh()
 
     def _shapes(self) -> dict[str, Shape]:
         """Return the shapes in the image of the selected camera, by trigger."""
@@ -407,7 +405,7 @@ class RegionsPage(QWidget):
             return
         self._deselect_tool()
         values = {"KIND": _KINDS.get(shape.kind, "InsideRegion")}
-        values["BODYPARTS"] = self._usual_part()
+        values["BODYPARTS"] = self.choose_parts.usual_part()
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:
             values["CAMERA"] = self.canvas.camera
         x, y = self._nearest_origin(shape)
@@ -427,13 +425,6 @@ class RegionsPage(QWidget):
         text = ini_editing.add_section(self.document.text, f"Trigger {name}", values)
         self.document.edit(text)
         self._choose(name)
-
-    def _usual_part(self) -> str:
-        if known := self._known_parts():
-            return known[0]
-        triggers = [t for t in self.document.values if t.startswith("Trigger ")]
-        used = (self.document.values[title].get("BODYPARTS") for title in triggers)
-        return next((parts for parts in used if parts), "")
 
     def _delete(self) -> None:
         name = self.canvas.chosen_name

@@ -7,7 +7,7 @@ from itertools import starmap
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PyQt5.QtCore import QObject, QPointF, QRectF, QSettings, Qt, pyqtSignal
+from PyQt5.QtCore import QLineF, QObject, QPointF, QRectF, QSettings, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from deeplabstream.core.journal_entries import Step
@@ -138,6 +138,42 @@ class Reprojection:
     """(body part, 2), px; NaN: not known, or not seen."""
     caption: str = ""
     """Height of a body part."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpaceOutline:
+    """Where a camera sees the volume, height or plane of a trigger."""
+
+    trigger: str
+    lines: NDArray[np.float64]
+    """(n, 2, 2), px."""
+
+
+def draw_outlines(
+    painter: QPainter,
+    place: Fit,
+    outlines: Sequence[SpaceOutline],
+    answers: Mapping[str, bool | None] | None,
+    chosen: str = "",
+) -> None:
+    """Draw what cameras see of triggers in space, in the colours of `draw_zones`.
+
+    `chosen`: a trigger in amber.
+    """
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for outline in outlines:
+        pen = zone_pen(False if answers is None else answers.get(outline.trigger))
+        if outline.trigger == chosen:
+            pen = QPen(QColor(AMBER), 3)
+        painter.setPen(pen)
+        ends = place.to_view(outline.lines)
+        for line in ends.reshape(-1, 4).tolist():
+            painter.drawLine(QLineF(*line))
+        shown = painter.clipBoundingRect()
+        inside = [at for at in ends.reshape(-1, 2).tolist() if shown.contains(*at)]
+        if inside:
+            corner = name_place(place, [min(inside, key=lambda at: at[1])])
+            draw_tag(painter, corner, outline.trigger, pen.color())
 
 
 def draw_reprojection(painter: QPainter, place: Fit, shown: Reprojection) -> None:

@@ -28,6 +28,7 @@ from deeplabstream.gui.space_scene import (
     RecentMoments,
     SpaceMoment,
     SpaceTrail,
+    outlines_in,
     scene_of,
 )
 from deeplabstream.gui.theme import repolish
@@ -246,6 +247,11 @@ class Display(QWidget):
             trigger_shapes_of(bridge.session.settings),
             [] if self.space is None else [self.space],
         )
+        for name, view in self.grid.views.items():
+            if scene is not None and name in scene.cameras.names:
+                view.space_outlines = outlines_in(
+                    scene.shapes, scene.cameras.camera(name)
+                )
         self.line = StatusLine()
         self._figures = Figures(bridge.session.settings.deciding_camera)
         self._tiles = {camera: TileFigures() for camera in bridge.session.cameras}
@@ -295,6 +301,7 @@ class Display(QWidget):
         self.space.show_moment(moment)
         # a frame may be shown before the last frame of its moment has arrived
         for view in self.grid.views.values():
+            view.space_answers = answers
             if view.reprojection is None:
                 self._reproject(view)
 
@@ -309,6 +316,8 @@ class Display(QWidget):
     def _clear_space(self, text: str) -> None:
         self._space_trail.clear()
         self._moments.clear()
+        for view in self.grid.views.values():
+            view.space_answers = None
         if self.space is not None:
             self.space.clear(text)
 

@@ -8,6 +8,7 @@ from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
     QComboBox,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -18,11 +19,13 @@ from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.run_events import listed_events
 from deeplabstream.gui.run_frames import RunFrames
-from deeplabstream.gui.run_space import RunSpace
+from deeplabstream.gui.run_space import RunSpace, UnreadableSpace
+from deeplabstream.gui.space_scene import outlines_in
 from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.event_list import EventList
+from deeplabstream.gui.widgets.frame_overlay import SpaceOutline
 from deeplabstream.gui.widgets.space_view import SpaceView
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -53,6 +56,11 @@ class RunView(QWidget):
         self.space: SpaceView | None = None
         """View of the points in space; None: the run has none."""
         self._run_space: RunSpace | None = None
+        self.space_problem = QLabel()
+        """Why the points in space of the run can't be shown."""
+        self.space_problem.setObjectName("problem")
+        self.space_problem.setWordWrap(True)
+        self.space_problem.hide()
         self.timeline = TimelineView()
         self.clock = QComboBox()
         self.events = EventList(self.clock)
@@ -164,6 +172,7 @@ class RunView(QWidget):
         self._images.setSpacing(8)
         self._images.addWidget(self.video, 3)
         left.addLayout(self._images, 1)
+        left.addWidget(self.space_problem)
         left.addLayout(controls)
         left.addWidget(self.timeline)
         row = QHBoxLayout(self)
@@ -214,6 +223,7 @@ class RunView(QWidget):
         if camera not in run.cameras:
             self.video.clear("No poses in this run")
             return
+        self.video.space_outlines = self._outlines(camera)
         self.video.threshold = run.folder.thresholds.of(camera)
         self.video.zones = _zones(run, camera)
         self.go_to(run.time_of(camera, run.first_row(camera)))
@@ -244,8 +254,13 @@ class RunView(QWidget):
         self.video.show_image(image, frame, step)
         self._show_moment(run, camera, row)
 
-    def _show_space(self, found: RunSpace | None) -> None:
-        """Show the view of the points in space of a run, or none."""
+    def _show_space(self, found: RunSpace | UnreadableSpace | None) -> None:
+        """Show the view of the points in space of a run, why there is none, or none."""
+        self.space_problem.setVisible(isinstance(found, UnreadableSpace))
+        if isinstance(found, UnreadableSpace):
+            reason = found.reason
+            self.space_problem.setText(f"The points in space can't be shown: {reason}")
+            found = None
         self._run_space = found
         if self.space is not None:
             self._images.removeWidget(self.space)
@@ -254,6 +269,13 @@ class RunView(QWidget):
         if found is not None:
             self.space = SpaceView(found.scene)
             self._images.addWidget(self.space, 2)
+
+    def _outlines(self, camera: str) -> tuple[SpaceOutline, ...]:
+        """Return what a camera sees of the triggers in space."""
+        found = self._run_space
+        if found is None or camera not in found.scene.cameras.names:
+            return ()
+        return outlines_in(found.scene.shapes, found.scene.cameras.camera(camera))
 
     def _show_moment(self, run: Review, camera: str, row: int) -> None:
         """Show the points in space at the time of a frame, also in its image."""
@@ -271,6 +293,7 @@ class RunView(QWidget):
                 for name, state in states.items()
             },
         )
+        self.video.space_answers = None if moment is None else moment.answers
         if moment is None:
             view.clear("no moment at this time")
             return

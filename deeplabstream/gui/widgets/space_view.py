@@ -1,6 +1,7 @@
 """Space view: skeleton, cameras, floor and volumes in three dimensions, turned by the mouse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PyQt5.QtCore import QLineF, QPointF, QRectF, QSize, Qt
@@ -18,7 +19,12 @@ from PyQt5.QtGui import (
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from deeplabstream.gui.space_geometry import Floats, Orbit, view_of
-from deeplabstream.gui.space_scene import SpaceMoment, SpaceScene, still_lines
+from deeplabstream.gui.space_scene import (
+    SpaceMoment,
+    SpaceScene,
+    SpaceShape,
+    still_lines,
+)
 from deeplabstream.gui.theme import AMBER, HINT_PX, TEXT, bodypart_colour, palette
 from deeplabstream.gui.widgets.frame_overlay import Reprojection, draw_tag, tag_font
 
@@ -43,6 +49,8 @@ class SpaceView(QWidget):
         self.trails = True
         self.bodypart = scene.bodypart
         """Body part whose height is written."""
+        self.chosen_shape = ""
+        """Trigger whose shape is amber; empty: none."""
         self.empty_text = "No stream"
         self._grid, self._spacing, self._cameras = still_lines(scene)
         self._pressed: QPointF | None = None
@@ -63,6 +71,12 @@ class SpaceView(QWidget):
     def show_moment(self, moment: SpaceMoment) -> None:
         """Show a moment from the next painting on."""
         self.moment = moment
+        self.update()
+
+    def show_shapes(self, shapes: Sequence[SpaceShape], chosen: str) -> None:
+        """Show other volumes, heights and planes; that of the trigger `chosen` in amber."""
+        self.scene = replace(self.scene, shapes=tuple(shapes))
+        self.chosen_shape = chosen
         self.update()
 
     def clear(self, text: str) -> None:
@@ -150,6 +164,8 @@ class SpaceView(QWidget):
             pen = QPen(QColor(colour), 3 if answer else 1.5)
             if answer is None:
                 pen = QPen(QColor(colours.grey), 1.5, Qt.PenStyle.DashLine)
+            if shape.trigger == self.chosen_shape:
+                pen = QPen(QColor(colours.amber), 3)
             self._draw(painter, shape.lines, pen)
             state = {True: "true", False: "false", None: "unknown"}[answer]
             highest = shape.lines[:, 0][shape.lines[:, 0, 2].argmax()]

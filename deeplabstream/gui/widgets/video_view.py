@@ -17,7 +17,9 @@ from deeplabstream.gui.theme import AMBER, BLUE, GREEN, GREY, RED, TEXT, palette
 from deeplabstream.gui.widgets.frame_overlay import (
     Fit,
     Reprojection,
+    SpaceOutline,
     Trail,
+    draw_outlines,
     draw_pose,
     draw_reprojection,
     draw_state,
@@ -132,6 +134,12 @@ class VideoView(QWidget):
         """Whether the pose in space is painted too, where there is one."""
         self.reprojection: Reprojection | None = None
         """The pose in space at the time of the image; None: there is none."""
+        self.space_outlines: Sequence[SpaceOutline] = ()
+        """What the camera sees of the triggers in space."""
+        self.space_answers: Mapping[str, bool | None] | None = None
+        """States of the triggers in space; None: they are not evaluated."""
+        self.chosen_outline = ""
+        """Trigger whose outline is amber; empty: none."""
         self._image: QImage | None = None
         self._index: int | None = None
         self._step: Step | None = None
@@ -265,6 +273,8 @@ class VideoView(QWidget):
         # Zones first, the state of the session last: it must not be hidden.
         step = self._step
         draw_zones(painter, place, self.zones, step.answers if step else None)
+        answers, chosen = self.space_answers, self.chosen_outline
+        draw_outlines(painter, place, self.space_outlines, answers, chosen)
         if step is not None:
             if self.trail is not None:
                 self.trail.draw(painter, place)
