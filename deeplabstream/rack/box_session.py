@@ -10,6 +10,7 @@ import numpy as np
 from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.left_out_errors import LeftOutErrors
 from deeplabstream.engine.session.headless import activity_of
 from deeplabstream.engine.session.messages import CAMERA_BACK, CAMERA_LOST
 from deeplabstream.engine.session.session import RigSession
@@ -59,6 +60,7 @@ class BoxSession(RigSession):
         self._analysed: Counter[str] = Counter()
         self._analysis_rates, self._image_watch = AnalysisRates(), ImageWatch()
         self._latencies_ns: deque[int] = deque(maxlen=LATENCIES)
+        self._left_out = LeftOutErrors()
         self._counts: Mapping[str, Counts] = {}
         self._alarm = ""
         self._alarms: deque[BoxAlarm] = deque(maxlen=_MOST_ALARMS)
@@ -215,6 +217,7 @@ class BoxSession(RigSession):
                 if camera.analyse
             },
             nominal_rates=self._nominal,
+            left_out_px=self._left_out.medians_px if self.state.analysing else {},
             trials=self._trials,
             latency_ms=latency,
             lost=sum(losses) if len(losses) == len(counts) else None,
@@ -239,6 +242,7 @@ class BoxSession(RigSession):
     def _count(self, entry: News) -> None:
         if isinstance(entry, Step):
             self._analysed[entry.camera] += 1
+            self._left_out.add([entry])
             self._analysis_rates.add(entry.camera)
             done_ns = max(entry.decided_ns, entry.written_ns)
             self._latencies_ns.append(done_ns - entry.exposed_ns)

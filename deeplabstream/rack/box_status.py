@@ -115,6 +115,9 @@ class BoxStatus:
     """Folder of the run; empty: there is none yet."""
     nominal_rates: Mapping[str, float] = field(default_factory=dict)
     """Frame rate of each analysed camera by its driver, if it is known."""
+    left_out_px: Mapping[str, float | None] = field(default_factory=dict)
+    """Error of each camera of [Space] by leaving it out, median of the last moments; None: not
+    known; none without points in space."""
     finished: bool = False
     """Whether the experiment has run to its planned end."""
     processes: Mapping[str, int]

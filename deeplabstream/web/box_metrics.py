@@ -31,6 +31,12 @@ def _light(status: BoxStatus) -> Iterator[Sample]:
         yield {}, float(status.light.phase == "light")
 
 
+def _left_out(status: BoxStatus) -> Iterator[Sample]:
+    for name, px in status.left_out_px.items():
+        if px is not None:
+            yield {"camera": name}, px
+
+
 def _value(name: str, factor: float = 1.0) -> Samples:
     """Return a function of a field of the status; an unknown value has no sample."""
 
@@ -47,6 +53,7 @@ _TABLE: tuple[tuple[str, str, Samples], ...] = (
     ("nominal_frames_per_second", "frame rate by the camera's driver", _nominal_rates),
     ("latency_seconds", "exposure to decision or output, last frames", _latencies),
     ("light_phase", "1: light phase of the room, 0: dark phase", _light),
+    ("left_out_pixels", "error by leaving a camera of [Space] out", _left_out),
     ("trials", "trials of the run", _value("trials")),
     ("lost_frames", "frames that the cameras have lost", _value("lost")),
     ("lost_video_frames", "frames missing in the videos", _value("lost_to_video")),

@@ -57,6 +57,13 @@ def test_the_values_of_a_box_are_in_base_units() -> None:
     }
 
 
+def test_the_error_of_a_camera_is_in_pixels_and_an_unknown_one_is_left_out() -> None:
+    errors = {"left": 1.5, "right": None}
+    found = samples(view(status=replace(STATUS, left_out_px=errors)))
+    named = {key: px for key, px in found.items() if key[0] == "left_out_pixels"}
+    assert named == {("left_out_pixels", "left", "left"): 1.5}
+
+
 def test_values_that_are_not_known_are_left_out() -> None:
     found = samples(view(status=replace(STATUS, lost=None, latency_ms=None)))
     assert {"lost_frames", "disk_free_bytes", "latency_seconds"}.isdisjoint(

@@ -58,6 +58,24 @@ def test_the_page_shows_all_boxes_without_a_horizontal_scroll_bar(
         assert it.errors == []
 
 
+def test_errors_of_cameras_are_shown_only_where_there_are_points_in_space(
+    rack: RackFile, tmp_path: Path
+) -> None:
+    errors = {"top": 1.25, "side": None}
+    with (
+        running(rack, "left", replace(STATUS, left_out_px=errors)),
+        running(rack, "right"),
+        commanded(rack, tmp_path) as served,
+        browser(tmp_path) as it,
+    ):
+        opened(it, served)
+        it.until("document.body.innerText.includes('2 of 2 boxes run')")
+        text = it.value("document.body.innerText")
+        assert text.casefold().count("camera errors") == 1
+        assert "top 1.3, side – px" in text or "top 1.2, side – px" in text
+        assert it.errors == []
+
+
 def test_a_command_needs_a_click_and_a_confirmation(
     rack: RackFile, tmp_path: Path
 ) -> None:

@@ -1,11 +1,9 @@
 """Health page: latencies, stages, frame counts, computer and alarms; without a stream the rig."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QAbstractItemView,
@@ -23,6 +21,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.identity_reporting import sentence
+from deeplabstream.engine.left_out_errors import LeftOutErrors
 from deeplabstream.engine.session.session_state import (
     Counts,
     Phase,
@@ -154,10 +153,7 @@ class HealthPage(QWidget):
         self.checks.page.setPlaceholderText("Runs when an experiment starts")
         self.animals = QLabel()
         self.left_out = QLabel()
-        self._left_out_px: deque[tuple[tuple[str, ...], NDArray[np.float32]]] = deque(
-            maxlen=60
-        )
-        """Cameras, and the error of each by leaving it out, of the last moments."""
+        self._left_out = LeftOutErrors()
         self.rig, self.notice = RigFacts(), ProblemNotice(document)
         self._streamed = bridge.session.state.phase is not Phase.IDLE
         """Whether a stream has run since the page was made."""
@@ -315,18 +311,11 @@ class HealthPage(QWidget):
 
     def _show_left_out(self) -> None:
         """Show how far each camera of [Space] is from the point that the others give."""
-        self.left_out.setVisible(bool(self._left_out_px))
-        if not self._left_out_px:
-            return
-        cameras, _ = self._left_out_px[-1]
-        values = np.concatenate([px for _, px in self._left_out_px], axis=1)
-        medians = [
-            float(np.median(known)) if len(known := row[np.isfinite(row)]) else np.nan
-            for row in values
-        ]
+        medians = self._left_out.medians_px
+        self.left_out.setVisible(bool(medians))
         texts = [
-            f"{name} {px:.1f} px" if np.isfinite(px) else f"{name} ?"
-            for name, px in zip(cameras, medians, strict=True)
+            f"{name} ?" if px is None else f"{name} {px:.1f} px"
+            for name, px in medians.items()
         ]
         self.left_out.setText("Error by leaving each camera out: " + ", ".join(texts))
 
@@ -345,9 +334,7 @@ class HealthPage(QWidget):
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         self._stages.add(steps)
-        for step in steps:
-            if step.space is not None and np.isfinite(step.space.left_out_px).any():
-                self._left_out_px.append((step.space.cameras, step.space.left_out_px))
+        self._left_out.add(steps)
 
     def _take_note(self, note: Note) -> None:
         if note.kind == "preflight":
@@ -368,7 +355,7 @@ class HealthPage(QWidget):
         if status.phase is Phase.STARTING:
             self._stages.clear()
             self._counts = {}
-            self._left_out_px.clear()
+            self._left_out.clear()
             self.checks.clear()
         if status.phase is not Phase.IDLE:
             self._streamed = True

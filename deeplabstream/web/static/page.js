@@ -24,6 +24,7 @@ const FIGURES = [
   ["Trials", ({ status }) => known(status, (s) => String(s.trials))],
   ["Latency", ({ status }) => known(status?.latency_ms, latencyOf)],
   ["Frames lost", ({ status }) => known(status?.lost, (lost) => String(lost + status.lost_to_video))],
+  ["Camera errors", ({ status }) => errorsOf(status?.left_out_px || {})],
   ["Not analysed", ({ status }) => known(status, (s) => String(s.skipped))],
   ["Disk free", ({ status }) => known(status?.disk_free_gb, (gb) => `${Math.round(gb)} GB`)],
   ["Run folder", ({ status }) => known(status?.run_folder || null, nameOf)],
@@ -37,6 +38,12 @@ function ratesOf(status) {
 /* Tenths rounded down: 11.99 is before 12.0. */
 function lightOf({ phase, zeitgeber_h: hours }) {
   return `${phase}, ZT ${(Math.floor(10 * hours) / 10).toFixed(1)}`;
+}
+
+/* Of a box without points in space it is empty, and not shown. */
+function errorsOf(errors) {
+  const texts = Object.entries(errors).map(([name, px]) => `${name} ${known(px, (n) => n.toFixed(1))}`);
+  return texts.length ? `${texts.join(", ")} px` : "";
 }
 
 function latencyOf([p50, p99]) {
@@ -192,7 +199,11 @@ function showBoxes(place, boxes) {
     tile.querySelector(".alarm").textContent = `Alarm: ${alarm}`;
     tile.querySelector(".alarm").hidden = alarm === "";
     const values = tile.querySelectorAll("dd");
-    FIGURES.forEach(([, text], n) => { values[n].textContent = text(box); });
+    const terms = tile.querySelectorAll("dt");
+    FIGURES.forEach(([, text], n) => {
+      values[n].textContent = text(box);
+      values[n].hidden = terms[n].hidden = values[n].textContent === "";
+    });
     tile.querySelector(".start").hidden = !place.commands || box.runs;
     tile.querySelector(".stop").hidden = !place.commands || !box.runs;
     tile.querySelector(".mark").hidden = !place.commands || !box.status?.run_folder || !box.runs;
