@@ -9,10 +9,12 @@ from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.form_fields import FormField, form_fields
 from deeplabstream.programs.align_recording import AlignRecording
 from deeplabstream.programs.benchmark_model import BenchmarkModel
+from deeplabstream.programs.calibrate_cameras import CalibrateCameras
 from deeplabstream.programs.distill_network import DistillNetwork
 from deeplabstream.programs.evaluate_network import EvaluateNetwork
 from deeplabstream.programs.import_model import ImportModel
 from deeplabstream.programs.predict_videos import PredictVideos
+from deeplabstream.programs.print_board import PrintBoard
 from deeplabstream.programs.quantise_network import QuantiseNetwork
 from deeplabstream.programs.render_video import RenderVideo
 from deeplabstream.programs.smooth_ensemble import SmoothEnsemble
@@ -240,6 +242,42 @@ ALIGN = ProgramForm(
     form_fields(AlignRecording),
     plot=_residual_plot,
 )
+
+
+def _calibration_beside(_values: Values, models: Path) -> Mapping[str, Sequence[str]]:
+    """Propose a file beside the settings."""
+    return {"--output": [str(models.parent / "calibration.toml")]}
+
+
+def _board_beside(_values: Values, models: Path) -> Mapping[str, Sequence[str]]:
+    return {"--output": [str(models.parent / "board.pdf")]}
+
+
+BOARD = ProgramForm(
+    "Print a board",
+    "PrintBoard.py",
+    "Write the page",
+    "A ChArUco board in true millimetres. Print the page at actual size, glue it onto a "
+    "stiff, flat plate, and measure its squares with a caliper.",
+    form_fields(PrintBoard),
+    opens="--output",
+    writes="--output",
+    propose=_board_beside,
+)
+
+CALIBRATE = ProgramForm(
+    "Calibrate",
+    "CalibrateCameras.py",
+    "Calibrate",
+    "Record with all cameras at once while you move the board slowly through the space "
+    "of the animal: near and far, tilted, to the edges of each image, where two cameras "
+    "or more see it. Then lay it on the floor.",
+    form_fields(CalibrateCameras, without=("floor", "from_below")),
+    outcomes={1: "The calibration is refused: see above."},
+    writes="--output",
+    propose=_calibration_beside,
+)
+"""The tab Floor has editors of its own for the options that are left out."""
 
 PREDICTING = (PREDICT, RENDER, SMOOTH)
 FASTER = (DISTIL, BENCHMARK, QUANTISE)

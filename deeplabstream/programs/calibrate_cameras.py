@@ -9,15 +9,11 @@ Cameras are called as the files, or by --names. Move the board slowly through th
 animal will be, near and far, tilted, so that two cameras or more see it; fix the cameras before.
 PrintBoard.py makes the board; --board counts squares, --square-mm is measured on the print. A
 quarter of the recording is kept back: the verdict is the error of corners and lengths on it, in mm.
-A calibration is refused with the reason, and not written; NAME.refused.json and .refused.worst.png
-describe it. One that is accepted is computed again from all of the recording. NAME.toml is
-aniposelib's format (ConvertCalibration.py writes others); NAME.json has errors and coverage,
-NAME.worst.png the moment with the largest error, NAME.coverage.png the corners of all views over
-each camera's image, with bare parts in red.
-
---floor names a frame in which the board lies on the floor: there z is 0, and z points to the side
-of the cameras (--from-below: away from them); the board's first corner is the origin. With --known,
-an existing calibration is kept and only moved to the floor.
+A calibration is refused with the reason (NAME.refused.json), and not written. One that is accepted
+is computed again from all of the recording. NAME.toml is aniposelib's format (ConvertCalibration.py
+writes others); NAME.json has errors and coverage, NAME.worst.png the moment with the largest error
+(or NAME.refused.worst.png), NAME.coverage.png the corners of all views, bare parts red. With
+--floor, z points to the side of the cameras, and the board's first corner is the origin.
 """
 
 import sys
@@ -66,6 +62,7 @@ from deeplabstream.recording.calibrations.aniposelib_toml import write_aniposeli
 from deeplabstream.recording.calibrations.calibration_file import read_calibration
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.space.calibrated_camera import CalibratedCamera
+from deeplabstream.startup.progress import progress_bar
 from deeplabstream.video.video_reader import open_video
 
 REFUSED = 1
@@ -73,6 +70,7 @@ REFUSED = 1
 FACTS, WORST, COVERAGE = ".json", ".worst.png", ".coverage.png"
 REFUSED_FACTS, REFUSED_WORST = ".refused.json", ".refused.worst.png"
 """Endings of the files beside a calibration."""
+_COMPUTING = "computing the cameras"
 _WIDTH_TOLERANCE = 0.01
 """Largest difference of the board's measured width from that of its squares, as a share."""
 
@@ -93,12 +91,18 @@ class CalibrateCameras(BoardOptions):
         default=Path("calibration.toml"), title="Calibration", editor="save"
     )
     """File to write."""
-    names: tuple[str, ...] = option(default=(), title="Names", metavar="NAME")
+    names: tuple[str, ...] = option(
+        default=(), title="Names of the cameras", metavar="NAME"
+    )
     """Names of the cameras, in the order of the videos; default: those of the files."""
-    width_mm: float | None = option(default=None, gt=0, title="Width", unit="mm")
+    width_mm: float | None = option(
+        default=None, gt=0, title="All squares of a row, mm", unit="mm"
+    )
     """Measured length of all squares along the first side in mm: a second measurement, which
     --square-mm must fit."""
-    lenses: Path | None = option(default=None, title="Lenses", metavar="CALIBRATION")
+    lenses: Path | None = option(
+        default=None, title="Known lenses", metavar="CALIBRATION", advanced=True
+    )
     """Calibration with the lenses of these cameras; default: calibrated too."""
     floor: int | None = option(default=None, ge=0, title="Floor", metavar="FRAME")
     """Number of a frame with the board on the floor: x and y lie on the floor, z points up;
@@ -154,8 +158,8 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
     reasons = refusals(views) or ([] if lenses else lens_refusals(views))
     if reasons:
         return _refuse(options, views, reasons)
-    print("computing lenses and positions …" if not lenses else "computing positions …")
-    cameras = solve_cameras(views.at(~views.kept_back), lenses)
+    with progress_bar(_COMPUTING):
+        cameras = solve_cameras(views.at(~views.kept_back), lenses)
     verdict = judge(cameras, views, options.limit_mm)
     for line in _errors(views, verdict):
         print(visible(line))
@@ -169,7 +173,8 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
         return _refuse(options, views, verdict.reasons, verdict)
 
     # More views only improve what was accepted.
-    final = solve_cameras(views, lenses)
+    with progress_bar(_COMPUTING):
+        final = solve_cameras(views, lenses)
     if floor_moment is not None:
         final = on_floor(final, views, floor_moment, from_below=options.from_below)
     worst_file = options.output.with_suffix(WORST)

@@ -4,10 +4,8 @@
     python utils/PrintBoard.py --page A3 --board 8x11 --output board.pdf
     python utils/PrintBoard.py --board 5x7 --square-mm 20 --output small.png
 
-The squares are as large as the page allows, in whole mm, or of --square-mm. The page says what to
-measure with a caliper: printers scale, and the measured side of a square is the --square-mm of
-CalibrateCameras.py. A board should fill a quarter of a camera's image at the animal's distance; few
-large squares are found from further away, many small ones determine lenses better.
+The squares are as large as the page allows, in whole mm. The page says what to measure with a
+caliper: printers scale, and CalibrateCameras.py needs the measured side of a square.
 """
 
 from pathlib import Path

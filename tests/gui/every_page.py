@@ -21,6 +21,7 @@ from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.rack_form import RackForm
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.calibration_page import CalibrationPage
 from deeplabstream.gui.pages.checking_tab import VideoCheck
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.regions_page import RegionsPage
@@ -37,6 +38,7 @@ from deeplabstream.settings.rack_draft import RackDraft
 from deeplabstream.settings.rack_file import load_rack
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.simulated_labels import draw_labels
+from tests.gui.calibration_files import write_verdict
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
 from tests.recording.recorded import record
 from tests.recording.small_run import made, write_flags
@@ -120,6 +122,8 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
             yield from _results(page, window, folder)
         elif isinstance(page, NetworkPage):
             yield from _network(page, window, folder)
+        elif isinstance(page, CalibrationPage):
+            yield from _calibration(page, window, folder)
     keys = KeysWindow(window.menu.actions.values(), window)
     keys.show()
     yield "Keys", keys
@@ -276,6 +280,33 @@ def _audit(
     search.show_progress(12_345, 672_000, "[Trigger in]")
     yield "Runs, audit, search for settings", window
     audit.closed.emit()
+
+
+def _calibration(
+    page: CalibrationPage, window: MainWindow, folder: Path
+) -> Iterator[tuple[str, QWidget]]:
+    for name in page.tabs:
+        page.show_step(name)
+        yield f"Calibration, {name}", window
+    page.show_step("Board")
+    page.board.form.more.setChecked(True)
+    page.board.view._ended(2, killed=False)
+    yield "Calibration, Board, options", window
+    page.show_step("Calibrate")
+    tab = page.calibrating
+    tab.panel.form.more.setChecked(True)
+    file = folder / "calibration.toml"
+    tab.panel.form.show_values({"--output": [str(file)]})
+    write_verdict(file, refused=True)
+    tab._read(f"{file.with_suffix('.coverage.png')}\n")
+    tab.panel.view._ended(1, killed=False)
+    yield "Calibration, refused", window
+    write_verdict(file)
+    tab.panel.view._ended(0, killed=False)
+    yield "Calibration, accepted", window
+    for name in ("Floor", "Use"):
+        page.show_step(name)
+        yield f"Calibration, {name}, calibrated", window
 
 
 def _network(

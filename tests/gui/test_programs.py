@@ -25,6 +25,8 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.program_process import ProgramProcess, command_line
 from deeplabstream.gui.programs import (
     ALIGN,
+    BOARD,
+    CALIBRATE,
     DISTIL,
     FASTER,
     IMPORT,
@@ -57,7 +59,7 @@ from tests.pose.importers.described_networks import HEATMAPS, described, network
 
 SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
-ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT, ALIGN)
+ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT, ALIGN, BOARD, CALIBRATE)
 ARENA = str(ROOT / "models/arena")
 
 
@@ -104,6 +106,12 @@ def test_each_form_makes_a_command_line_that_its_program_reads(
         values["--students"] = ["64x48", "unet:96x64"]
     if program is ALIGN:
         values["--threshold"] = ["1.5"]
+    if program is BOARD:
+        values["--square-mm"] = ["1.5"]
+        values["--marker-share"] = ["0.5"]
+    if program is CALIBRATE:
+        values |= {"--marker-share": ["0.5"], "--width-mm": ["9"], "--limit-mm": ["2"]}
+        values["--moments"] = ["40"]
     rest = ["--data", "labels", "--output", "out"] if program is TRAIN else []
     options = program_of(program).read([*program.arguments(values), *rest])
 

@@ -96,7 +96,7 @@ def test_rendered_cameras_are_found_with_their_errors(
     assert facts["coverage"]["pairs"][0]["cameras"] == ["left", "right"]
     for name in ("worst", "coverage"):
         image = cv2.imread(str(tmp_path / f"calibration.{name}.png"))
-        assert image.shape == (960, 1280, 3)
+        assert image.shape == (480, 1920, 3)
     told = capsys.readouterr().out
     assert "kept-back moments" in told
     assert "moments that two cameras share: left and right" in told

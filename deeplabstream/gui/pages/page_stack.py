@@ -130,6 +130,12 @@ def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     return page
 
 
+def _calibration(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.calibration_page import CalibrationPage
+
+    return CalibrationPage(document)
+
+
 PAGES: Mapping[str, Maker] = {
     "Regions": _regions,
     "Experiment": _experiment,
@@ -138,6 +144,7 @@ PAGES: Mapping[str, Maker] = {
     "Runs": _runs,
     "Results": _results,
     "Network": _network,
+    "Calibration": _calibration,
 }
 """Functions that create a page, by its name in the navigation bar; without `Live`."""
 

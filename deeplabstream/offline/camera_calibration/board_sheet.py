@@ -129,7 +129,7 @@ def instructions(board: CharucoBoard, page: str) -> list[str]:
         f"{board.dictionary}, side of a marker {board.marker_share:g} of the square's.",
         "1. Print it at actual size (100 %), not fitted to the page. Glue it onto a stiff, "
         "flat plate: paper alone bends.",
-        f"2. Measure with a caliper on the print: the bar above ({SCALE_BAR_MM:g} mm), and "
+        f"2. Measure with a caliper on the print: the scale bar ({SCALE_BAR_MM:g} mm), and "
         f"the {columns} squares of a row ({columns * square:g} mm).",
         f"    The length of the row divided by {columns} is the square. The {board.rows} "
         f"squares of a column must give the same: {board.rows * square:g} mm.",

@@ -91,9 +91,9 @@ def refusals(views: BoardViews) -> list[str]:
         one, other, count = pair
         reasons.append(
             f"too few common views: {one} and {other} see the board together at "
-            f"{counted(count, 'moment')}, and {LEAST_VIEWS} are needed; no other pair "
-            "connects these cameras. Show the board where both see it; the videos must be "
-            "of the same moments"
+            f"{counted(count, 'moment')} besides those kept back, and {LEAST_VIEWS} are "
+            "needed; no other pair connects these cameras. Show the board where both see it; "
+            "the videos must be of the same moments"
         )
     kept = views.at(views.kept_back)
     common = int((kept.seen.sum(axis=0) >= 2).sum())

@@ -17,7 +17,7 @@ _LEAST_IN_REGION = 1 / 6
 
 def coverage_share(views: BoardViews) -> NDArray[np.float64]:
     """Return the covered share of each camera's image, (camera,)."""
-    return views.covered.mean(axis=(1, 2))
+    return np.asarray(views.covered.mean(axis=(1, 2)), np.float64)
 
 
 def bare_regions(covered: NDArray[np.bool_]) -> list[str]:
@@ -86,7 +86,7 @@ def coverage_lines(views: BoardViews) -> list[str]:
         needed = needed_regions(views, camera)
         lines.append(
             f"  {name:<{width}}  {seen[camera]:>4} frames with the board, corners in "
-            f"{shares[camera]:4.0%} of the image"
+            f"{shares[camera]:>3.0%} of the image"
             + (f"; few: {needed}" if needed else "")
         )
     shared = views.shared

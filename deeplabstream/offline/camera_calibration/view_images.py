@@ -35,11 +35,10 @@ def draw_coverage(videos: Sequence[ImageSource], views: BoardViews, file: Path) 
         moment = int(seen[len(seen) // 2]) if len(seen) else 0
         drawn = _image_of(videos[camera], views, camera, moment)
         height, width = views.sizes[camera]
-        bare = np.repeat(~views.covered[camera, ..., None], 3, axis=2).astype(np.uint8)
-        bare = cv2.resize(bare, (width, height), interpolation=cv2.INTER_NEAREST)
-        red = np.uint8(_EXPECTED)
-        shaded = drawn * (1 - _SHADE) + red * _SHADE
-        drawn = np.where(bare > 0, shaded, drawn).astype(np.uint8)
+        bare = np.asarray(~views.covered[camera], np.uint8)
+        bare_px = cv2.resize(bare, (width, height), interpolation=cv2.INTER_NEAREST)
+        shaded = drawn * (1 - _SHADE) + np.array(_EXPECTED) * _SHADE
+        drawn = np.where(bare_px[..., None] > 0, shaded, drawn).astype(np.uint8)
         radius = max(1, round(2 * width / _WIDTH))
         for place in _whole(views.pixels[camera][views.seen[camera]]):
             cv2.circle(drawn, place, radius, _FOUND, -1)
@@ -103,7 +102,9 @@ def _write(images: Sequence[Image], file: Path) -> None:
         below = [(0, most - image.shape[0]), (0, 0), (0, 0)]
         padded.append(np.asarray(np.pad(image, below), np.uint8))
     with atomic_file(file) as draft:
-        write_sheet(draft, padded, columns=min(2, len(padded)))
+        write_sheet(
+            draft, padded, columns=2 if len(padded) == 4 else min(3, len(padded))
+        )
 
 
 def _whole(

@@ -98,7 +98,7 @@ def test_the_page_is_turned_and_filled_with_squares_of_whole_millimetres() -> No
 
 def test_the_page_says_what_to_measure_and_how_the_board_is_named_then() -> None:
     text = "\n".join(instructions(BOARDS["A3"], "A3"))
-    assert "the bar above (100 mm), and the 11 squares of a row (269.5 mm)" in text
+    assert "the scale bar (100 mm), and the 11 squares of a row (269.5 mm)" in text
     assert "--board 11x8 --dictionary 5X5_100 --marker-share 0.7 --square-mm" in text
     assert "--dictionary" not in "".join(instructions(BOARDS["A4"], "A4"))
 
