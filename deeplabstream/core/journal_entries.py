@@ -53,6 +53,9 @@ class Step(Packed):
     """States of the triggers in space at that moment; None: unknown."""
     light: str = ""
     """Phase of the room at the exposure, `light` or `dark`; empty: not known."""
+    network: str = ""
+    """The network of the pose by the light, `white` or `infrared`; `unknown`: the light changed,
+    and the pose is unknown; empty: there is one network."""
 
     @property
     def answers(self) -> Mapping[str, bool | None]:

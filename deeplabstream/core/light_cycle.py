@@ -62,6 +62,12 @@ class LightCycle:
         phase: LightPhaseName = "light" if zeitgeber_ns < self._light_ns else "dark"
         return LightMoment(phase, zeitgeber_ns / _HOUR_NS)
 
+    def is_near_change(self, time_s: float, within_s: float) -> bool:
+        """Return whether the lamps go on or off less than so many seconds from a moment."""
+        passed_ns, within_ns = self._zeitgeber_ns(time_s), round(1e9 * within_s)
+        distances = (passed_ns, _DAY_NS - passed_ns, abs(passed_ns - self._light_ns))
+        return min(distances) < within_ns
+
     def light_spans(
         self, start_s: float, end_s: float
     ) -> Iterator[tuple[float, float]]:

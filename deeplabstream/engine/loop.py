@@ -23,6 +23,7 @@ from deeplabstream.engine.identity_reporting import (
     CameraIdentityTrackers,
     IdentityReporter,
 )
+from deeplabstream.engine.light_switch import FrameLight, LightSwitch
 from deeplabstream.engine.output_bank import OutputBank
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
 from deeplabstream.engine.running_experiment import RunningExperiment, RunningPlan
@@ -269,9 +270,10 @@ class Loop:
     filters poses before the triggers. `inputs` returns the levels of the inputs.
     `identity_trackers` assigns identities to several animals. `measuring` makes the measures
     of a new run. `space` computes points in space, and may decide at its moments instead of
-    the frames of the deciding camera. `light` is the light cycle of the room. Each of `arenas`
-    has a plan, triggers, outputs and a permit of its own: an error of its plan or its triggers,
-    or its lost animal, switches only its outputs off.
+    the frames of the deciding camera. `light` is the light cycle of the room;
+    `light_switch` chooses the network by the light. Each of `arenas` has a plan, triggers,
+    outputs and a permit of its own: an error of its plan or its triggers, or its lost animal,
+    switches only its outputs off.
     """
 
     def __init__(
@@ -290,7 +292,11 @@ class Loop:
         arenas: Collection[str] = (),
         space: SpaceTracker | None = None,
         light: LightCycle | None = None,
+        light_switch: LightSwitch | None = None,
     ) -> None:
+        self._light_switch = light_switch
+        self._networks: dict[str, FrameLight] = {}
+        """Light of the network that is in use for each camera, as it was noted."""
         self._space = space
         self._decides_in_space = space is not None and space.decides
         self._estimator = estimator
@@ -334,6 +340,9 @@ class Loop:
         if self._space is not None:
             self._space.reset()
         self._phase = None
+        self._networks.clear()
+        if self._light_switch is not None:
+            self._light_switch.reset()
         self._restart(triggers)
 
     def _restart(self, triggers: Mapping[str, Trigger]) -> None:
@@ -397,18 +406,31 @@ class Loop:
     def process_batch(self, frames: Sequence[Frame]) -> list[Step]:
         """Process frames of several cameras; their poses are estimated as one batch."""
         images, cameras = [f.image for f in frames], [f.camera for f in frames]
+        networks = [self._network_of(frame) for frame in frames]
         poses = self._estimator.estimate(images, cameras)
         return [
-            self._process(frame, pose)
-            for frame, pose in zip(frames, poses, strict=True)
+            self._process(frame, pose, network)
+            for frame, pose, network in zip(frames, poses, networks, strict=True)
         ]
 
-    def _process(self, frame: Frame, pose: Pose) -> Step:
+    def _network_of(self, frame: Frame) -> FrameLight:
+        """Choose the network for the light of a frame; note a change."""
+        if self._light_switch is None:
+            return ""
+        network = self._light_switch.choose(frame, self._seconds(frame.time_ns))
+        if network not in ("unknown", self._networks.get(frame.camera, "")):
+            self._networks[frame.camera] = network
+            what = f"the network for {network} light from frame {frame.index} on"
+            self._note("network", f"[Camera {frame.camera}] {what}")
+        return network
+
+    def _process(self, frame: Frame, pose: Pose, network: FrameLight) -> Step:
         """Process one frame, from its estimated pose to written outputs and its record.
 
         The order is that of urgency: decision and outputs first, then measures and record.
         """
-        pose = self._identified(frame, pose)
+        # the network for the other light would give a wrong pose
+        pose = self._identified(frame, pose.unknown() if network == "unknown" else pose)
         posed_ns = self._clock.now_ns()
         time_s = self._seconds(frame.time_ns)
         if pose.identity:
@@ -481,6 +503,7 @@ class Loop:
             moment.pose if moment is not None else None,
             in_space,
             self._evaluator.phase_at(time_s),
+            network,
         )
         self._write(step)
         if is_deciding:

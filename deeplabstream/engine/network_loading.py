@@ -19,6 +19,7 @@ from deeplabstream.pose.model.model_opening import (
     outdated,
 )
 from deeplabstream.pose.per_camera import PerCamera, own_of
+from deeplabstream.pose.per_light import PerLight, per_light_of
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.tracking.named_estimator import NamedEstimator, animals_of
 from deeplabstream.recording.run_folder import ModelFacts, NetworkFacts
@@ -39,7 +40,8 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     usual = settings.model
     threads = settings.pose.threads if threads is None else threads
     loaded = {usual: _open(settings, usual, threads)}
-    for model in named.values():
+    infrared = settings.model_named(settings.pose.infrared_model)
+    for model in filter(None, (*named.values(), infrared)):
         if model not in loaded:
             loaded[model] = _open(settings, model, threads)
 
@@ -53,8 +55,10 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
 
     others = {name: loaded[model] for name, model in named.items() if model != usual}
     estimator: PoseEstimator = loaded[usual]
+    if infrared:
+        estimator = _by_light(settings, estimator, loaded[infrared])
     if others:
-        estimator = PerCamera(loaded[usual], others)
+        estimator = PerCamera(estimator, others)
     names = settings.animals.of(estimator.skeleton, found[usual])
     if names:
         estimator = NamedEstimator(estimator, names)
@@ -71,7 +75,11 @@ def network_ready_message(estimator: PoseEstimator, settings: Settings) -> Netwo
         camera: NetworkFacts(*_facts(settings.cameras[camera].model, other))
         for camera, other in own_of(estimator).items()
     }
-    facts = ModelFacts(*_facts(usual, estimator), own)
+    infrared: NetworkFacts | None = None
+    if networks := per_light_of(estimator):
+        name = settings.pose.infrared_model
+        infrared = NetworkFacts(*_facts(name, networks.infrared))
+    facts = ModelFacts(*_facts(usual, estimator), own, infrared)
     return NetworkReady(
         estimator.skeleton,
         facts,
@@ -87,11 +95,24 @@ def outdated_networks(settings: Settings) -> list[str]:
         settings.model,
         *(settings.model_named(it.model) for it in settings.cameras.values()),
     ]
+    if pose.infrared_model:
+        named.append(settings.model_named(pose.infrared_model))
     if pose.live_crop and pose.detector:
         named.append(settings.model_named(pose.detector))
     # one network may serve several cameras: report each sentence once
     sentences = [it for name in dict.fromkeys(named) if name for it in outdated(name)]
     return list(dict.fromkeys(sentences))
+
+
+def _by_light(
+    settings: Settings, white: PoseEstimator, infrared: PoseEstimator
+) -> PerLight:
+    """Return the networks for white and infrared light; ModelError: they do not fit."""
+    try:
+        return PerLight(white, infrared)
+    except ModelError as error:
+        model = settings.model_named(settings.pose.infrared_model)
+        raise ModelError(f"{error} ({model})") from error
 
 
 def _facts(name: str, estimator: PoseEstimator) -> tuple[str, str, float, str]:

@@ -65,6 +65,7 @@ def suggestions_for(
     on_pairs = kind is not None and issubclass(kind, DirectedPairs)
     found: Mapping[str, Suggest] = {
         "MODEL": _networks,
+        "INFRARED_MODEL": _networks,
         "DETECTOR": _networks,
         "BODYPARTS": lambda: _bodyparts(document),
         "ANIMAL": lambda: _animals(document),

@@ -105,6 +105,11 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
         video = settings.folder / settings.video.video_source
     if video is None:
         raise DeviceError("[Video] VIDEO_SOURCE: no video. Name one, or use --video")
+    if settings.pose.infrared_model:
+        raise DeviceError(
+            f"[Pose Estimation] INFRARED_MODEL = {settings.pose.infrared_model}: a video is "
+            "analysed with one network; remove this key for its analysis"
+        )
     rows = open_video(video)
     for sentence in outdated_networks(settings):
         print(f"Warning: {sentence}", file=sys.stderr)

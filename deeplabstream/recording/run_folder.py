@@ -77,6 +77,9 @@ class ModelFacts(NetworkFacts):
 
     cameras: Mapping[str, NetworkFacts] = field(default_factory=dict)
     """Networks of cameras that have their own, by camera."""
+    infrared: NetworkFacts | None = None
+    """The network for infrared light; `threshold` is then the higher one of both. None: the
+    network is for any light."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def stream_start(facts: Mapping[str, Any]) -> datetime:
 def networks_of_run(facts: Mapping[str, Any]) -> dict[str, str]:
     """Return the hashes of a run's networks by name; empty: the network has no file."""
     model = facts["model"] or {}
-    networks = [model, *model.get("cameras", {}).values()]
+    networks = [model, model.get("infrared"), *model.get("cameras", {}).values()]
     return {
         str(network["name"]): str(network.get("sha256") or "")
         for network in networks
@@ -137,6 +137,7 @@ def _is_network(value: object) -> bool:
         isinstance(value, Mapping)
         and isinstance(value.get("name"), str)
         and _is_share(value.get("threshold"))
+        and (value.get("infrared") is None or _is_network(value["infrared"]))
     )
 
 

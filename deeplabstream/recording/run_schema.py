@@ -181,7 +181,15 @@ LIGHT = Column(
     "phase of the room, `light` or `dark`; the column exists with `[Light Cycle]`",
     "not known",
 )
-OPTIONAL_COLUMNS = (LIGHT,)
+NETWORK = Column(
+    "network",
+    TEXT,
+    "",
+    "network of the pose, `white` or `infrared`; `unknown`: the light changed, the pose is NaN; "
+    "the column exists with `INFRARED_MODEL`",
+    "a network of its own",
+)
+OPTIONAL_COLUMNS = (LIGHT, NETWORK)
 """Columns at the end of `CAMERA.csv` that only some runs have."""
 _KEYPOINT = re.compile(r".+_(x|y|confidence)")
 _SKIPPED = ("frame", "time_s", "exposed_ns", "arrived_ns")

@@ -22,6 +22,7 @@ from deeplabstream.recording.run_schema import (
     FRAME_COLUMNS,
     INPUT,
     LIGHT,
+    NETWORK,
     STATUS_COLUMNS,
     TRIGGER_STATE,
     keypoint_columns,
@@ -102,6 +103,7 @@ def read_steps(run: RunPaths, camera: str) -> Iterator[Step]:
             behaviours=_numbers(row, behaviours),
             inputs=_numbers(row, inputs),
             light=row.get(LIGHT.name, ""),
+            network=row.get(NETWORK.name, ""),
         )
 
 

@@ -135,6 +135,35 @@ class PoseEstimation:
         ),
         title="Network",
     )
+    infrared_model: str = Field(
+        "",
+        description=(
+            "another network with the same body parts (as in MODEL), for infrared light; "
+            "MODEL is then for white light. Of cameras without their own MODEL. Empty: MODEL is "
+            "for any light"
+        ),
+        title="Network for infrared light",
+        json_schema_extra={"advanced": True},
+    )
+    infrared_when: Literal["phase", "image"] = Field(
+        "phase",
+        description=(
+            "with INFRARED_MODEL, the light is infrared: phase: in the dark phase of [Light "
+            "Cycle]; image: while a colour camera delivers images without colour"
+        ),
+        title="Light is infrared by",
+        json_schema_extra={"advanced": True},
+    )
+    light_change_s: float = Field(
+        2.0,
+        ge=0,
+        le=3600,
+        description=(
+            "with INFRARED_MODEL: seconds of a change of the light in which poses are unknown"
+        ),
+        title="Unknown while light changes (s)",
+        json_schema_extra={"advanced": True},
+    )
     runtime: Literal["auto", Runtime] = Field(
         "auto",
         description=(

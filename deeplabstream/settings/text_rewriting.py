@@ -28,7 +28,7 @@ _TYPES: Mapping[str, Any] = {
 }
 _KEYS = {"Camera": "CAMERA", "Experiment": "EXP_NAME"}
 _NETWORKS = {
-    "Pose Estimation": ("MODEL", "DETECTOR"),
+    "Pose Estimation": ("MODEL", "INFRARED_MODEL", "DETECTOR"),
     "Camera": ("MODEL",),
     "Classifier": ("FOLDER",),
 }

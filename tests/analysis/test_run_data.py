@@ -24,6 +24,7 @@ from deeplabstream.analysis.run_data import read_run
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
 from deeplabstream.files import exclusive_writing
+from deeplabstream.recording.light_facts import recorded_light_cycle
 from tests.analysis.made import body_at, made_run, run_of_two_experiments
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
@@ -161,6 +162,35 @@ def test_trials_stages_and_their_phases() -> None:
     assert on + off == pytest.approx(light.value("distance"))
     assert light.value("distance", span="during laser") == pytest.approx(on)
     assert light.value("on_time", "laser", span="before laser") == pytest.approx(0)
+
+
+def test_results_are_split_by_the_light_phase(tmp_path: Path) -> None:
+    run = Path(shutil.copytree(GOLDEN / "conditional", tmp_path / "run"))
+    options = AnalysisOptions(phases=("light cycle",))
+    with pytest.raises(DeepLabStreamError, match="has no light cycle"):
+        analyse(run, options)
+
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    # lights-off 4 s after Start Stream, by a timer that ignores daylight saving
+    facts["start_local"] = "2026-07-01T19:59:56+02:00"
+    facts["light_cycle"] = {
+        "LIGHTS_ON": "07:00:00",
+        "LIGHTS_OFF": "19:00:00",
+        "UTC_OFFSET": 1.0,
+    }
+    (run / "run.json").write_text(json.dumps(facts), "utf-8")
+    found = analyse(run, options)
+    names = [span.name for span in found.spans]
+    assert names == ["whole", "light phase", "dark phase"]
+    assert found.spans[1].end_s == found.spans[2].start_s == 4.0
+    times_s = [found.value("duration", span=name) for name in names]
+    assert times_s[0] == pytest.approx(sum(times_s[1:]), abs=0.05)
+
+
+@pytest.mark.parametrize("damaged", ["noon", {"LIGHTS_ON": "7"}, {"UTC_OFFSET": "inf"}])
+def test_a_damaged_light_cycle_is_not_known(damaged: object) -> None:
+    facts = {"start_local": "2026-07-01T19:59:56+02:00", "light_cycle": damaged}
+    assert recorded_light_cycle(facts) is None
 
 
 def test_one_experiment_for_all_arenas_keeps_its_trials_and_stages(

@@ -16,6 +16,7 @@ from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.gui import rack_window
 from deeplabstream.gui.rack_window import RackWindow
@@ -121,6 +122,7 @@ def test_a_tile_shows_state_figures_alarm_and_image(rack: RackFile, make: Make) 
     assert left.figures.values["subject"].text() == "m1"
     with camera_ring((48, 64, 3)) as ring:
         seen: BoxStatus = replace(STATUS, rings={"top": ring.spec}, alarm="disk full")
+        seen = replace(seen, light=LightMoment("dark", 14.25))
         with running(rack, "left", seen):
             read_again(window)
             write_frame(ring, 200)
@@ -129,6 +131,7 @@ def test_a_tile_shows_state_figures_alarm_and_image(rack: RackFile, make: Make) 
             assert left.head.state.text() == "streaming, analysing"
             assert left.head.alarm.text() == "disk full"
             assert left.figures.values["trials"].text() == "2"
+            assert left.figures.values["light"].text() == "dark, ZT 14.2"
             assert left.figures.values["frames/s"].text() == "30.0"
             assert window.summary.text() == "1 of 2 boxes run, 1 needs attention"
             assert not left.start.isEnabled() and right.start.isEnabled()

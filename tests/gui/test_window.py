@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge, Note
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.session.session_state import Action, Alarm, Counts, Failed
 from deeplabstream.gui import main_window
@@ -152,6 +153,16 @@ def test_figures_are_those_of_the_rig(window: MainWindow, rig: FakeSession) -> N
     assert texts["Skipped"] == "1"
     assert texts["Network on"] == "CPU"
     assert window.live.display.line.folder.text() == "monday"
+
+
+def test_the_light_is_shown_only_if_it_is_known(window: MainWindow) -> None:
+    line = window.live.display.line
+    window.show()
+    line.show_light(LightMoment("dark", 14.25))
+    assert line.values["Light"].text() == "dark, ZT 14.2"
+    assert line.values["Light"].isVisibleTo(line)
+    line.show_light(None)
+    assert not line.values["Light"].isVisibleTo(line)
 
 
 def test_losses_are_shown_only_if_they_are_not_0(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.rack.box_views import BoxView
 from deeplabstream.web.box_metrics import METRICS, metrics
 from tests.web.test_rack_page import STATUS
@@ -62,6 +63,12 @@ def test_the_error_of_a_camera_is_in_pixels_and_an_unknown_one_is_left_out() -> 
     found = samples(view(status=replace(STATUS, left_out_px=errors)))
     named = {key: px for key, px in found.items() if key[0] == "left_out_pixels"}
     assert named == {("left_out_pixels", "left", "left"): 1.5}
+
+
+def test_the_light_phase_is_0_or_1() -> None:
+    for phase, value in (("light", 1), ("dark", 0)):
+        status = replace(STATUS, light=LightMoment(phase, 3.0))  # type: ignore[arg-type]
+        assert samples(view(status=status))["light_phase", "left"] == value
 
 
 def test_values_that_are_not_known_are_left_out() -> None:

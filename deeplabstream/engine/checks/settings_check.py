@@ -29,6 +29,8 @@ from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
 
+_INFRARED = "[Pose Estimation] INFRARED_MODEL"
+
 
 def settings_problems(file: Path) -> list[str]:
     """Return the problems of a settings file and of the networks that it names."""
@@ -62,6 +64,9 @@ def rig_problems(rig: Settings) -> list[str]:
     named = {"[Pose Estimation] MODEL": rig.pose.model}
     if rig.pose.live_crop and rig.pose.detector:
         named["[Pose Estimation] DETECTOR"] = rig.pose.detector
+    infrared = rig.pose.infrared_model
+    if infrared and not is_built_in(infrared):
+        named[_INFRARED] = infrared
     for name, camera in rig.cameras.items():
         if camera.analyse and camera.model and not is_built_in(camera.model):
             named[f"[Camera {name}] MODEL"] = camera.model
@@ -87,7 +92,7 @@ def rig_problems(rig: Settings) -> list[str]:
             f"{', '.join(usual.bodyparts)}"
         )
         for place, own in skeletons.items()
-        if place.startswith("[Camera") and own.bodyparts != usual.bodyparts
+        if place.startswith(("[Camera", _INFRARED)) and own.bodyparts != usual.bodyparts
     ]
     problems += classifier_problems(rig, folders, usual)
     problems += appearance_problems(appearance, usual)

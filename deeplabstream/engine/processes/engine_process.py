@@ -26,6 +26,7 @@ from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.device_manager import DeviceManager, run_self_tests
 from deeplabstream.engine.dose_accounts import dose_places
 from deeplabstream.engine.identity_reporting import identities_of
+from deeplabstream.engine.light_switch import colour_problems, light_switch_of
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.network_loading import (
     network_ready_message,
@@ -74,6 +75,7 @@ from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.pose.per_light import per_light_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import Settings
@@ -229,6 +231,7 @@ class _Engine:
             self.settings.arenas,
             self.space_tracker,
             self.settings.light_cycle,
+            light_switch_of(self.settings, estimator),
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)
@@ -237,15 +240,25 @@ class _Engine:
         """Warm the network up and report that it is ready."""
         # the first call allocates memory and, on a GPU, compiles for seconds: do it
         # before the first frame
-        estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
-        analysed = tuple(self.settings.triggers_by_camera())
-        taken = frame_seconds(estimator, analysed, self.batching)
+        taken = self.frame_seconds(estimator)
+        if networks := per_light_of(estimator):
+            # both, so that the first switch takes no time; the slower one counts
+            networks.usual = "infrared"
+            infrared = self.frame_seconds(estimator)
+            networks.usual = "white"
+            taken = {name: max(taken[name], infrared[name]) for name in taken}
         frame_ms = {camera: 1e3 * seconds for camera, seconds in taken.items()}
 
         message = network_ready_message(estimator, self.settings)
         self.send(replace(message, frame_ms=frame_ms))
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
+
+    def frame_seconds(self, estimator: PoseEstimator) -> dict[str, float]:
+        """Warm a network up; return the time for a frame of each analysed camera."""
+        estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
+        analysed = tuple(self.settings.triggers_by_camera())
+        return frame_seconds(estimator, analysed, self.batching)
 
     def raise_priority(self) -> None:
         """Get real-time priority and collect garbage at idle moments only."""
@@ -466,7 +479,7 @@ class _Engine:
     def analyse(self, active: bool) -> None:
         """Start or stop the analysis, with the next frame."""
         self.moments.reset()
-        if active and (problems := [*self.sizes_wrong(), *self.calibration_changed()]):
+        if active and (problems := [*self.images_wrong(), *self.calibration_changed()]):
             self.report_problem("; ".join(problems))
             self.send(Analysing(False))
             return
@@ -496,12 +509,18 @@ class _Engine:
         except SettingsError as error:
             yield from error.problems
 
-    def sizes_wrong(self) -> list[str]:
-        """Return sentences on cameras whose images are not of the size in the calibration."""
+    def images_wrong(self) -> list[str]:
+        """Return sentences on cameras whose images have another size than the calibration.
+
+        And on those whose images can't show the light that decides on the network.
+        """
         forms = {reader.camera: reader.spec.format for reader in self.readers}
         sizes = {name: (form.width, form.height) for name, form in forms.items()}
-        tracker = self.space_tracker
-        return [*size_problems(tracker.cameras, sizes)] if tracker is not None else []
+        shapes = {name: form.shape for name, form in forms.items()}
+        problems = colour_problems(self.settings, shapes)
+        if self.space_tracker is not None:
+            problems += size_problems(self.space_tracker.cameras, sizes)
+        return problems
 
     def start_experiment(self, stops: int) -> None:
         """Start the experiment with new triggers and a new plan, if frames are analysed.
