@@ -1,14 +1,11 @@
 """Results client: sends requests to the results process and emits its answers."""
 
 import multiprocessing
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-import psutil
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from deeplabstream.gui.results_process import (
@@ -21,10 +18,9 @@ from deeplabstream.gui.results_process import (
     serve,
 )
 from deeplabstream.ipc.pipe import Connection, opened_pipe, receive
+from deeplabstream.startup.low_priority import lower_priority
 
 _PATIENCE_S = 2.0
-_LOWEST = 19
-"""Priority, in steps of `nice`."""
 
 
 class ResultsClient(QObject):
@@ -175,25 +171,3 @@ class ResultsClient(QObject):
         process.join(_PATIENCE_S)
         if reader is not None:
             reader.join(_PATIENCE_S)
-
-
-def lower_priority(pid: int) -> None:
-    """Set the lowest CPU and disk priority for a process and its descendants."""
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        _lower(process)  # first: processes that it starts from now on inherit it
-        for child in process.children(recursive=True):
-            _lower(child)
-
-
-def _lower(process: psutil.Process) -> None:
-    with suppress(psutil.Error, OSError):
-        if sys.platform == "win32":
-            process.nice(psutil.IDLE_PRIORITY_CLASS)
-            process.ionice(psutil.IOPRIO_VERYLOW)
-        elif sys.platform == "linux":
-            process.ionice(psutil.IOPRIO_CLASS_IDLE)
-            for thread in process.threads():
-                os.setpriority(os.PRIO_PROCESS, thread.id, _LOWEST)
-        else:
-            process.nice(_LOWEST)

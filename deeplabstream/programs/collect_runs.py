@@ -6,7 +6,6 @@
 too. A run that is being recorded, or was killed and not repaired, is left for later.
 """
 
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from deeplabstream.analysis.study import find_runs
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.visible_text import visible
 from deeplabstream.programs.program import Program
-from deeplabstream.recording.run_collection import collect
+from deeplabstream.recording.run_collection import RCLONE, collect, installed
 from deeplabstream.recording.run_opening import ended
 from deeplabstream.settings.option_fields import option, program_options
 
@@ -27,17 +26,13 @@ class CollectOptions:
     """Output folders, whose runs are collected, or single runs."""
     to: str = option(metavar="PLACE")
     """Folder, or REMOTE:PATH of rclone; each run gets a folder in it."""
-    rclone: str = option(default="rclone", metavar="PROGRAM")
+    rclone: str = option(default=RCLONE, metavar="PROGRAM")
     """The program rclone."""
 
 
 def run(options: CollectOptions) -> int:
     """Collect the runs; return 1 if one is not complete at the destination."""
-    program = shutil.which(options.rclone)
-    if program is None:
-        raise DeepLabStreamError(
-            f"{options.rclone} is not installed: https://rclone.org/downloads"
-        )
+    program = installed(options.rclone)
     runs = find_runs(options.folder)
     for name, count in Counter(run.name for run in runs).items():
         if count > 1:

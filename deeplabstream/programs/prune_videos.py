@@ -12,17 +12,12 @@ what was deleted.
 from datetime import datetime
 from pathlib import Path
 
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.visible_text import visible
 from deeplabstream.programs.program import Program
+from deeplabstream.recording.retention_rules import RetentionRules
 from deeplabstream.recording.video_retention import (
-    RecordedVideo,
-    RetentionRules,
-    chosen_videos,
-    closed_videos,
-    delete,
-    free_bytes,
-    runs_below,
+    prune,
 )
 from deeplabstream.settings.option_fields import option, program_options
 
@@ -43,6 +38,8 @@ class PruneOptions:
     the videos."""
     keep_events: bool = option(default=False)
     """Keep videos with marks of the experiment or edges of outputs."""
+    collected_to: str = option(default="", metavar="PLACE")
+    """Only videos that rclone finds at PLACE of `collect` with equal checksums."""
     delete: bool = option(default=False)
     """Delete the videos; otherwise they are listed."""
 
@@ -56,35 +53,20 @@ def prune_videos(options: PruneOptions) -> int:
         free_bytes=round(options.free_gb * 1e9),
         exported_only=options.exported_only,
         keep_events=options.keep_events,
+        collected_to=options.collected_to,
     )
-    videos: list[RecordedVideo] = []
-    failed = 0
-    for run in runs_below(options.folder):
-        try:
-            videos += closed_videos(run)
-        except (OSError, ValueError, KeyError, TypeError, DeepLabStreamError) as error:
-            _print(f"{run}: not touched, it can't be read: {error}")
-            failed = 1
-
+    failed = count = done = 0
     now = datetime.now().astimezone()
-    chosen = chosen_videos(videos, rules, now.timestamp(), free_bytes(options.folder))
-    rule = f"older than {options.keep_days:g} days"
-    if options.free_gb:
-        rule += f", less than {options.free_gb:g} GB free"
-    done = 0
-    for video in chosen:
-        try:
-            if options.delete:
-                delete(video, rule, now)
-        except (OSError, DeepLabStreamError) as error:
-            _print(f"{video.path}: kept: {error}")
+    for pruned in prune(options.folder, rules, now, options.delete):
+        if pruned.problem:
             failed = 1
+            _print(f"{pruned.path}: {pruned.problem}")
             continue
-        done += video.size
-        _print(f"{video.path}: {video.size / 1e6:.1f} MB")
+        count, done = count + 1, done + pruned.size
+        _print(f"{pruned.path}: {pruned.size / 1e6:.1f} MB")
 
     what = "deleted" if options.delete else "would be deleted with --delete"
-    _print(f"{len(chosen)} of {len(videos)} videos, {done / 1e9:.3f} GB, {what}")
+    _print(f"{counted(count, 'video')}, {done / 1e9:.3f} GB, {what}")
     return failed
 
 

@@ -228,6 +228,18 @@ def read_audit(run: Path) -> AuditFile:
         ) from error
 
 
+def is_open_in_audit(run: Path) -> bool:
+    """Return whether clips of a run's audit have no verdict yet, or can't be read."""
+    if not has_audit(run):
+        return False
+    try:
+        audit = read_audit(run)
+    except DeviceError:
+        return True
+    judged = {clip for clip, _ in in_force(audit.verdicts)}
+    return any(clip.number not in judged for clip in audit.sample.clips)
+
+
 def write_sample(run: Path, sample: AuditSample) -> AuditFile:
     """Store a sample; return what the run has: the sample of another program, if it was first.
 

@@ -1,5 +1,6 @@
 """Run collection: copies finished runs to another place by rclone, and compares checksums."""
 
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ _NO_HASH = "hashes could not be checked"
 _LEFT = "--exclude", f"/{DELETED}"
 """What is not copied: the account of deleted videos changes after the end of a run, and lists
 videos here, not their copies."""
+
+
+RCLONE = "rclone"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def collect(
     of its run; the other runs are collected all the same.
     """
     for run in runs:
-        place = f"{destination.rstrip('/')}/{run.name}"
+        place = _place(run, destination)
         # --immutable: a file that is there already is never replaced
         copied = _rclone(
             program, "copy", run, place, "--checksum", "--immutable", *_LEFT
@@ -58,15 +62,43 @@ def collect(
             yield Collected(run, by_size=_NO_HASH in compared.stderr)
 
 
+def installed(program: str = RCLONE) -> str:
+    """Return the path of rclone; DeepLabStreamError: it is not installed."""
+    path = shutil.which(program)
+    if path is None:
+        raise DeepLabStreamError(
+            f"{program} is not installed: https://rclone.org/downloads"
+        )
+    return path
+
+
+def is_collected(file: Path, destination: str, program: str) -> bool:
+    """Return whether a file of a run is at the destination with an equal checksum.
+
+    False where the destination has no checksums: equal sizes are no proof.
+    """
+    place = _place(file.parent, destination)
+    listed = "--one-way", "--files-from-raw", "-", "--combined", "-"
+    done = _rclone(
+        program, "check", file.parent, place, *listed, given=f"{file.name}\n"
+    )
+    equal = done.returncode == 0 and f"= {file.name}" in done.stdout.splitlines()
+    return equal and _NO_HASH not in done.stderr
+
+
+def _place(run: Path, destination: str) -> str:
+    return f"{destination.rstrip('/')}/{run.name}"
+
+
 def _rclone(
-    program: str, action: str, run: Path, place: str, *more: str
+    program: str, action: str, run: Path, place: str, *more: str, given: str = ""
 ) -> "subprocess.CompletedProcess[str]":
     # a question at a terminal would never be answered
     command = [program, action, str(run), place, *more, "--ask-password=false"]
     try:
         return subprocess.run(
             command,
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             encoding="utf-8",

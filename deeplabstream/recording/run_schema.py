@@ -380,7 +380,7 @@ FILES: Mapping[str, str] = {
     "CAMERA.mkv": "the recorded frames, nothing drawn on them; `CAMERA_2.mkv` is the next "
     "recording or part; an imported video keeps its ending",
     "CAMERA.frames.csv": "one row per frame of the video",
-    "deleted_videos.json": "videos that `prune-videos` has deleted, with day, rule, size and "
+    "deleted_videos.json": "videos that were deleted by rules, with day, rule, size and "
     "number of frames, if any",
     f"{QUEUE_FOLDER}/": "`frames.csv`: uncertain frames to label ([training.md](training.md)), and "
     "the images of those that were not recorded, if any",

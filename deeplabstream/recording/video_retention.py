@@ -1,7 +1,8 @@
 """Video retention: which recorded videos of a folder of runs may be deleted, and their account.
 
 Only videos that this program recorded and closed: never the newest of a run that has not ended,
-an imported video, a link, or a file that its run does not list. The tables of the frames stay.
+a video of a run whose audit has clips without a verdict, an imported video, a link, or a file
+that its run does not list. The tables of the frames stay.
 `deleted_videos.json` in the run folder names each video that was deleted; a repair takes its
 frames for recorded.
 """
@@ -9,13 +10,17 @@ frames for recorded.
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.files.rig_folder import MANIFEST
+from deeplabstream.recording.audit_files import is_open_in_audit
 from deeplabstream.recording.deleted_videos import DELETED, add_deleted_video
+from deeplabstream.recording.retention_rules import RetentionRules
+from deeplabstream.recording.run_collection import installed, is_collected
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import is_unfinished
 from deeplabstream.recording.run_schema import IMPORTED
@@ -24,25 +29,9 @@ from deeplabstream.recording.table_reader import video_table
 EXPORT = "export"
 """Folder of the exported files in a run folder."""
 _DAY_S = 86400.0
+_UNREADABLE = OSError, ValueError, KeyError, TypeError, DeepLabStreamError
 _HAPPENED = ("mark", "edge")
 """Kinds of events whose videos can be kept."""
-
-
-@dataclass(frozen=True)
-class RetentionRules:
-    """Which videos are kept."""
-
-    keep_days: float | None = None
-    """Videos closed within so many days before the newest one are kept; None: any age.
-
-    The newest one is that of the second newest run, if there are several runs.
-    """
-    free_bytes: int = 0
-    """Older videos are deleted only until so much is free on the disk; 0: all are."""
-    exported_only: bool = False
-    """Videos of runs that were not exported are kept, and those that an NWB file refers to."""
-    keep_events: bool = False
-    """Videos in which the experiment did something are kept: marks, edges of outputs."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +44,9 @@ class RecordedVideo:
     """Bytes."""
     closed_s: float
     """Time of its last change, in s since 1970."""
+    before_newest_s: float = 0.0
+    """Time from its first frame to that of the run's newest closed video, by the clock of the
+    frames, which is never set; 0: unknown."""
 
 
 def closed_videos(run: Path) -> list[RecordedVideo]:
@@ -64,7 +56,7 @@ def closed_videos(run: Path) -> list[RecordedVideo]:
     """
     folder = RunFolder(run)
     facts = folder.facts
-    if facts.get(IMPORTED) or facts.get("video"):
+    if facts.get(IMPORTED) or facts.get("video") or is_open_in_audit(run):
         return []
     found = []
     for camera in facts["cameras"]:
@@ -77,33 +69,126 @@ def closed_videos(run: Path) -> list[RecordedVideo]:
                 continue
             stat = video.stat()
             found.append(RecordedVideo(video, table, stat.st_size, stat.st_mtime))
-    return found
+
+    first_ns = {video.path: _first_exposure_ns(video.table) for video in found}
+    newest_ns = max(filter(None, first_ns.values()), default=0)
+    return [
+        replace(video, before_newest_s=(newest_ns - begin_ns) / 1e9)
+        if (begin_ns := first_ns[video.path])
+        else video
+        for video in found
+    ]
+
+
+def _first_exposure_ns(table: Path) -> int | None:
+    """Return the time of the first frame in a table; None: it has none."""
+    for (cell,) in video_table(table).select("exposed_ns"):
+        return int(cell)
+    return None
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What has become of a video, or of all videos of a run."""
+
+    path: Path
+    size: int = 0
+    """Bytes that were deleted, or would be."""
+    problem: str = ""
+    """Why it is kept; empty: it is not."""
+
+
+def prune(
+    folder: Path, rules: RetentionRules, now: datetime, deletes: bool = True
+) -> Iterator[Pruned]:
+    """Delete videos of the runs in a folder; yield what became of each that the rules delete.
+
+    Without `deletes`, they are only named. DeepLabStreamError: rclone is missing.
+    """
+    collection = _Collection(rules.collected_to)
+    videos: list[RecordedVideo] = []
+    for run in runs_below(folder):
+        try:
+            videos += closed_videos(run)
+        except _UNREADABLE as error:
+            problem = f"not touched, it can't be read: {error}"
+            yield Pruned(run, problem=problem)
+
+    free = free_bytes(folder)
+    for video in _choice(videos, rules, now.timestamp(), free, collection):
+        try:
+            if deletes:
+                delete(video, str(rules), now)
+        except (OSError, DeepLabStreamError) as error:
+            yield Pruned(video.path, problem=f"kept: {error}")
+        else:
+            yield Pruned(video.path, video.size)
+    for run in collection.missing:
+        problem = f"videos are kept, rclone does not find them in {rules.collected_to}"
+        yield Pruned(run, problem=problem)
+
+
+class _Collection:
+    """Videos that are verified where rclone has collected them."""
+
+    def __init__(self, destination: str) -> None:
+        self._destination = destination
+        self._program = installed() if destination else ""
+        self.missing: dict[Path, None] = {}
+        """Runs with a video that was not found there, in the order in which they were asked."""
+
+    def has(self, video: RecordedVideo) -> bool:
+        """Return whether a video was verified, or need not be."""
+        run = video.path.parent
+        if not self._destination:
+            return True
+        # a run is collected as a whole, after its end: one missing video stands for all
+        if run in self.missing or not is_collected(
+            video.path, self._destination, self._program
+        ):
+            self.missing[run] = None
+            return False
+        return True
 
 
 def chosen_videos(
     videos: list[RecordedVideo], rules: RetentionRules, now_s: float, free_bytes: int
 ) -> list[RecordedVideo]:
-    """Return the videos that the rules delete, the oldest first.
+    """Return the videos that the rules delete, the oldest first, wherever they are collected.
 
     `free_bytes`: free space of the disk. Ages are counted from the newest video of the second
     newest run, or of the only run, if that is earlier than `now_s`: a clock that is set
-    forward, also for one of several runs, deletes nothing.
+    forward, also for one of several runs, deletes nothing. Of a long run, ages are also those
+    within the run.
     """
-    if rules.keep_days is None and not rules.free_bytes:
-        return []
+    return [*_choice(videos, rules, now_s, free_bytes, _Collection(""))]
+
+
+def _choice(
+    videos: list[RecordedVideo],
+    rules: RetentionRules,
+    now_s: float,
+    free_bytes: int,
+    collection: _Collection,
+) -> Iterator[RecordedVideo]:
+    """Yield the videos to delete one by one; each counts as deleted when the next is asked."""
+    if not rules:
+        return
     by_time = sorted(videos, key=lambda it: it.closed_s)
     ends_s = sorted({it.path.parent: it.closed_s for it in by_time}.values())
     newest_s = min([now_s, *ends_s[-2:]])
-    first_s = newest_s - (rules.keep_days or 0.0) * _DAY_S
-    chosen = []
+    keep_s = (rules.keep_days or 0.0) * _DAY_S
+    first_s = newest_s - keep_s
     for video in sorted(videos, key=lambda it: (it.closed_s, it.path)):
         if rules.free_bytes and free_bytes >= rules.free_bytes:
             break
-        if video.closed_s >= first_s or not _permitted(video, rules):
+        old = video.closed_s < first_s or video.before_newest_s > keep_s
+        if not (old and _permitted(video, rules)):
             continue
-        chosen.append(video)
+        if not collection.has(video):
+            continue
+        yield video
         free_bytes += video.size
-    return chosen
 
 
 def _permitted(video: RecordedVideo, rules: RetentionRules) -> bool:

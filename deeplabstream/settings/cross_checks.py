@@ -69,6 +69,16 @@ def synchronisation_problems(rig: Settings) -> Iterator[str]:
             )
 
 
+def retention_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence if recording would stop before old videos are deleted."""
+    free_mb, stop_mb = 1000 * rig.retention.free_gb, rig.recording.min_free_mb
+    if 0 < free_mb <= stop_mb:
+        yield (
+            f"[Retention] FREE_GB = {rig.retention.free_gb:g}: recording stops before, at "
+            f"[Recording] MIN_FREE_MB = {stop_mb:g}; enter more"
+        )
+
+
 def pulse_problems(rig: Settings) -> Iterator[str]:
     """Yield a sentence for each pulse input that does not match the cameras."""
     triggered: dict[str, str] = {}

@@ -46,6 +46,7 @@ from deeplabstream.settings.cross_checks import (
     dose_problems,
     measure_problems,
     pulse_problems,
+    retention_problems,
     shelter_problems,
     synchronisation_problems,
     tag_problems,
@@ -55,6 +56,7 @@ from deeplabstream.settings.fields import Maker, Section, keys_of
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
 from deeplabstream.settings.light_checks import light_problems
 from deeplabstream.settings.light_section import LightSection
+from deeplabstream.settings.retention_section import Retention
 from deeplabstream.settings.sections import (
     Classification,
     ExperimentRun,
@@ -82,6 +84,7 @@ FIXED: dict[str, type] = {
     "Arenas": Arenas,
     "Experiment": ExperimentRun,
     "Recording": Recording,
+    "Retention": Retention,
     "Video": Video,
     "Session": Subject,
     "Tracking": Tracking,
@@ -197,6 +200,7 @@ class _Reading:
             in_each_arena=self._in_each_arena,
             experiment=run,
             recording=fixed["Recording"],
+            retention=fixed["Retention"],
             subject=fixed["Session"],
             measures=fixed["Measures"],
             space=fixed["Space"],
@@ -384,6 +388,7 @@ class _Reading:
                 self._check_named(rig, family, name, made)
         self._problems += synchronisation_problems(rig)
         self._problems += pulse_problems(rig)
+        self._problems += retention_problems(rig)
         for name, output in self._makers["Output"].items():
             self._check_named(rig, "Output", name, output)
             taker = rig.outputs.get(output().then or "")

@@ -46,6 +46,7 @@ from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.light_section import LightSection
+from deeplabstream.settings.retention_section import Retention
 from deeplabstream.settings.space_section import Space
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
@@ -562,6 +563,7 @@ class Settings:
     )
     space: Space = plain_field(default_factory=Space)
     light: LightSection = plain_field(default_factory=LightSection)
+    retention: Retention = plain_field(default_factory=Retention)
     remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
     """Programs and lines that start and stop the rig, and recorders that it starts."""
     started: datetime | None = None

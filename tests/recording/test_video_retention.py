@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import sys
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,21 +13,47 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.programs.prune_videos import PROGRAM
+from deeplabstream.recording.audit_files import (
+    AuditClip,
+    AuditFacts,
+    GivenVerdict,
+    append_verdicts,
+)
 from deeplabstream.recording.deleted_videos import DELETED, deleted_videos
+from deeplabstream.recording.retention_rules import RetentionRules
+from deeplabstream.recording.run_collection import is_collected
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
+from deeplabstream.recording.run_schema import AUDIT
 from deeplabstream.recording.video_retention import (
     RecordedVideo,
-    RetentionRules,
     chosen_videos,
     closed_videos,
 )
 from deeplabstream.recording.video_writer import VideoWriter
 from tests.recording.new_runs import new_run
 
+needs_rclone = pytest.mark.skipif(
+    shutil.which("rclone") is None, reason="rclone is not installed"
+)
+needs_shell = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows runs no shell scripts"
+)
 DAY_S = 86400
 NOW_S = 1_764_000_000.0
 FRAMES = 3
+CLIP = AuditClip(
+    number=1,
+    kind="trigger",
+    name="left",
+    animal="",
+    answer=True,
+    camera="top",
+    frame=5,
+    time_s=1.0,
+    stratum="left",
+)
+FACTS = AuditFacts(run="run", started="", application="", networks={}, settings={})
 
 
 def record(folder: RunFolder, age_days: float, closed: bool = True) -> VideoWriter:
@@ -131,6 +160,28 @@ def test_one_run_under_a_wrong_clock_does_not_make_all_others_old(
     assert chosen_videos([*runs[1:], video("wrong", -4000)], rules, later_s, 0) == []
 
 
+def test_parts_of_a_long_run_get_old_although_an_earlier_run_ended_before_it(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    """As in a run of weeks after a short trial."""
+    for age in (0, 0):
+        record(run, age)
+    run.update(ended=None)
+    videos = closed_videos(run.path)
+    assert [it.before_newest_s for it in videos] == [3, 2, 1, 0]
+    trial = RecordedVideo(
+        tmp_path / "trial" / "top.mkv", tmp_path, 1, NOW_S - 90 * DAY_S
+    )
+    rules = RetentionRules(keep_days=1.5 / DAY_S)
+    assert names(chosen_videos([trial, *videos], rules, NOW_S, 0)) == [
+        "top.mkv",
+        "top_2.mkv",
+    ]
+    full = RetentionRules(free_bytes=10**12)
+    kept = {*videos} - {*chosen_videos([trial, *videos], full, NOW_S, 0)}
+    assert names([*kept]) == ["top_4.mkv"], "the newest closed one; top_5 is open"
+
+
 def test_videos_with_marks_and_edges_can_be_kept(run: RunFolder) -> None:
     head = "time_s,kind,camera,frame,name,level,cause,exposed_ns,arrived_ns,posed_ns,"
     head += "decided_ns,written_ns,acted_ns,acked_ns,device_us,text\n"
@@ -140,6 +191,78 @@ def test_videos_with_marks_and_edges_can_be_kept(run: RunFolder) -> None:
     videos = closed_videos(run.path)
     rules = RetentionRules(keep_days=14, keep_events=True)
     assert names(chosen_videos(videos, rules, NOW_S, 0)) == ["top_2.mkv"]
+
+
+def test_no_video_of_a_run_with_an_open_audit_is_deleted(run: RunFolder) -> None:
+    path = run.path / AUDIT
+    path.write_text("{")
+    assert closed_videos(run.path) == [], "it can't be read"
+
+    sample = {
+        "clips": [asdict(CLIP), asdict(replace(CLIP, number=2))],
+        "strata": [],
+        "seed": 0,
+        "facts": asdict(FACTS),
+        "experiment_s": [],
+        "not_recorded": 0,
+    }
+    path.write_text(json.dumps({"schema": 1, "sample": sample, "verdicts": []}))
+    given = [
+        GivenVerdict(clip=number, rater="anna", verdict="right") for number in (1, 2)
+    ]
+    append_verdicts(run.path, given[:1])
+    assert closed_videos(run.path) == []
+    append_verdicts(run.path, given[1:])
+    assert len(closed_videos(run.path)) == 3
+    undo = GivenVerdict(rater="anna", verdict="undo", undoes=2)
+    append_verdicts(run.path, [undo])
+    assert closed_videos(run.path) == []
+
+
+@needs_rclone
+def test_what_was_not_collected_with_equal_checksums_is_kept(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there"
+    words = "--delete", "--collected-to", str(there)
+    assert prune(run, *words) == 1
+    told = capsys.readouterr().out
+    assert f"{run.path}: videos are kept, rclone does not find them in {there}" in told
+
+    copy = Path(shutil.copytree(run.path, there / run.path.name)) / "top.mkv"
+    content = copy.read_bytes()
+    copy.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # of equal size
+    assert prune(run, *words) == 1
+    assert len([*run.path.glob("*.mkv")]) == 3
+
+    copy.write_bytes(content)
+    assert prune(run, *words) == 0
+    assert [path.name for path in run.path.glob("*.mkv")] == ["top_3.mkv"]
+
+
+@needs_shell
+def test_equal_sizes_are_no_proof_of_a_copy(tmp_path: Path) -> None:
+    stand_in, video = tmp_path / "rclone", tmp_path / "run" / "top.mkv"
+    stand_in.write_text(
+        "#!/bin/sh\necho '= top.mkv'\necho '2 hashes could not be checked' >&2\n"
+    )
+    stand_in.chmod(0o755)
+    assert not is_collected(video, "there", str(stand_in))
+    stand_in.write_text("#!/bin/sh\necho '= top.mkv'\n")
+    assert is_collected(video, "there", str(stand_in))
+    stand_in.write_text("#!/bin/sh\necho '= top.mkv'\nexit 1\n")
+    assert not is_collected(video, "there", str(stand_in))
+    stand_in.write_text("#!/bin/sh\n")
+    assert not is_collected(video, "there", str(stand_in)), "it was not compared"
+
+
+def test_nothing_is_deleted_without_rclone(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert prune(run, "--delete", "--collected-to", "/there") == 2
+    assert "rclone is not installed" in capsys.readouterr().err
+    assert len([*run.path.glob("*.mkv")]) == 3
 
 
 def prune(run: RunFolder, *words: str) -> int:
@@ -152,7 +275,7 @@ def test_nothing_is_deleted_without_the_option(
     assert prune(run) == 0
     assert len([*run.path.glob("*.mkv")]) == 3
     assert not (run.path / DELETED).exists()
-    assert "2 of 3 videos, 0.000 GB, would be deleted" in capsys.readouterr().out
+    assert "2 videos, 0.000 GB, would be deleted" in capsys.readouterr().out
 
 
 def test_a_run_names_its_deleted_videos_and_is_not_damaged(run: RunFolder) -> None:

@@ -8,7 +8,7 @@ disk fails. Video recordings poll the rings in their own threads.
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from datetime import datetime
 from multiprocessing.synchronize import Semaphore
@@ -36,6 +36,10 @@ from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.recording import disk_reserve
+from deeplabstream.recording.automatic_retention import (
+    AutomaticRetention,
+    RetentionReport,
+)
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
 from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
@@ -48,6 +52,7 @@ from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.frame_rows import FrameRows
 from deeplabstream.recording.journal_recovery import append_event
+from deeplabstream.recording.retention_rules import RetentionRules
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
 from deeplabstream.recording.run_writer import RunWriter
 
@@ -147,6 +152,7 @@ class StreamRecorder:
         self._not_saved: list[str] = []
         """Data that could not be written, as sentences for `run.json`."""
         self._syncing: DiskSync | None = None
+        self._retention = AutomaticRetention(Path(), RetentionRules(), self._clock)
 
     @property
     def busy(self) -> bool:
@@ -160,6 +166,7 @@ class StreamRecorder:
         self._guarded(self._drain)
 
         self._guarded(self._write_notes)
+        self._guarded(self._report_retention, self._retention.work())
 
         # after the entries, so that a note of a problem comes behind those before it
         while self._problems:
@@ -242,6 +249,7 @@ class StreamRecorder:
 
         now = datetime.now().astimezone()
         root, text = Path(request.root), request.settings_text
+        self._retention = AutomaticRetention(root, request.retention, self._clock)
         folder = RunFolder.create(root, now, text, facts, request.name)
         # without the lock, changing files still show that the run is in use
         with suppress(DeviceError):
@@ -432,6 +440,8 @@ class StreamRecorder:
 
     def _released(self) -> RunWriter | None:
         """Close the tables and return them; None when no run is open."""
+        with suppress(OSError):  # the disk may have failed
+            self._report_retention(self._retention.close())
         # first, so that an error while closing can't use the tables again
         run, self._run = self._run, None
         syncing, self._syncing = self._syncing, None
@@ -481,10 +491,19 @@ class StreamRecorder:
         """Queue a note with the date and time of a video's begin; called from other threads."""
         text = f"{path.name} begins at {begin.isoformat(timespec='milliseconds')}"
         self._notes.append(Note("video", text, self._clock.now_ns()))
+        # the first file too: with the start of a recording, earlier runs are looked through
+        self._retention.request()
 
     def _write_notes(self) -> None:
         while self._notes:
             self._write(self._notes.popleft())
+
+    def _report_retention(self, reports: Sequence[RetentionReport]) -> None:
+        for report in reports:
+            self._write(Note("retention", report.text, self._clock.now_ns()))
+            if report.problem:
+                problem = messages.ProblemReport(report.text, grave=False)
+                send_message(self._pipe, problem)
 
     def _end_takes(self, text: str) -> None:
         """Stop recording videos and report why; the tables continue."""

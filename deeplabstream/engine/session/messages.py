@@ -19,6 +19,7 @@ from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.recording.behaviour_columns import ShownBehaviour
 from deeplabstream.recording.frame_accounts import FrameCounts
+from deeplabstream.recording.retention_rules import RetentionRules
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import RecordingOptions
 
@@ -247,6 +248,8 @@ class OpenRun:
     """For `run.json`: strings, numbers, lists and dicts."""
     name: str = ""
     """Name of the folder; empty: date and time."""
+    retention: RetentionRules = field(default_factory=RetentionRules)
+    """Rules for the videos of all runs below `root`."""
 
 
 @dataclass(frozen=True, slots=True)

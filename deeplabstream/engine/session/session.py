@@ -588,7 +588,8 @@ class RigSession:
         if audit := self._audit(used, facts):
             facts["audit"] = audit
 
-        processes.send_recorder(messages.OpenRun(root, used.text, facts, name))
+        rules = used.retention.rules
+        processes.send_recorder(messages.OpenRun(root, used.text, facts, name, rules))
 
     def _timing(self, used: Settings) -> list[dict[str, object]]:
         """Return the latency tests for `run.json`; write a note on later changes."""
