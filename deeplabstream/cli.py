@@ -148,6 +148,7 @@ TASKS = {
         ),
     },
     "Maintain": {
+        "uptime": Command("utils.Uptime", "time, exposures, gaps and restarts of runs"),
         "prune-videos": Command(
             "utils.PruneVideos", "delete old videos of runs, by rules"
         ),

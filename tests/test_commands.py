@@ -40,6 +40,7 @@ RAN = {
     f"utils/ExportRun.py {RUN} --to bundle": "--overwrite",
     f"utils/VerifyBundle.py {RUN}/export/bundle": "",
     f"utils/RepairRun.py {RUN}": "",
+    "utils/Uptime.py output": "",
     f"utils/AnalyseRuns.py {RUN}": "--overwrite",
     f"utils/CorrectPoses.py {RUN} list": "",
     "utils/ImportRun.py mouse.mp4 mouse.csv --to output/m3 --animal": "",

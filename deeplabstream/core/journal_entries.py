@@ -144,6 +144,12 @@ class TagRead(Packed):
     received_ns: int
 
 
+ALARMS = "alarms"
+"""Kind of the notes by which the record shows from when until when there was an alarm."""
+NO_ALARM, RAISED, ACKNOWLEDGED = "none", "raised", "acknowledged"
+"""Beginnings of their texts: none at the begin of a run; the first; all, by a user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note(Packed):
     """A message for the user: something started, ended or failed."""

@@ -88,6 +88,31 @@ def test_a_lost_recording_ends_the_experiment_and_stays_an_alarm() -> None:
     assert (rig.alarms, rig.session.state.error) == ([], "")
 
 
+def test_the_record_says_from_when_until_when_there_was_an_alarm() -> None:
+    rig = experimenting("ON_RECORDING_LOST = go on")
+    rig.poll(messages.RunOpened(Path("run")))
+    rig.poll(messages.ProblemReport("the disk is slow"))
+    rig.poll(messages.ProblemReport("the disk is slower"))
+    rig.session.acknowledge()
+    rig.session.acknowledge()
+    texts = [
+        message.note.text
+        for message in rig.processes.recorder
+        if isinstance(message, messages.WriteNote) and message.note.kind == "alarms"
+    ]
+    assert texts == ["none", "raised: the disk is slow", "acknowledged"]
+
+
+def test_an_alarm_of_an_earlier_stream_is_in_the_record_of_the_next() -> None:
+    rig = experimenting()
+    rig.session.alarm("the disk is slow")
+    rig.processes.recorder.clear()
+    rig.poll(messages.RunOpened(Path("run")))
+    (message,) = rig.processes.recorder
+    assert isinstance(message, messages.WriteNote)
+    assert message.note.text == "raised: the disk is slow"
+
+
 def test_with_go_on_the_experiment_continues_and_the_alarm_stays() -> None:
     rig = experimenting("ON_RECORDING_LOST = go on")
     rig.poll(messages.RecorderFailed(FULL, whole=True))

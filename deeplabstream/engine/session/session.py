@@ -20,7 +20,15 @@ from deeplabstream.core.clock import (
 )
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import Note, Sensed, Step
+from deeplabstream.core.journal_entries import (
+    ACKNOWLEDGED,
+    ALARMS,
+    NO_ALARM,
+    RAISED,
+    Note,
+    Sensed,
+    Step,
+)
 from deeplabstream.engine.audited_triggers import audit_facts, audit_sentence
 from deeplabstream.engine.checks.clock_watchdog import ClockWatchdog
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
@@ -645,6 +653,16 @@ class RigSession:
         before, self.state = self.state, state
         if self.state.activity != before.activity:
             self._news.append(StateChanged(self.state))
+        if bool(state.alarms) != bool(before.alarms):
+            self._record_alarms(ACKNOWLEDGED)
+
+    def _record_alarms(self, none: str) -> None:
+        """Write into the record the newest alarm, or `none` if there is none."""
+        if self._processes is not None:
+            alarms = self.state.alarms
+            text = f"{RAISED}: {alarms[-1].text}" if alarms else none
+            note = Note(ALARMS, text, self._clock.now_ns())
+            self._processes.send_recorder(messages.WriteNote(note))
 
     def _receive(self, processes: ProcessManager) -> None:
         # Before the journal: a frame that is delivered in between would count as skipped.
@@ -729,6 +747,8 @@ class RigSession:
             case messages.RunOpened(path):
                 self._complete = False
                 processes.announce_resources(path)
+                # also alarms of an earlier stream; a record without any says so
+                self._record_alarms(NO_ALARM)
                 if self._about_animal:
                     note = Note("animal", self._about_animal, self._clock.now_ns())
                     processes.send_recorder(messages.WriteNote(note))
