@@ -4,7 +4,8 @@
     python utils/CalibrateCameras.py left/ right/ --board 8x11 --square-mm 24 --floor 310
     python utils/CalibrateCameras.py a.mp4 b.mp4 --board 4x5 --square-mm 54 --lenses known.toml
 
-VIDEOS are a video, or a folder of images, of each camera; images of one number are of one moment.
+VIDEOS are a video, or a folder of images, of each camera; images of one number are of one
+moment, those of a run's videos are matched by times of exposure.
 Cameras are called as the files, or by --names. Move the board slowly through the space where the
 animal will be, near and far, tilted, so that two cameras or more see it; fix the cameras before.
 PrintBoard.py makes the board; --board counts squares, --square-mm is measured on the print. A
@@ -46,6 +47,9 @@ from deeplabstream.offline.camera_calibration.caliscope_engine import (
     solve_cameras,
 )
 from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
+from deeplabstream.offline.camera_calibration.recorded_videos import (
+    matched_by_exposure,
+)
 from deeplabstream.offline.camera_calibration.view_coverage import (
     coverage_facts,
     coverage_lines,
@@ -138,13 +142,7 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
     check_packages("CalibrateCameras", PACKAGES)
     lenses = _lenses(options, names)
 
-    videos = [_opened(path) for path in options.videos]
-    counts = [len(video) for video in videos]
-    if len(set(counts)) > 1:
-        print(
-            f"the videos have {min(counts)} to {max(counts)} frames: those with the same "
-            "number are taken as one moment. Check that they begin together"
-        )
+    videos = _videos(options)
     floor = [] if options.floor is None else [options.floor]
     views = find_board(videos, names, board, options.moments, floor)
     coverage_file = options.output.with_suffix(COVERAGE)
@@ -209,7 +207,7 @@ def _move_to_floor(
     if known is None or floor is None:
         raise DeepLabStreamError("--known: name the frame with the board by --floor")
     cameras = read_calibration(known, "", names)
-    videos = [_opened(path) for path in options.videos]
+    videos = _videos(options)
     views = find_board_at(videos, names, board, floor)
     moved = on_floor(cameras, views, 0, from_below=options.from_below)
     with _writing(options.output):
@@ -270,6 +268,21 @@ def _lenses(
 
 def _opened(path: Path) -> ImageSource:
     return open_image_folder(path) if path.is_dir() else open_video(path)
+
+
+def _videos(options: CalibrateCameras) -> list[ImageSource]:
+    """Return the videos, numbered as the frames of the first one; print what matched them."""
+    opened = [_opened(path) for path in options.videos]
+    videos, by_exposure = matched_by_exposure(opened)
+    counts = [len(video) for video in videos]
+    if by_exposure:
+        print("frames of the run are matched by times of exposure")
+    elif len(set(counts)) > 1:
+        print(
+            f"the videos have {min(counts)} to {max(counts)} frames: those with the same "
+            "number are taken as one moment. Check that they begin together"
+        )
+    return videos
 
 
 def _seen(views: BoardViews) -> list[str]:

@@ -1,5 +1,6 @@
 """The page Calibration: board, calibration, floor and settings, step by step."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,29 @@ def test_files_get_the_names_of_the_cameras_of_the_settings(
     form.show_values({"--names": ["mine", "own"]})
     form.show_values({"Videos": videos})
     assert form.values()["--names"] == ["mine", "own"], "what was typed stays"
+
+
+def test_the_videos_of_a_recording_are_filled_in_with_the_names_of_its_cameras(
+    page: CalibrationPage, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    facts = {"cameras": {name: {} for name in (*NAMES, "not recorded")}}
+    (run / "run.json").write_text(json.dumps(facts), "utf-8")
+    for name in NAMES:
+        (run / f"{name}.mkv").touch()
+        (run / f"{name}.frames.csv").touch()
+        (run / f"{name}_2.frames.csv").touch()
+    page.calibrating.take_run(run)
+    values = page.calibrating.panel.form.values()
+    assert values["Videos"] == [str(run / f"{name}.mkv") for name in NAMES]
+    assert values["--names"] == NAMES
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/run.json").write_text('{"cameras": {"left": {}}}', "utf-8")
+    answer("OK")
+    page.calibrating.take_run(tmp_path / "empty")
+    assert page.calibrating.panel.form.values() == values
 
 
 def test_the_coverage_is_shown_while_the_program_runs(

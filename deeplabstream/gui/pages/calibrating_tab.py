@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PyQt5.QtCore import pyqtSignal
-from PyQt5.QtWidgets import QButtonGroup, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QButtonGroup, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.gui.dialogs.program_window import runs_of
+from deeplabstream.gui.dialogs.questions import show_message
 from deeplabstream.gui.programs import CALIBRATE, Values
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import repolish
@@ -21,7 +25,9 @@ from deeplabstream.programs.calibrate_cameras import (
     REFUSED_WORST,
     WORST,
 )
+from deeplabstream.recording.run_folder import RunFolder
 
+_MOST_RUNS = 12
 _IMAGES = ("Coverage", "Worst moment")
 
 
@@ -49,6 +55,15 @@ class CalibratingTab(QWidget):
             button.setCheckable(True)
             button.hide()
             self._group.addButton(button)
+        self.recording = QPushButton("Videos of a recording …")
+        self.recording.setToolTip(
+            "a run that was recorded with all cameras; frames are matched by their times"
+        )
+        menu = QMenu(self)
+        menu.aboutToShow.connect(partial(self._list_runs, menu))
+        self.recording.setMenu(menu)
+        if isinstance(form := self.panel.form.layout(), QVBoxLayout):
+            form.insertWidget(0, self.recording)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.panel)
@@ -75,6 +90,27 @@ class CalibratingTab(QWidget):
             if values.get(key)
         }
         self.panel.form.show_values(taken)
+
+    def take_run(self, run: Path, _checked: bool = False) -> None:
+        """Fill in the videos of a run, and the names of its cameras."""
+        try:
+            videos = videos_of(RunFolder(run))
+        except (DeepLabStreamError, OSError) as error:
+            show_message(self, str(error))
+            return
+        if len(videos) < 2:
+            show_message(self, f"{run.name} has no videos of two cameras or more.")
+            return
+        paths = [str(video) for video in videos.values()]
+        self.panel.form.show_values({"Videos": paths, "--names": [*videos]})
+
+    def _list_runs(self, menu: QMenu) -> None:
+        menu.clear()
+        for path in runs_of(self.document.settings, _MOST_RUNS):
+            if (action := menu.addAction(path.name)) is not None:
+                action.triggered.connect(partial(self.take_run, path))
+        if menu.isEmpty() and (action := menu.addAction("no runs yet")) is not None:
+            action.setEnabled(False)
 
     def show_image(self, text: str) -> None:
         """Show an image of the last calibration."""
@@ -131,6 +167,13 @@ class CalibratingTab(QWidget):
             )
         if not code:
             self.calibrated.emit(self.output)
+
+
+def videos_of(folder: RunFolder) -> dict[str, Path]:
+    """Return the first video of each recorded camera of a run."""
+    tables = {name: folder.video_tables(name) for name in folder.facts["cameras"]}
+    videos = {name: folder.video_of(own[0]) for name, own in tables.items() if own}
+    return {name: video for name, video in videos.items() if video.is_file()}
 
 
 def camera_names(videos: Sequence[Path], cameras: Sequence[str]) -> list[str]:
