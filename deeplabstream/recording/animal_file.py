@@ -22,17 +22,28 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class RememberedCoat:
+    """Coat of an animal in a run, seen by a camera while its name was certain."""
+
+    camera: str
+    features: tuple[float, ...]
+    """See `deeplabstream.pose.tracking.identity_evidence.Coat`."""
+    views: int
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
 class AnimalEntry:
     """A change in the file of an animal."""
 
     time: datetime
     experiment: str = ""
-    """NAME of the experiment; empty: a weight."""
+    """NAME of the experiment; empty: a weight or a coat."""
     values: Mapping[str, str] = field(default_factory=dict)
     """New values of settings of the experiment, by key."""
     run: str = ""
     """Run folder."""
     weight_g: float | None = None
+    coat: RememberedCoat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))

@@ -48,6 +48,26 @@ def parse_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(parsed)
 
 
+_COAT = re.compile(r"(?P<animal>[^@ ]+)@(?P<camera>.+):(?P<levels>( \d+(\.\d+)?)+)")
+
+
+def parse_coats(coats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `ANIMAL@CAMERA: LEVELS` of each coat; ValueError: it is not that."""
+    for words in coats:
+        found = _COAT.fullmatch(words)
+        if found is None or len(found["levels"].split()) not in (3, 9):
+            raise ValueError(
+                f"{words!r}: expected ANIMAL@CAMERA: and 3 or 9 grey levels; Start "
+                "Stream writes them"
+            )
+    return coats
+
+
+def coat_text(animal: str, camera: str, features: Sequence[float]) -> str:
+    """Return a coat as `COATS` has it."""
+    return f"{animal}@{camera}: {' '.join(f'{level:g}' for level in features)}"
+
+
 @settings(frozen=True, kw_only=True)
 class Animals:
     """Several animals: their names, and how the network's animals are assigned to them."""
@@ -103,6 +123,34 @@ class Animals:
         title="Identity time-out (s)",
         json_schema_extra={"advanced": True},
     )
+
+    remember: bool = Field(
+        False,
+        description=(
+            "whether animals get their first names by their coats in an earlier run, which "
+            "PROGRESS_FOLDER of [Session] keeps with each animal; those that are not "
+            "recognised for certain are ambiguous until their tags are read or you confirm "
+            "the names. Without an earlier run FIRST counts"
+        ),
+        title="Remember the animals",
+    )
+    coats: Annotated[tuple[str, ...], AfterValidator(parse_coats)] = Field(
+        (),
+        description=(
+            "coats by which REMEMBER recognises the animals: written by Start Stream into "
+            "the settings of the run, so that a replay has them"
+        ),
+        json_schema_extra={"advanced": True},
+    )
+
+    def coats_on(self, camera: str) -> dict[str, tuple[float, ...]]:
+        """Return the remembered coats on a camera, by animal; empty: none, or not used."""
+        found = [_COAT.fullmatch(words) for words in self.coats if self.remember]
+        return {
+            it["animal"]: tuple(map(float, it["levels"].split()))
+            for it in found
+            if it is not None and it["camera"] == camera
+        }
 
     @property
     def animal_of_tag(self) -> dict[str, str]:

@@ -239,6 +239,25 @@ def tag_problems(rig: Settings) -> Iterator[str]:
             )
 
 
+def remember_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each thing that REMEMBER of [Animals] lacks."""
+    if not rig.animals.remember:
+        return
+    if rig.subject.progress_folder is None:
+        yield (
+            "[Animals] REMEMBER: the animals' files need a folder; set PROGRESS_FOLDER in "
+            "[Session]"
+        )
+    if len(rig.animals.names) < 2:
+        yield "[Animals] REMEMBER: needs the names of two animals or more; set NAMES"
+    for camera in rig.triggers_by_camera():
+        if "," in camera:
+            yield (
+                f"[Animals] REMEMBER: the name of [Camera {camera}] must not have a comma; "
+                "rename it"
+            )
+
+
 def arena_animal_problems(animals: Animals) -> Iterator[str]:
     """Yield a sentence for each key of [Animals] that animals in arenas can't have."""
     if animals.names:
@@ -248,6 +267,8 @@ def arena_animal_problems(animals: Animals) -> Iterator[str]:
         )
     if animals.shelters:
         yield "[Animals] SHELTERS: animals in arenas are never confused; remove SHELTERS"
+    if animals.remember:
+        yield "[Animals] REMEMBER: animals in arenas are never confused; remove REMEMBER"
 
 
 def arena_problems(rig: Settings) -> Iterator[str]:

@@ -46,6 +46,7 @@ from deeplabstream.settings.cross_checks import (
     dose_problems,
     measure_problems,
     pulse_problems,
+    remember_problems,
     retention_problems,
     shelter_problems,
     synchronisation_problems,
@@ -377,7 +378,7 @@ class _Reading:
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += [*unit_problems(rig), *animal_problems(rig)]
         self._problems += [*measure_problems(rig), *shelter_problems(rig)]
-        self._problems += tag_problems(rig)
+        self._problems += [*tag_problems(rig), *remember_problems(rig)]
         self._problems += arena_problems(rig)
         self._problems += space_problems(rig)
         self._problems += light_problems(rig)

@@ -306,7 +306,7 @@ def followed(crowd: Crowded, identity: Tracker, pictures: int) -> Tally:
     tally, owners, before = Tally(), list[int](), dict[int, int]()
     for index, (time_s, image, pose, whose) in enumerate(crowd.frames(pictures)):
         out = identity.update(image, pose, time_s)
-        now = [_owner(points, pose, whose) for points in out.points]
+        now = [owner_of(points, pose, whose) for points in out.points]
         doubted = [out.is_ambiguous(animal) for animal in range(len(now))]
         tally.exchanged += out.identity.count("exchanged")
         tally.believed += out.identity.count("believed")
@@ -326,7 +326,8 @@ def followed(crowd: Crowded, identity: Tracker, pictures: int) -> Tally:
     return tally
 
 
-def _owner(points: NDArray[np.float32], pose: Pose, whose: list[int]) -> int:
+def owner_of(points: NDArray[np.float32], pose: Pose, whose: list[int]) -> int:
+    """Return whose points these are; -1: nobody's."""
     if np.isnan(points).all():
         return -1
     for row, owner in enumerate(whose):

@@ -9,6 +9,7 @@ from datetime import datetime
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.checks.system_monitor import nearest_existing
+from deeplabstream.engine.session.animal_memory import memory_sentences
 from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.plugins.remote import RemoteRecorder
@@ -194,6 +195,9 @@ def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightRe
     if after_s := settings.animals.believe_after_s:
         stays = f"follow motion alone after {after_s:g} s (BELIEVE_AFTER_S)"
     for camera in settings.triggers_by_camera():
+        used = state.used_settings or settings
+        for text, is_warning in memory_sentences(used, camera):
+            yield _warning(text) if is_warning else PreflightResult(text)
         known = state.distinctness.get(camera) or nothing_learned(len(names))
         alike, unlearned = known.sentences(names)
         if alike:

@@ -56,6 +56,7 @@ from deeplabstream.engine.session.messages import (
     Analysing,
     AnimalsDistinct,
     AttachRings,
+    CoatsLearned,
     DevicesOpened,
     ExperimentRunning,
     FromAny,
@@ -90,6 +91,8 @@ STOP_WITHOUT_MAIN = (
 )
 """Why an experiment was stopped without the main process: the end of a sentence."""
 DISTINCT_S = 0.5
+COATS_S = 10.0
+"""Interval at which the coats of the animals are reported."""
 """Interval at which a change in who looks alike is reported."""
 OTHERS_EVERY = 4
 """At least one in this many analysed frames comes from another camera than the deciding one."""
@@ -180,6 +183,8 @@ class _Engine:
     """Which animals look alike, by camera, as it was last sent."""
     distinctness_ns: int = 0
     """Time of the last check for a change of it."""
+    coats_ns: int = 0
+    """Time of the last report of the animals' coats."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
@@ -348,6 +353,8 @@ class _Engine:
                     self.heartbeat()
                 self.check_real_time(now_ns)
                 self.report_distinctness(now_ns)
+                if now_ns - self.coats_ns > COATS_S * 1e9:
+                    self.report_coats()
                 deadline_ns = self.loop.idle()
                 # collect garbage only while no frame or message is waiting; an engine that is
                 # being stopped has no frame to wait for, and its outputs are still on
@@ -439,7 +446,9 @@ class _Engine:
                 self.test(name)
             case SetIdentity(camera, swapped):
                 self.loop.set_identity(camera, swapped)
+                self.report_coats()
             case Stop():
+                self.report_coats()
                 self.stopped = True
             case _:
                 assert_never(message)
@@ -479,6 +488,7 @@ class _Engine:
     def analyse(self, active: bool) -> None:
         """Start or stop the analysis, with the next frame."""
         self.moments.reset()
+        self.report_coats()
         if active and (problems := [*self.images_wrong(), *self.calibration_changed()]):
             self.report_problem("; ".join(problems))
             self.send(Analysing(False))
@@ -603,6 +613,13 @@ class _Engine:
             if self.distinctness.get(camera) != distinctness:
                 self.distinctness[camera] = distinctness
                 self.send(AnimalsDistinct(camera, distinctness))
+
+    def report_coats(self) -> None:
+        """Report the coats of the animals, where they are to be remembered."""
+        self.coats_ns = self.clock.now_ns()
+        if self.analysing and self.settings.animals.remember:
+            for camera, coats in self.loop.coats().items():
+                self.send(CoatsLearned(camera, coats))
 
     def report_problem(self, text: str) -> None:
         """Report a problem to the session."""

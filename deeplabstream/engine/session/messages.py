@@ -17,6 +17,7 @@ from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.pose.tracking.distinctness import Distinctness
+from deeplabstream.pose.tracking.identity_evidence import Coat
 from deeplabstream.recording.behaviour_columns import ShownBehaviour
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.retention_rules import RetentionRules
@@ -225,6 +226,14 @@ class AnimalsDistinct:
     distinctness: Distinctness
 
 
+@dataclass(frozen=True, slots=True)
+class CoatsLearned:
+    """Coats of all animals of a camera, in the order of their names, to remember them."""
+
+    camera: str
+    coats: tuple[Coat, ...]
+
+
 # to the recorder
 
 
@@ -414,6 +423,7 @@ FromEngine: TypeAlias = (
     | DevicesOpened
     | Analysing
     | AnimalsDistinct
+    | CoatsLearned
     | ExperimentRunning
 )
 FromRecorder: TypeAlias = (

@@ -45,6 +45,10 @@ from deeplabstream.engine.measured_latency import (
 )
 from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import late_switch_off, messages
+from deeplabstream.engine.session.animal_memory import (
+    AnimalMemory,
+    memory_sentences,
+)
 from deeplabstream.engine.session.animal_progress import AnimalProgress
 from deeplabstream.engine.session.camera_controls import CameraControlRequests
 from deeplabstream.engine.session.experiment_start import ExperimentStart, StartAction
@@ -111,6 +115,7 @@ class RigSession:
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
         self._progress = AnimalProgress()
+        self._memory = AnimalMemory()
         self._reset()
 
     def _reset(self) -> None:
@@ -371,7 +376,7 @@ class RigSession:
         late_switch_off.stop()  # the engine opens the outputs, and writes 0
         try:
             settings, about = self._progress.open(with_drawn_seeds(self.settings))
-            settings = replace(settings, started=started)
+            settings = replace(self._memory.open(settings), started=started)
             self._processes = self._start_processes(settings, now_ns)
         except (DeepLabStreamError, OSError) as error:
             self._progress.close()
@@ -385,6 +390,9 @@ class RigSession:
         self._about_animal = about
         if about:
             self._news.append(Note("animal", about, now_ns))
+        for camera in settings.triggers_by_camera():
+            for text, _ in memory_sentences(settings, camera):
+                self._news.append(Note("identity", text, now_ns))
         self._remotes.links.open()
         for text in self._remotes.links.broken.values():
             self.alarm(text, grave=False)
@@ -416,6 +424,9 @@ class RigSession:
         # before the state is idle: a remote must not start anything in an ended stream
         self._remotes.links.close()
         self._progress.close()
+        now = datetime.now().astimezone()
+        if problem := self._memory.store(self.state.run_folder, now):
+            self.alarm(problem, grave=False)
         self._check_saved()
         self._newest, self._by_index = {}, {}
         left_on = processes.left_on if processes is not None else ()
@@ -724,6 +735,8 @@ class RigSession:
                 self._controls.answered(message)
                 self.note("setting", message.text)
                 self._news.append(message)
+            case messages.CoatsLearned(camera, coats):
+                self._memory.receive(camera, coats)
             case SelfTestResult() | messages.AnimalsDistinct():
                 pass
             case messages.DevicesOpened(problem):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.tracking.identity_evidence import Array, Mask
+from deeplabstream.pose.tracking.identity_evidence import Array, Coat, Mask
 
 FLOOR = 6.0
 """Natural variation of an animal in grey levels, caused by light, shadow and focus."""
@@ -53,6 +53,11 @@ class AppearanceModel:
         off = view - self._mean[animal]
         self._mean[animal] += share * off
         self._spread[animal] += share * (off * off * (1 - share) - self._spread[animal])
+
+    def coat(self, animal: int) -> Coat:
+        """Return the mean of an animal's views so far."""
+        features = self._mean[animal].round(2).tolist()
+        return Coat(tuple(features), int(self._count[animal]))
 
     def reset(self, animals: list[int]) -> None:
         """Discard the appearance of these animals."""

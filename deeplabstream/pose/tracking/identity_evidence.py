@@ -4,6 +4,7 @@ Evidence has the unit of a misfit, squared standard deviations: costs of differe
 add up. It adds to motion, and never forbids an assignment.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,16 @@ from deeplabstream.core.frame import Image
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Coat:
+    """Mean appearance of an animal in a run."""
+
+    features: tuple[float, ...]
+    """Quartiles of the grey levels along its body, of colour frames nine, of grey ones three."""
+    views: int
+    """Views that they are the mean of."""
 
 
 class IdentityEvidence(Protocol):
@@ -45,6 +56,9 @@ class IdentityEvidence(Protocol):
 
     def brightness(self, views: Array) -> Array:
         """Return the brightness (view,) of views (view, feature), for the first names."""
+
+    def coat(self, animal: int) -> Coat:
+        """Return the mean of an animal's views so far."""
 
     def reset(self, animals: list[int]) -> None:
         """Discard the appearance of these animals."""

@@ -38,12 +38,17 @@ from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_
 from deeplabstream.pose.tracking.embedding_evidence import EmbeddingEvidence
 from deeplabstream.pose.tracking.hidden_animals import HiddenAnimals
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
-from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
+from deeplabstream.pose.tracking.identity_evidence import Coat, IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
 from deeplabstream.pose.tracking.name_assignment import (
     best_names,
     evidence_against,
     swap_costs,
+)
+from deeplabstream.pose.tracking.remembered_coats import (
+    VIEWS_TO_REMEMBER,
+    RememberedCoats,
+    WholeViews,
 )
 from deeplabstream.pose.tracking.shelters import Shelter, ShelterOccupancy
 from deeplabstream.pose.tracking.tag_evidence import (
@@ -116,6 +121,11 @@ class IdentityTracker:
     """Regions of the camera in which animals are not visible."""
     tag_places: Sequence[TagPlace] = ()
     """Places of the readers of the animals' tags."""
+    coats: RememberedCoats | None = None
+    """Coats of an earlier run, by which the animals get their first names; with the rule
+    `tags`."""
+    recognised: tuple[int, ...] = field(default=(), init=False)
+    """Animals that were recognised by their coats in the last frame."""
     tag_results: list[TagResult] = field(default_factory=list, init=False)
     """What the reads of the last frame have shown."""
 
@@ -130,6 +140,8 @@ class IdentityTracker:
     """By animal: clear views in `_views`; of a part of it, that share of a view."""
     _shown: list[int] = field(init=False)
     """By animal: frames with a clear view in `_views`."""
+    _whole: WholeViews = field(init=False)
+    """Views by which animals are recognised; of those that have had no name."""
     _margins: Array = field(init=False)
     """(animal, animal): the smallest margin of motion since they were last known."""
     _covered: HiddenAnimals = field(init=False)
@@ -153,6 +165,7 @@ class IdentityTracker:
         self._corrections = {}
         self._views = np.zeros((animals, 0))
         self._counts, self._shown = [0.0] * animals, [0] * animals
+        self._whole = WholeViews(animals)
         self._margins = np.full((animals, animals), np.inf)
         self._covered = HiddenAnimals()
         self._occupancy = ShelterOccupancy(animals, self.shelters)
@@ -169,6 +182,12 @@ class IdentityTracker:
         told_apart = self.embeddings.distinct(DECISIVE)
         alike = [pair for pair in found.alike if not told_apart[pair]]
         return replace(found, alike=tuple(alike))
+
+    def coats_now(self) -> tuple[Coat, ...]:
+        """Return the coats of all animals, to remember them; empty: one is not known yet."""
+        coats = tuple(map(self._appearance.coat, range(len(self._counts))))
+        known = all(coat.views >= VIEWS_TO_REMEMBER for coat in coats)
+        return coats if known else ()
 
     def update(
         self,
@@ -222,6 +241,7 @@ class IdentityTracker:
         else:
             self._embed(image, of, detected, time_s)
             of = self._resolve_by_appearance(of)
+            of = self._recognise(of, views)
             for read in reads:
                 of = self._name_by_tag(read, of, time_s)
             ends = self._ambiguities.resolve(time_s, self.rules.believe_after_s)
@@ -320,6 +340,7 @@ class IdentityTracker:
         # views of the same animal
         self._counts[one] = self._counts[other] = 0.0
         self._shown[one] = self._shown[other] = 0
+        self._whole.reset((one, other))
         if self.embeddings is not None:
             self.embeddings.begin((one, other))
 
@@ -440,6 +461,44 @@ class IdentityTracker:
             if count >= 1:
                 views_of_it = min(round(count), ENOUGH)
                 self._appearance.learn(animal, self._views[animal], views_of_it)
+        return of
+
+    def _recognise(
+        self, of: dict[int, int], views: dict[int, ClearView]
+    ) -> dict[int, int]:
+        """Name animals by the coats of an earlier run, until theirs are known in this one."""
+        self.recognised = ()
+        ambiguities = self._ambiguities
+        unnamed = list(ambiguities.ambiguous_animals())
+        if self.coats is None or self._appearance.learned[unnamed].all():
+            return of
+        whole = {
+            animal: views[one].features
+            for animal, one in of.items()
+            if one in views and views[one].share == 1
+        }
+        mean = self._whole.update(whole)
+        if mean is None:
+            return of
+
+        # Before an animal is named by its coat, its tag or the user may have named others
+        found = self.coats.recognise(mean)
+        order = np.argsort(found.names).tolist()
+        possible = all(
+            name == animal or ambiguities.is_between(name, animal)
+            for name, animal in enumerate(order)
+        )
+        if not possible or not found.apart.any():
+            return of
+        of = self._rename(order, of)
+        for one, other in combinations(range(len(order)), 2):
+            if found.apart[one, other]:
+                ambiguities.end(one, other)
+                self._margins[[one, other], [other, one]] = np.inf
+        self.recognised = tuple(n for n in unnamed if not ambiguities.is_ambiguous(n))
+        for name in self.recognised:
+            if not self._appearance.learned[name]:
+                self._appearance.learn(name, mean[order[name]], ENOUGH)
         return of
 
     def _resolve_by_appearance(self, of: dict[int, int]) -> dict[int, int]:
@@ -666,6 +725,7 @@ class IdentityTracker:
         self._readers.reorder(order)
         if self.embeddings is not None:
             self.embeddings.reorder(order)
+        self._whole.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._shown = [self._shown[n] for n in order]
