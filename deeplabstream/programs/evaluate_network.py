@@ -4,13 +4,16 @@
     python utils/EvaluateNetwork.py --model openfield --data labels/ --csv errors.csv
     python utils/EvaluateNetwork.py --model runs/one --data one.csv two.csv --report two.html
     python utils/EvaluateNetwork.py --model runs/one --report one.html --poses mouse.csv
+    python utils/EvaluateNetwork.py --model runs/views --calibration calibration.toml
 
 Without `--data`, the labels of the network's training are used, in the sets of its training
 (train, validation, test). `--report` writes an HTML file with plots and with all images and
 points, and CSV files beside it. `--ensemble` adds the differences between several networks.
 `--poses` adds measures of videos without labels: jumps of points, and the distance to usual
 poses. Where a second person labelled the same images (`CollectedData_NAME.csv` beside the
-labels, or `--second`), the distance between the two persons stands beside each error.
+labels, or `--second`), the distance between the two persons stands beside each error. Points of
+a multi-view network are compared in the images of each view, and with `--calibration` in space:
+in mm, with the points that the labels of all views give.
 """
 
 import csv
@@ -26,18 +29,20 @@ from deeplabstream.files.delimited_text import plain_cell
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.pose.model.model_opening import find_model, views_of
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
     LABELS_FILTER,
     TABLE_FILTER,
     best,
+    length_unit,
     model,
     overwrite,
     runtime,
     second_tables,
     threads,
 )
+from deeplabstream.recording.calibrations.calibration_file import FILTER
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.evaluation.animal_matching import matched, recall_sentence
 from deeplabstream.training.evaluation.image_prediction import together
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from deeplabstream.training.evaluation.point_errors import Evidence, VideoMeasures
 
 _COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
+_VIEW_COLUMNS = ("set", "view", "bodypart", "labels", "median", "mean", "p95")
 _SECOND_COLUMNS = ("human_labels", "human_median_px", "human_p95_px")
 """Columns of the distance between two persons' labels, where there are two."""
 
@@ -90,6 +96,12 @@ class EvaluateNetwork:
         unit="px",
     )
     """Threshold of a correct point in px (PCK)."""
+    calibration: Path | None = option(
+        default=None, title="Calibration", filter=FILTER, folders=True, advanced=True
+    )
+    """Calibrated cameras with the names of a multi-view network's views, for errors in mm;
+    default: those of the project that it was trained with."""
+    unit: str = length_unit()
     csv: Path | None = option(default=None)
     """Also write the table to this file."""
     overwrite: bool = overwrite()
@@ -104,10 +116,18 @@ class EvaluateNetwork:
             raise DeepLabStreamError(
                 "--against takes one --data, and neither --report nor --csv"
             )
+        if (self.unit or self.calibration) and not views_of(self.model):
+            raise DeepLabStreamError(
+                "--calibration and --unit are for multi-view networks: this one finds "
+                "points in single images"
+            )
 
 
 def evaluate_network(options: EvaluateNetwork) -> int:
     """Print the errors, or which of two networks is better."""
+    if views_of(options.model):
+        _evaluate_views(options)
+        return 0
     with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         if options.against:
             _compare_networks(options, Path(unpacked))
@@ -125,6 +145,35 @@ def _compare_networks(options: EvaluateNetwork, unpacked: Path) -> None:
         options.model, options.against, labels, options.device, options.threads
     )
     print(comparison.verdict)
+
+
+def _evaluate_views(options: EvaluateNetwork) -> None:
+    """Print the errors of a multi-view network, in the images and in space."""
+    from deeplabstream.training.evaluation.view_errors import evaluate_views
+
+    if options.report or options.against or options.best or options.second:
+        raise DeepLabStreamError(
+            "--report, --against, --best and --second are for networks of single images: "
+            "leave them out"
+        )
+    check_free([options.csv] if options.csv else [], options.overwrite)
+    errors = evaluate_views(
+        options.model,
+        options.data,
+        options.calibration,
+        options.unit,
+        options.device,
+        options.threads,
+    )
+    table = [_VIEW_COLUMNS, *errors.rows()]
+    for row in table:
+        cells = (f"{it:.2f}" if isinstance(it, float) else str(it) for it in row)
+        print("  ".join(f"{cell:>10}" for cell in cells))
+    print(errors.sentence)
+    if options.csv:
+        with options.csv.open("w", newline="", encoding="utf-8") as lines:
+            rows = csv.writer(lines, lineterminator="\n")
+            rows.writerows(map(plain_cell, row) for row in table)
 
 
 def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:

@@ -425,11 +425,16 @@ def _write_config(run: Run, folder: Path) -> None:
 def _data_config(run: Run) -> dict[str, Any]:
     """Return the section `data` of a configuration."""
     labels, fitting = run.labels, run.data.fitting
+    names = labels.skeleton.bodyparts
+    if run.views:  # Lightning Pose names the body parts of one view
+        ending = f"_{run.views[0]}"
+        own = names[: len(names) // len(run.views)]
+        names = tuple(name.removesuffix(ending) for name in own)
     return {
         "image_resize_dims": {"height": fitting.height, "width": fitting.width},
         "csv_file": str(labels.file.resolve()),
-        "num_keypoints": len(labels.skeleton.bodyparts),
-        "keypoint_names": list(labels.skeleton.bodyparts),
+        "num_keypoints": len(names),
+        "keypoint_names": list(names),
     }
 
 

@@ -17,7 +17,7 @@ from deeplabstream.training.lightning_pose.project import read_pose_project
 from deeplabstream.training.losses.configured import losses_of_cameras
 from deeplabstream.training.networks.multiview import MultiviewNetwork, hide_patches
 from deeplabstream.training.networks.pose_network import Architecture
-from utils import TrainNetwork
+from utils import EvaluateNetwork, TrainNetwork
 
 CONFIG = """
 data:
@@ -127,7 +127,9 @@ def test_views_are_joined_and_what_cameras_see_agrees(rig: Path) -> None:
     assert float(losses.pairwise_loss(exact + torch.tensor([3.0, 0.0]), exact)) > 0.5
 
 
-def test_a_project_of_several_views_is_trained(rig: Path, tmp_path: Path) -> None:
+def test_a_project_of_several_views_is_trained_and_evaluated_in_mm(
+    rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "run"
     assert TrainNetwork.main([str(rig), "--output", str(folder), "--quiet"]) == 0
     for view in ("left", "right"):
@@ -139,6 +141,16 @@ def test_a_project_of_several_views_is_trained(rig: Path, tmp_path: Path) -> Non
     model = load_model_folder(folder)
     assert model.views == ("left", "right")
     assert model.skeleton.bodyparts == ("ear", "tail")
+
+    names = read_pose_project(folder / "config.yaml", trained=True).config.data
+    assert names.keypoint_names == ["ear", "tail"]
+
+    table = tmp_path / "errors.csv"
+    words = ["--model", str(folder), "--csv", str(table), "--device", "cpu"]
+    assert EvaluateNetwork.main(words) == 0
+    assert "labelled points in space were found" in capsys.readouterr().out
+    views = {line.split(",")[1] for line in table.read_text("utf-8").splitlines()}
+    assert {"view", "left", "right"} <= views
 
 
 def test_a_killed_training_hides_the_same_patches_when_it_goes_on(

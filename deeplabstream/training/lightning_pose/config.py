@@ -203,7 +203,10 @@ def _disagreements(config: PoseConfig, content: dict[str, Any]) -> list[str]:
         if isinstance(value, str) and "${" in value
     ]
     names = data.keypoint_names
-    if names and data.num_keypoints and len(names) != data.num_keypoints:
+    # runs of earlier versions name the body parts of all views
+    of_views = (data.num_keypoints or 0) * len(data.view_names or ())
+    counts = (data.num_keypoints, of_views)
+    if names and data.num_keypoints and len(names) not in counts:
         problems.append(
             f"data.num_keypoints is {data.num_keypoints}, but keypoint_names has "
             f"{len(names)}"
