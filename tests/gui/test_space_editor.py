@@ -143,12 +143,14 @@ def test_the_height_of_a_trigger_is_dragged_and_nothing_else_changes(
 
 def test_numbers_are_written_as_they_are_typed_if_they_are_possible(hand: Hand) -> None:
     draw_cylinder(hand)
-    position = hand.editor.position
-    position.setText("polygon 0 0 80.5 0 0 80 z 0 50")
+    position, heights = hand.editor.position, hand.editor.second
+    position.setText("polygon 0 0 80.5 0 0 80")
     position.editingFinished.emit()
+    heights.setText("0 50")
+    heights.editingFinished.emit()
     assert hand.value("cylinder") == "polygon 0 0 80.5 0 0 80 z 0 50"
-    position.setText("circle 0 0 z 0 50")
-    position.editingFinished.emit()
+    heights.setText("60 50")
+    heights.editingFinished.emit()
     assert hand.value("cylinder") == "polygon 0 0 80.5 0 0 80 z 0 50"
     assert "not possible" in hand.editor.problem.text()
     # a drag changes the dragged corner only
@@ -178,7 +180,10 @@ def test_box_polygon_height_and_plane_are_drawn(hand: Hand) -> None:
     hand.drag(editor.above, (80, 20), (110, 20))
     assert hand.value("plane", "KIND") == "PlaneCrossing"
     assert hand.value("plane", "NORMAL") == "1, 0, 0"
-    assert editor.normal.isEnabled()
+    assert editor.second.isEnabled() and editor.second_label.text() == "normal"
+    editor.second.setText("1, 1, 0")
+    editor.second.editingFinished.emit()
+    assert hand.value("plane", "NORMAL") == "1, 1, 0"
     assert hand.document.problems == ()
 
 

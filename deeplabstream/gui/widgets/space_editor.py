@@ -1,6 +1,6 @@
 """Space editor: volumes, heights and planes of triggers, edited in two views and by numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from time import perf_counter
 
@@ -125,7 +125,9 @@ class SpaceEditor(QWidget):
         self.list = QListWidget()
         self.list.setObjectName("clear")
         self.name, self.parts = QLineEdit(), QLineEdit()
-        self.position, self.normal = QLineEdit(), QLineEdit()
+        self.position, self.second = QLineEdit(), QLineEdit()
+        self.second_label = QLabel()
+        """What the second field is: heights of a volume, or normal of a plane."""
         self.choose_parts = PartsButton(bridge, document, self.parts)
         self.copy, self.delete = QPushButton("Copy"), QPushButton("Delete")
         self.problem, self.notice = QLabel(), QLabel()
@@ -204,19 +206,21 @@ class SpaceEditor(QWidget):
     def _chosen(self) -> QFrame:
         panel, grid = _panel("Selected")
         rows = (
-            ("name", self.name),
-            ("position", self.position),
-            ("normal", self.normal),
-            ("body parts", self.parts),
+            (QLabel("name"), self.name),
+            (QLabel("position"), self.position),
+            (self.second_label, self.second),
+            (QLabel("body parts"), self.parts),
         )
         self.name.setToolTip("name in experiments; a change renames it there too")
         self.position.setToolTip(
-            "as in the settings, in mm: a region and two heights, a height, or a point"
+            "as in the settings, in mm: a region of the floor, a height, or a point"
         )
-        self.normal.setToolTip("direction across the plane: X, Y, Z")
+        self.second.setToolTip(
+            "bottom and top of a volume in mm, or the direction across a plane: X, Y, Z"
+        )
         self.parts.setToolTip("body parts of the trigger, separated by commas")
-        for row, (text, line) in enumerate(rows, start=1):
-            grid.addWidget(QLabel(text), row, 0)
+        for row, (label, line) in enumerate(rows, start=1):
+            grid.addWidget(label, row, 0)
             grid.addWidget(line, row, 1, 1, 3)
         grid.addWidget(self.problem, 5, 0, 1, 4)
         for column, button in enumerate((self.choose_parts, self.copy, self.delete)):
@@ -238,8 +242,8 @@ class SpaceEditor(QWidget):
             canvas.changed.connect(self._change)
             canvas.made.connect(self._make)
         self.name.editingFinished.connect(self._rename)
-        for number, line in enumerate((self.position, self.normal)):
-            line.editingFinished.connect(partial(self._write_numbers, number))
+        for line in (self.position, self.second):
+            line.editingFinished.connect(self._write_numbers)
         self.parts.editingFinished.connect(self._write_parts)
         self.choose_parts.changed.connect(self._write_parts)
         self.copy.clicked.connect(self._copy)
@@ -355,14 +359,14 @@ class SpaceEditor(QWidget):
         title = f"Trigger {name}"
         values = self.document.values.get(title, {})
         item = self.items.get(name)
-        keys = () if item is None else _KEYS[type(item)]
-        texts = [values.get(key, "") for key in keys] + [""] * (2 - len(keys))
-        for line, text in zip((self.position, self.normal), texts, strict=True):
-            line.setText(text)
+        texts = _texts_of(item, values)
+        self.second_label.setText(
+            "normal" if isinstance(item, PlaneItem) else "heights"
+        )
+        for place, line in enumerate((self.position, self.second)):
+            line.setText(texts[place] if place < len(texts) else "")
             line.setCursorPosition(0)
-            line.setEnabled(False)
-        for line, _ in zip((self.position, self.normal), keys, strict=False):
-            line.setEnabled(True)
+            line.setEnabled(place < len(texts))
         self.name.setText(name)
         self.parts.setText(values.get("BODYPARTS", ""))
         problems = problems_of(self.document.problems, title)
@@ -446,20 +450,26 @@ class SpaceEditor(QWidget):
         if why:
             self.problem.setText(why)
 
-    def _write_numbers(self, number: int) -> None:
+    def _write_numbers(self) -> None:
         """Write the numbers of the selected one; those that are impossible are not written."""
-        name = self.chosen_name
+        name, title = self.chosen_name, f"Trigger {self.chosen_name}"
         item = self.items.get(name)
-        line = (self.position, self.normal)[number]
-        if item is None or number >= len(_KEYS[type(item)]):
+        values = self.document.values.get(title, {})
+        texts = [self.position.text().strip(), self.second.text().strip()]
+        if item is None or texts[: len(known := _texts_of(item, values))] == known:
             return
-        key, title = _KEYS[type(item)][number], f"Trigger {name}"
-        values = {**self.document.values[title], key: line.text()}
-        if item_of(values) is None:
+        typed = _values_of(item, *texts)
+        if item_of(typed) is None:
             self._show_chosen()
-            self.problem.setText(f"{key}: {line.text()!r} is not possible")
+            joint = " z " if isinstance(item, VolumeItem) else ", "
+            shown = joint.join(text for text in texts if text)
+            self.problem.setText(f"{', '.join(typed)}: {shown} is not possible")
             return
-        self.document.set_value(title, key, line.text().strip())
+        text = self.document.text
+        for key, word in typed.items():
+            if values.get(key) != word:
+                text = ini_editing.set_value(text, title, key, word)
+        self.document.edit(text)
 
     def _write_parts(self) -> None:
         if self.chosen_name:
@@ -540,6 +550,24 @@ class SpaceEditor(QWidget):
             canvas.show_points(None)
         if self.view is not None:
             self.view.clear("No analysis")
+
+
+def _texts_of(item: SpaceItem | None, values: Mapping[str, str]) -> list[str]:
+    """Return the texts of the fields of an item; a volume's heights apart from its region."""
+    if item is None:
+        return []
+    texts = [values.get(key, "").strip() for key in _KEYS[type(item)]]
+    if isinstance(item, VolumeItem):
+        region, _, heights = texts[0].replace(",", " ").partition(" z ")
+        return [region.strip(), heights.strip()]
+    return texts
+
+
+def _values_of(item: SpaceItem, first: str, second: str) -> dict[str, str]:
+    """Return the keys of the section of an item, from the texts of its fields."""
+    if isinstance(item, VolumeItem):
+        return {"VOLUME": f"{first} z {second}"}
+    return dict(zip(_KEYS[type(item)], (first, second), strict=False))
 
 
 def _fill(box: QComboBox, names: list[str], usual: str) -> None:
