@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.recording.retention_rules import RetentionRules
 
-_REMOTE = re.compile(r"[\w .@+-]{2,}:.*")
+_REMOTE = re.compile(r"\w[\w .@+-]+:.*")
 """REMOTE:PATH of rclone; a single letter is a drive of Windows."""
 
 

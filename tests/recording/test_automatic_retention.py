@@ -247,6 +247,7 @@ def test_rules_are_off_by_default_and_read_from_the_settings(tmp_path: Path) -> 
         ("KEEP_DAYS = 0", "KEEP_DAYS"),
         ("FREE_GB = 0.5", "recording stops before, at .* MIN_FREE_MB = 500"),
         ("KEEP_DAYS = 1\nCOLLECTED_TO = archive", "expected a whole path, or REMOTE"),
+        ("KEEP_DAYS = 1\nCOLLECTED_TO = -v:there", "expected a whole path, or REMOTE"),
     ],
 )
 def test_rules_that_can_not_work_are_refused(
