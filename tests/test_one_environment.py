@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.recording.calibrations.calibration_file import read_calibration
 from deeplabstream.recording.exporters.exports import EXPORTS
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from tests.analysis.made import GOLDEN
+from tests.offline.camera_calibration.boards import render
 from tests.offline.films import write_film
 from tests.only_rig_packages import ROOT, refused_modules, rig_packages
+from tests.space.cameras import four_cameras, without_distortion
 
 
 def run(*arguments: object, cwd: Path) -> str:
@@ -108,3 +111,14 @@ def test_help_of_every_program_needs_no_optional_package() -> None:
         [sys.executable, "-c", ALL_HELP], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == "done\n", done.stdout + done.stderr
+
+
+def test_cameras_are_calibrated_and_a_board_is_printed(tmp_path: Path) -> None:
+    pytest.importorskip("caliscope", reason="it calibrates the cameras")
+    cameras = without_distortion(four_cameras()).select(["left", "right", "front"])
+    render(cameras, tmp_path, 60)
+    run("utils/CalibrateCameras.py", *cameras.names, "--board", "7x5",
+        "--square-mm", "30", "--floor", "0", cwd=tmp_path)  # fmt: skip
+    assert read_calibration(tmp_path / "calibration.toml").names == cameras.names
+    run("utils/PrintBoard.py", cwd=tmp_path)
+    assert (tmp_path / "board.pdf").is_file()

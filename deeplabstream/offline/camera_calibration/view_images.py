@@ -91,6 +91,8 @@ def _labelled(drawn: NDArray[np.uint8], text: str) -> Image:
         cv2.putText(
             small, text, (10, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.8, colour, thickness
         )
+    corner = _WIDTH - 1, small.shape[0] - 1
+    cv2.rectangle(small, (0, 0), corner, (255, 255, 255), 1)
     return np.asarray(small, np.uint8)
 
 
