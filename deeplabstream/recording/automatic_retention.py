@@ -159,6 +159,9 @@ def _kill(process: "subprocess.Popen[str]") -> None:
 def main() -> None:
     """Apply the rules that come as a line of input; print a line for each video."""
     lower_priority(os.getpid())
+    if sys.platform == "linux":
+        with suppress(OSError):  # below all others, also those of the lowest `nice`
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     request: dict[str, Any] = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     folder, rules = Path(request["folder"]), RetentionRules(**request["rules"])
