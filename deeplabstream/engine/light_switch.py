@@ -6,8 +6,8 @@ By the phase of the room, or by the colours of a camera's images::
       ▲                                                            │
       └────────── measured light is white for LIGHT_CHANGE_S ──────┘
 
-While the light changes, or can't be determined, it is unknown, and so is the pose. It depends on times
-and images of frames only.
+While the light changes, or can't be determined, it is unknown, and so is the pose. It depends on
+times and images of frames only.
 """
 
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ GREY, COLOURED = 6.0, 12.0
 Noise and the conversion of a camera's compressed stream leave a few grey levels of spread in
 an infrared image.
 """
-_EVERY = 8
-"""Each eighth row and column is measured: some 5,000 pixels of a VGA image."""
+_EVERY = 16
+"""Each sixteenth row and column is measured, 1,200 pixels of a VGA image: it delays the pose."""
 
 
 def colour_spread(image: Image) -> float:
@@ -40,8 +40,10 @@ def colour_spread(image: Image) -> float:
     `image`: (height, width, 3) BGR, 8 bits. From 0 (grey) to 255. The share, because a dark room
     has colours in a part of the image only.
     """
-    some = image[::_EVERY, ::_EVERY]
-    return float(np.percentile(np.ptp(some, axis=2), 95))
+    blue, green, red = np.moveaxis(image[::_EVERY, ::_EVERY], 2, 0)
+    highest = np.maximum(np.maximum(blue, green), red)
+    lowest = np.minimum(np.minimum(blue, green), red)
+    return float(np.percentile(highest - lowest, 95))
 
 
 @dataclass
