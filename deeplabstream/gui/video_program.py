@@ -16,6 +16,7 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import open_network, outdated_networks
 from deeplabstream.engine.replay.recorded_tags import (
+    recorded_analysis_starts,
     recorded_tags,
     recorded_video_start,
 )
@@ -118,7 +119,14 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
         print(f"Warning: {sentence}", file=sys.stderr)
 
     tags, settings = _tags(settings, rows), _with_start(settings, rows)
-    analysis = VideoAnalysis(settings, rows, estimator, not options.no_experiment, tags)
+    several = estimator.skeleton.count > 1 and not settings.arenas
+    starts = (
+        recorded_analysis_starts(rows, settings.deciding_camera, print)
+        if several
+        else ()
+    )
+    decides = not options.no_experiment
+    analysis = VideoAnalysis(settings, rows, estimator, decides, tags, starts)
     with ExitStack() as files:
         folder = analysis.make_folder(options.output)
         writer = files.enter_context(RunWriter(folder, 0))

@@ -86,7 +86,9 @@ def recorded(path: Path, reads: Sequence[TagRead] = ()) -> RunFolder:
     return folder
 
 
-def replayed(path: Path, tags: Sequence[TagRead]) -> tuple[RunFolder, list[Step]]:
+def replayed(
+    path: Path, tags: Sequence[TagRead], starts: Sequence[int] = ()
+) -> tuple[RunFolder, list[Step]]:
     """Return the run and the steps of a replay of two animals that stand."""
     folder = new_folder(path)
 
@@ -97,7 +99,15 @@ def replayed(path: Path, tags: Sequence[TagRead]) -> tuple[RunFolder, list[Step]
 
     settings = parse(RIG, path)
     with RunWriter(folder, 10**9) as writer:
-        whole = replay(settings, frames(), Standing(), writer, False, tags=tags)
+        whole = replay(
+            settings,
+            frames(),
+            Standing(),
+            writer,
+            False,
+            tags=tags,
+            analysis_starts=starts,
+        )
         steps = [*whole]
     return folder, steps
 
@@ -146,6 +156,14 @@ def test_a_tag_names_the_animals_in_a_replay_and_its_rerun(
     assert [now.triggers for _, now in again] == [step.triggers for step in steps]
     tags = [row["text"] for row in folder.events() if row["kind"] == "tag"]
     assert tags == [ANNA]
+
+
+def test_names_from_before_the_analysis_of_the_run_are_not_kept(tmp_path: Path) -> None:
+    times = [10**9 + frame * INTERVAL_NS for frame in (15, 30)]
+    tags = [TagRead("reader", ANNA, time) for time in times]
+    _, steps = replayed(tmp_path / "replay", tags, [10**9 + 20 * INTERVAL_NS])
+    states = [step.triggers["door"] for step in steps]
+    assert states == [None] * 15 + [True] * 5 + [None] * 10 + [True] * (FRAMES - 30)
 
 
 def test_animals_stay_unknown_in_a_replay_without_a_tag(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Recorded tags: what RFID readers read during a run, for a replay of its video.
 
-Also the local time at which the video began, for the light cycle.
+Also the local time at which the video began, for the light cycle, and the frames with which the
+analysis began: from these on, animals get their first names.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.journal_entries import TagRead
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, TagRead
 from deeplabstream.recording.light_facts import recorded_start
+from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.table_reader import events_table, video_table
@@ -109,6 +111,54 @@ def recorded_video_start(
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"times of {folder.path} can't be read: {error}") from error
     return started + timedelta(microseconds=zero_ns // 1000)
+
+
+def recorded_analysis_starts(
+    video: VideoReader, camera: str, report: Callable[[str], object]
+) -> list[int]:
+    """Return the times in a video, ns, of the first frames after each start of the analysis.
+
+    Empty: the video is not in the folder of a run that recorded it, or the analysis began
+    before the video. `report` gets a sentence for each repair of the run folder. DeviceError:
+    the run can't be read.
+    """
+    folder = _run_of(video, report)
+    if folder is None:
+        return []
+    try:
+        times = _times_of(folder, video.path.name, video)
+        if times is None or not folder.table_path(camera).exists():
+            return []
+        rows = read_frames(folder, camera).of_analysis().rows
+        posed_ns = rows["posed_ns"].to_numpy(np.int64)
+        exposed_ns = rows["exposed_ns"].to_numpy(np.int64)
+        found = []
+        for start_ns in _analysis_starts_of(folder):
+            first = int(np.searchsorted(posed_ns, start_ns - _ROUNDED_NS))
+            if first == len(posed_ns):
+                continue
+            place = int(np.searchsorted(times.exposed_ns, exposed_ns[first]))
+            is_in_video = times.exposed_ns[0] <= exposed_ns[first]
+            if is_in_video and place < len(times.exposed_ns):
+                found.append(int(times.times_ns[place]))
+    except (OSError, ValueError, KeyError) as error:
+        raise DeviceError(
+            f"starts of the analysis of {folder.path} can't be read: {error}"
+        ) from error
+    return found
+
+
+_ROUNDED_NS = 1000
+"""Times of notes are rounded to 1 µs."""
+
+
+def _analysis_starts_of(folder: RunFolder) -> Iterator[int]:
+    """Yield the times at which the analysis started, by the clock of the run."""
+    zero_ns = int(folder.facts["start_ns"])
+    table = events_table(folder.events_path)
+    for time_s, *event in table.select("time_s", "kind", "name", "text"):
+        if event == ["note", *ANALYSIS_STARTED]:
+            yield zero_ns + round(float(time_s) * 1e9)
 
 
 def _run_of(video: VideoReader, report: Callable[[str], object]) -> RunFolder | None:

@@ -32,6 +32,8 @@ class VideoAnalysis:
     """Whether the experiment runs; else poses and triggers only."""
     tags: Sequence[TagRead] = ()
     """What RFID readers read while the video was recorded, by the times of the video."""
+    analysis_starts: Sequence[int] = ()
+    """Times of the video, ns, at which the run that recorded it started its analysis."""
     frames: int = 0
     last: int = -1
     """Row of the last analysed frame."""
@@ -81,6 +83,7 @@ class VideoAnalysis:
             writer,
             self.experiment,
             tags=self.tags,
+            analysis_starts=self.analysis_starts,
         ):
             self._count(step)
             if labelled is not None:

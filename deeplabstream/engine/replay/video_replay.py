@@ -1,5 +1,6 @@
 """Video replay: runs the loop over the frames of a video, in one process, on their times."""
 
+from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -34,13 +35,15 @@ def replay(
     experiment: bool = True,
     identified: bool = False,
     tags: Sequence[TagRead] = (),
+    analysis_starts: Sequence[int] = (),
 ) -> Generator[Step, None, None]:
     """Yield the step of each frame; the outputs are simulated.
 
     The clock follows the times of the frames, so equal frames give equal steps and equal
     files. Pose estimation takes no time on this clock: a frame is decided at the time of
     its exposure. `identified`: the poses have their animals in the order of their names.
-    `tags`: what RFID readers read, by the times of the frames.
+    `tags`: what RFID readers read, by the times of the frames. `analysis_starts`: times of
+    frames, ns, at which an analysis started: the animals get new names there.
     """
     clock = ManualClock()
     deciding = settings.deciding_camera
@@ -84,8 +87,12 @@ def replay(
         else:
             loop.set_triggers(triggers)
         try:
-            recorded = RecordedTags(tags)
+            recorded, starts = RecordedTags(tags), deque(sorted(analysis_starts))
             for frame in frames:
+                while starts and starts[0] <= frame.time_ns:
+                    starts.popleft()
+                    if trackers is not None:
+                        trackers.reset()
                 catch_up(bank, clock, frame.time_ns)
                 for read in recorded.take_all(frame.time_ns):
                     writer.entry(read)
