@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py --json accuracy.json
     python benchmarks/accuracy.py --changes network.sigma=1.5 --sets lips --json lips.json
+    python benchmarks/accuracy.py --ways live best --json accuracy.json --networks networks
 
 Each data set is divided into folds: whole clips where there are five or more, else blocks of
 time; frames next to a block are not trained on. Each fold is predicted by a network that was
@@ -9,6 +10,10 @@ trained on the others with the settings that TrainNetwork chooses; each `--chang
 of them. Changes are compared with the unchanged settings on the same folds, seeds and steps:
 the ratio of the mean errors, with a 95 % interval (images resampled). Finished trainings in the
 JSON file are not repeated.
+
+`--ways` also predicts the images that were kept back as files with the networks that
+`--networks` keeps: `live` as a rig does, `best` as `PredictVideos --best` does without the
+frames beside them.
 
 The confidence from which a point is asserted is chosen on all predictions together, none of
 which is of a network that was trained on its image.
@@ -34,6 +39,8 @@ from deeplabstream.files.atomic_replace import write_json
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("openfield", "mirror-mouse", "lips")
 UNCHANGED = "unchanged"
+WAYS = ("live", "best")
+"""Ways to predict with the same network; the others are compared with the first."""
 CLIPS = 5
 """Fewest clips of a data set of which whole ones are kept back."""
 MARGIN = 2
@@ -69,6 +76,13 @@ class LabelledSet:
             first, last = block[0] - MARGIN, block[-1] + MARGIN
             train = [at for n, at in enumerate(order) if not first <= n <= last]
             yield train, [order[n] for n in block]
+
+    def image(self, place: int) -> NDArray[np.uint8]:
+        """Return an image as a camera gives it."""
+        from deeplabstream.pose.image_files import read_image
+
+        image = read_image(self.images[place])
+        return self.data.images[place] if image is None else image
 
 
 def open_set(name: str, folder: Path, made: Path) -> LabelledSet:
@@ -202,16 +216,8 @@ class Predictions:
         return np.asarray(np.linalg.norm(self.points - self.labels, axis=2))
 
 
-def predictions(
-    case: LabelledSet, done: Mapping[str, Any], options: argparse.Namespace, change: str
-) -> Predictions:
-    """Return the predictions of a change."""
-    found = [
-        done[name]
-        for seed in range(options.seeds)
-        for fold in range(options.some or options.folds)
-        if (name := key(case.name, options, change, seed, fold)) in done
-    ]
+def predictions(case: LabelledSet, found: Sequence[Mapping[str, Any]]) -> Predictions:
+    """Return the predictions of several trainings as one."""
     images = np.concatenate([one["images"] for one in found]).astype(np.intp)
     labels = case.data.in_camera_px(case.data.points)[images]
     points, confidence = (
@@ -221,42 +227,91 @@ def predictions(
     return Predictions(points, labels, confidence, images)
 
 
+def trainings(
+    case: LabelledSet, done: Mapping[str, Any], options: argparse.Namespace, change: str
+) -> dict[str, Any]:
+    """Return the finished trainings of a change, by name."""
+    names = [
+        key(case.name, options, change, seed, fold)
+        for seed in range(options.seeds)
+        for fold in range(options.some or options.folds)
+    ]
+    return {name: done[name] for name in names if name in done}
+
+
+def predicted_by(
+    way: str, case: LabelledSet, images: Sequence[int], folder: Path
+) -> dict[str, Any]:
+    """Return the points that a network folder gives in images, and their confidences."""
+    from deeplabstream.pose.image_copies import open_with_copies
+    from deeplabstream.pose.model.model_opening import open_estimator
+    from deeplabstream.pose.runtimes.runtime_list import REFERENCE
+
+    open_network = open_with_copies if way == "best" else open_estimator
+    estimator = open_network(folder, REFERENCE, 1)
+    poses = [estimator.estimate([case.image(place)])[0] for place in images]
+    return {
+        "images": list(images),
+        "points": [pose.points.reshape(-1, 2) for pose in poses],
+        "confidence": [pose.confidence.ravel() for pose in poses],
+    }
+
+
 def report(
     case: LabelledSet, done: Mapping[str, Any], options: argparse.Namespace
 ) -> Iterator[str]:
     """Yield the lines of one data set."""
+    unchanged = trainings(case, done, options, UNCHANGED)
+    base = predictions(case, [*unchanged.values()])
+    yield from error_lines(case.name, UNCHANGED, base)
+    for change in options.changes:
+        own = predictions(case, [*trainings(case, done, options, change).values()])
+        yield from error_lines(case.name, change, own, base)
+
+    first = None
+    for way in options.ways:
+        found = [
+            predicted_by(way, case, one["images"], options.networks / name)
+            for name, one in unchanged.items()
+        ]
+        own = predictions(case, found)
+        yield from error_lines(case.name, way, own, first)
+        first = first or own
+
+
+def error_lines(
+    name: str, what: str, own: Predictions, base: Predictions | None = None
+) -> Iterator[str]:
+    """Yield the errors of predictions, compared with `base`, and their kinds."""
     from deeplabstream.training.evaluation.error_kinds import error_kinds
     from deeplabstream.training.evaluation.evaluate import choose_threshold
 
-    base = predictions(case, done, options, UNCHANGED)
-    for change in (UNCHANGED, *options.changes):
-        own = predictions(case, done, options, change)
-        error = own.error
-        labelled = error[np.isfinite(error)]
-        median, p95 = np.percentile(labelled, [50, 95])
-        line = (
-            f"{case.name:<13}{change:<28}{len(labelled):>7}{labelled.mean():>8.2f}"
-            f"{median:>8.2f}{p95:>8.1f}{labelled.max():>8.0f}"
-        )
-        if change != UNCHANGED:
-            low, high = ratio_interval(base, own)
-            ratio = labelled.mean() / np.nanmean(base.error)
-            line += f"{ratio:>8.3f} ({low:.3f} to {high:.3f})"
-        yield line
+    error = own.error
+    labelled = error[np.isfinite(error)]
+    median, p95 = np.percentile(labelled, [50, 95])
+    line = (
+        f"{name:<13}{what:<28}{len(labelled):>7}{labelled.mean():>8.2f}"
+        f"{median:>8.2f}{p95:>8.1f}{labelled.max():>8.0f}"
+    )
+    if base is not None:
+        low, high = ratio_interval(base, own)
+        ratio = labelled.mean() / np.nanmean(base.error)
+        line += f"{ratio:>8.3f} ({low:.3f} to {high:.3f})"
+    yield line
 
-        threshold = choose_threshold(error, own.confidence)
-        kinds = error_kinds(own.points, own.labels, own.confidence, threshold)
+    threshold = choose_threshold(error, own.confidence)
+    kinds = error_kinds(own.points, own.labels, own.confidence, threshold)
+    yield (
+        f"    near: within {kinds.near_px:.1f} px; asserted: confidence from "
+        f"{threshold:g}"
+    )
+    for kind, points, share, squared, asserted in kinds.rows(
+        error, np.ones(len(error), bool)
+    ):
         yield (
-            f"    near: within {kinds.near_px:.1f} px; asserted: confidence from "
-            f"{threshold:g}"
+            f"    {kind:<10}{points:>6} points{share:>8.1%}{squared:>8.1%} of the "
+            f"squared error{asserted:>6} asserted"
         )
-        for kind, points, share, squared, asserted in kinds.rows(
-            error, np.ones(len(error), bool)
-        ):
-            yield (
-                f"    {kind:<10}{points:>6} points{share:>8.1%}{squared:>8.1%} of the "
-                f"squared error{asserted:>6} asserted"
-            )
 
 
 def ratio_interval(base: Predictions, other: Predictions) -> tuple[float, float]:
@@ -290,7 +345,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--threads", type=int, default=0)
     add("--json", type=Path, help="file of the predictions; it is continued")
     add("--networks", type=Path, help="folder in which the networks are kept")
+    add("--ways", nargs="*", choices=WAYS, default=[], help="needs --networks")
     options = parser.parse_args(argv)
+    if options.ways and not options.networks and not options.quick:
+        parser.error("--ways needs --networks FOLDER, which keeps the networks")
     if options.quick:
         options.sets, options.folds, options.seeds, options.steps = (
             ["simulated"], 2, 1, 2,
@@ -300,15 +358,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     with TemporaryDirectory() as made:
+        if options.quick:
+            options.ways, options.networks = WAYS, Path(made, "networks")
         cases = [open_set(name, options.data, Path(made)) for name in options.sets]
         done = all_trainings(cases, options)
-    print(
-        f"{'set':<13}{'settings':<28}{'points':>7}{'mean':>8}{'median':>8}{'p95':>8}"
-        f"{'max':>8}   mean / unchanged"
-    )
-    for case in cases:
-        for line in report(case, done, options):
-            print(line)
+        print(
+            f"{'set':<13}{'settings':<28}{'points':>7}{'mean':>8}{'median':>8}{'p95':>8}"
+            f"{'max':>8}   mean / unchanged or first way"
+        )
+        for case in cases:
+            for line in report(case, done, options):
+                print(line)
     return 0
 
 

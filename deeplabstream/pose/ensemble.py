@@ -16,6 +16,8 @@ from deeplabstream.pose.estimator import PoseEstimator, runs_on_gpu
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.pose.tracking.pose_matching import NEAR, animal_lengths, same_animals
 
+Points = NDArray[np.float32]
+
 
 def members(folder: Path) -> tuple[Path, ...]:
     """Return the model folders in an ensemble's folder; empty: it is not an ensemble.
@@ -60,17 +62,18 @@ class NetworkEnsemble:
         return [self._combine(poses) for poses in zip(*estimates, strict=True)]
 
     def _combine(self, poses: Sequence[Pose]) -> Pose:
-        # The median is robust against one network that is wrong.
         points, sure = aligned([(pose.points, pose.confidence) for pose in poses])
-        middle = median(points)
+        middle, confidence = self.combined(points, sure)
 
         apart = np.hypot(*np.moveaxis(points - middle, -1, 0))
         known = apart[np.isfinite(apart)]
         spread_px = float(known.mean()) if known.size else nan
-        return Pose(self.skeleton, middle, sure.mean(axis=0), spread_px=spread_px)
+        return Pose(self.skeleton, middle, confidence, spread_px=spread_px)
 
-
-Points = NDArray[np.float32]
+    def combined(self, points: Points, sure: Points) -> DecodedPoses:
+        """Return one pose of those of all networks; see `aligned` for the shapes."""
+        # The median is robust against one network that is wrong.
+        return median(points), np.asarray(sure.mean(axis=0), np.float32)
 
 
 def aligned(poses: Sequence[DecodedPoses]) -> DecodedPoses:

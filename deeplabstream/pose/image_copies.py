@@ -1,8 +1,9 @@
-"""Test-time augmentation: poses of mirrored and rotated copies of an image, as an ensemble.
+"""Test-time augmentation: poses of changed copies of an image, as an ensemble.
 
-A copy is used only if the network was trained with such images: a network that never saw an
-animal upside down, or mirrored, would be wrong in all of them. The points of the copies are
-combined like those of several networks (`NetworkEnsemble`): the median, and the mean confidence.
+A mirrored or rotated copy is used only if the network was trained with such images: a network
+that never saw an animal upside down, or mirrored, would be wrong in all of them. Where no
+upside-down copies suit, shifted ones are used too. A point of the result is where most copies
+agree (`best_supported`). Which copies help was measured: docs/training_measurements.md.
 Source: Radosavovic et al., Data distillation, CVPR 2018.
 """
 
@@ -20,21 +21,30 @@ from deeplabstream.core.body_sides import mirrored
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.ensemble import NetworkEnsemble, members
+from deeplabstream.pose.ensemble import NetworkEnsemble, median, members
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, opened, views_of
+from deeplabstream.pose.network_estimator import LEAST, RIGHT_PX
+from deeplabstream.pose.tracking.pose_matching import animal_lengths
 
 SMALL_TURN_DEG = 8.0
-"""Rotation of a copy where the network was trained with that and less than half a turn."""
+"""Rotation of a copy where the network was trained with that, not with more or mirrored."""
+SHIFTS = (0.01, 0.004), (-0.01, -0.007)
+"""Shifts of copies: about three pixels of a network's input, less than a cell of its maps."""
+AGREEING = 0.05
+"""Largest distance at which two copies support each other, as a share of an animal's length."""
+Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageCopy:
-    """A copy of an image: rotated by `turn_deg`, and mirrored before that if `mirror`."""
+    """A copy of an image: mirrored if `mirror`, then rotated, then shifted."""
 
     mirror: bool = False
     turn_deg: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    """Along x and y, as shares of the image's longer side."""
 
     def matrix(self, height: int, width: int) -> NDArray[np.float64]:
         """Return (2, 3): pixels of the image to pixels of the copy."""
@@ -50,10 +60,11 @@ class ImageCopy:
             np.array([columns - 1, rows - 1]) / 2
             for rows, columns in ((height, width), self.size(height, width))
         )
-        return np.column_stack([linear, other - linear @ centre])
+        moved = other + np.array(self.shift) * max(height, width)
+        return np.column_stack([linear, moved - linear @ centre])
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width of the copy, which contains the whole image."""
+        """Return the height and width of the copy; not shifted, it contains the whole image."""
         turn = math.radians(self.turn_deg)
         along, across = abs(math.cos(turn)), abs(math.sin(turn))
         rows, columns = (
@@ -117,37 +128,84 @@ class CopyEstimator(EstimatorWrapper):
         return found
 
 
+class CopyEnsemble(NetworkEnsemble):
+    """Ensemble of copies, and of networks: the points that most of them support."""
+
+    def __init__(self, estimators: Sequence[PoseEstimator], folder: Path) -> None:
+        super().__init__(estimators, folder)
+        # Poses of the same copies, combined by the median, have another checksum.
+        self.sha256 = hashlib.sha256(f"supported {self.sha256}".encode()).hexdigest()
+
+    def combined(self, points: Points, sure: Points) -> tuple[Points, Points]:
+        """Return the best-supported points, and their support as confidence."""
+        return best_supported(points, sure)
+
+
+def best_supported(points: Points, sure: Points) -> tuple[Points, Points]:
+    """Return the points on which most copies agree, and how much they do.
+
+    Each copy supports the points of the others that lie within `AGREEING` of an animal's
+    length of its own, with its confidence. The best-supported point and those that support it
+    are averaged; the confidence is the support, divided by the number of copies. Where copies
+    find two places, the result is one of them and not between, and its confidence is low.
+
+    Parameters
+    ----------
+    points
+        (copy, animal, bodypart, 2), px; NaN: not found.
+    sure
+        (copy, animal, bodypart), 0 to 1.
+    """
+    length = animal_lengths(median(points))
+    near = np.where(length > 0, AGREEING * length, RIGHT_PX)[..., None]
+    known = np.isfinite(points).all(axis=-1)
+    weight = np.where(known, np.maximum(sure, LEAST), 0)
+
+    # Comparisons with NaN are false.
+    supports = np.linalg.norm(points[:, None] - points[None], axis=-1) <= near
+    support = (supports * weight[None]).sum(axis=1)
+    best = support.argmax(axis=0)[None, None]
+    agreeing = np.take_along_axis(supports, best, axis=0)[0] * weight
+    total = agreeing.sum(axis=0)
+    middle = (agreeing[..., None] * np.nan_to_num(points)).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        found = middle / total[..., None]
+    confidence = total / len(points) * known.any(axis=0)
+    return np.asarray(found, np.float32), np.asarray(confidence, np.float32)
+
+
 def copies_of(about: Mapping[str, object]) -> list[ImageCopy]:
     """Return the copies that suit a network, from the settings of its training.
 
-    `about` is that of `model.json`. Empty: the training is not known, as that of an imported
-    network, or used no such images.
+    `about` is that of `model.json`. Only shifted ones where the training is not known, as
+    that of an imported network.
     """
     settings = about.get("settings")
     trained = settings.get("augmentation") if isinstance(settings, dict) else None
     if not isinstance(trained, dict):
-        return []
+        trained = {}
     rotation_deg = trained.get("rotation_deg", 0)
     if not isinstance(rotation_deg, int | float):
-        return []
+        rotation_deg = 0
 
-    turns = [0.0]
+    mirror = trained.get("mirror") is True
+    sides = (False, True) if mirror else (False,)
     if rotation_deg >= 180:
-        turns.append(180.0)
-    elif rotation_deg >= SMALL_TURN_DEG:
-        turns += [SMALL_TURN_DEG, -SMALL_TURN_DEG]
-    sides = (False, True) if trained.get("mirror") is True else (False,)
-    copies = [ImageCopy(side, turn) for side in sides for turn in turns]
-    return copies[1:]
+        return [ImageCopy(side, turn) for side in sides for turn in (0.0, 180.0)][1:]
+
+    shifted = [ImageCopy(side, shift=shift) for side in sides for shift in SHIFTS]
+    if mirror:
+        return [ImageCopy(mirror=True), *shifted]
+    turns = (SMALL_TURN_DEG, -SMALL_TURN_DEG) if rotation_deg >= SMALL_TURN_DEG else ()
+    return [*(ImageCopy(turn_deg=turn) for turn in turns), *shifted]
 
 
 def open_with_copies(
     name: str | Path, runtime: str = "auto", threads: int = 0
-) -> NetworkEnsemble:
+) -> CopyEnsemble:
     """Return the network or ensemble of that name, which also estimates copies of the images.
 
-    ModelError: the network was not trained with mirrored or rotated images, or it takes the
-    images of several cameras.
+    ModelError: it takes the images of several cameras.
     """
     folder = find_model(name)
     if views_of(name):
@@ -158,12 +216,7 @@ def open_with_copies(
     for own in members(folder) or (folder,):
         model = load_model_folder(own)
         estimators += _with_copies(model, opened(model, runtime, threads))
-    if len(estimators) < 2:
-        raise ModelError(
-            f"{folder}: --best needs a network that was trained by this program with "
-            "mirrored or rotated images, or an ensemble; leave --best out"
-        )
-    return NetworkEnsemble(estimators, folder)
+    return CopyEnsemble(estimators, folder)
 
 
 def _with_copies(model: ModelFolder, network: PoseEstimator) -> list[PoseEstimator]:

@@ -17,6 +17,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.checked_points import frame_numbers
+from deeplabstream.offline.smoothing.track_smoothing import smoothed_track
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.image_copies import open_with_copies
 from deeplabstream.pose.model.model_opening import open_estimator
@@ -94,6 +95,8 @@ def check_network(options: CheckNetwork) -> int:
 
     points = np.stack([pose.points[0, order] for pose in poses])
     confidence = np.stack([pose.confidence[0, order] for pose in poses])
+    if options.best:
+        points = smoothed_track(points, confidence)
     below = confidence < estimator.threshold
     frames = counted(len(labelled), "frame")
     print(f"{frames} with points placed by hand; runs on {estimator.provider}")

@@ -10,7 +10,7 @@ the videos of all views of a session together: their names end with the view (da
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from deeplabstream.offline.labelled_poses import known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.prediction_files import PredictionFiles
+from deeplabstream.offline.smoothing.track_smoothing import smoothed_table
 from deeplabstream.offline.video_files import (
     VIDEO_FILTER,
     overall_progress,
@@ -298,6 +299,8 @@ def _predicted(
             f"{group.name}: {poses.lost} of {frames} frames could not be decoded; their "
             "rows are empty"
         )
+    if options.best:
+        poses = replace(poses, table=smoothed_table(poses.table))
     return {"": poses}
 
 

@@ -76,12 +76,13 @@ def runtime(
 
 
 def best() -> Any:
-    """Return the field that also predicts mirrored and rotated copies of the images."""
+    """Return the field of the most exact poses, where time does not matter."""
     return option(
         default=False,
-        title="Also mirrored and rotated",
-        description="also predict mirrored and rotated copies of each image, as far as the "
-        "network was trained with such, and combine the points; two to six times slower",
+        title="As exact as possible",
+        description="also predict copies of each image, mirrored and rotated as far as the "
+        "network was trained with such, combine the points, and smooth those of a video of "
+        "one animal; three to six times slower",
         advanced=True,
     )
 

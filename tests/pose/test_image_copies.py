@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.image_copies import (
+    SHIFTS,
     CopyEstimator,
     ImageCopy,
+    best_supported,
     copies_of,
     open_with_copies,
 )
@@ -26,6 +27,8 @@ COPIES = (
     ImageCopy(turn_deg=180),
     ImageCopy(turn_deg=8),
     ImageCopy(mirror=True, turn_deg=-8),
+    ImageCopy(shift=(0.02, -0.03)),
+    ImageCopy(mirror=True, shift=SHIFTS[0]),
 )
 
 
@@ -104,18 +107,26 @@ def test_a_network_gets_only_copies_such_as_it_was_trained_with() -> None:
     def about(**augmentation: object) -> dict[str, object]:
         return {"settings": {"augmentation": augmentation}}
 
+    shifted = [ImageCopy(shift=shift) for shift in SHIFTS]
     assert copies_of(about(rotation_deg=180.0, mirror=True)) == [
         ImageCopy(False, 180),
         ImageCopy(True),
         ImageCopy(True, 180),
     ]
+    assert copies_of(about(rotation_deg=180, mirror=False)) == [ImageCopy(False, 180)]
+    assert copies_of(about(rotation_deg=15, mirror=True)) == [
+        ImageCopy(True),
+        *shifted,
+        *(ImageCopy(True, shift=shift) for shift in SHIFTS),
+    ]
     assert copies_of(about(rotation_deg=15, mirror=False)) == [
         ImageCopy(turn_deg=8),
         ImageCopy(turn_deg=-8),
+        *shifted,
     ]
-    assert copies_of(about(rotation_deg=0, mirror=False)) == []
-    assert copies_of({"imported_from": "DeepLabCut"}) == []
-    assert copies_of({"settings": "none"}) == []
+    assert copies_of(about(rotation_deg=0, mirror=False)) == shifted
+    assert copies_of({"imported_from": "DeepLabCut"}) == shifted
+    assert copies_of({"settings": "none"}) == shifted
 
 
 def test_the_shipped_network_is_opened_with_its_copies() -> None:
@@ -127,9 +138,40 @@ def test_the_shipped_network_is_opened_with_its_copies() -> None:
     assert pose.points.shape == (1, 4, 2)
 
 
-def test_a_network_of_unknown_training_has_no_copies(tmp_path: Path) -> None:
+def test_a_network_of_unknown_training_gets_shifted_copies_alone(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "other"
     shutil.copytree(MODELS / "openfield", folder)
     save_description(replace(load_model_folder(folder), about={}))
-    with pytest.raises(ModelError, match="other: --best needs a network"):
-        open_with_copies(folder, "cpu", 1)
+    found = open_with_copies(folder, "cpu", 1).estimators[1:]
+    assert [own.copy.shift for own in found if isinstance(own, CopyEstimator)] == [
+        *SHIFTS
+    ]
+
+
+def test_of_two_places_the_one_that_most_copies_find_is_taken() -> None:
+    points = np.zeros((5, 1, 2, 2), np.float32)
+    points[:, 0, 1] = 200, 0  # the animal's length; so copies agree within 10 px
+    points[:, 0, 0] = [[0, 0], [1, 0], [2, 0], [60, 0], [61, 0]]
+    sure = np.full((5, 1, 2), 0.8, np.float32)
+    found, confidence = best_supported(points, sure)
+    assert found[0] == pytest.approx(np.array([[1, 0], [200, 0]]), abs=1e-5)
+    assert confidence[0] == pytest.approx([0.8 * 3 / 5, 0.8])
+
+    # Two copies that are sure outweigh three that are not.
+    sure[:3, 0, 0] = 0.1
+    found, confidence = best_supported(points, sure)
+    assert found[0, 0] == pytest.approx([60.5, 0])
+    assert confidence[0, 0] == pytest.approx(0.8 * 2 / 5)
+
+
+def test_animals_that_no_copy_finds_stay_unknown() -> None:
+    points = np.full((3, 2, 2, 2), np.nan, np.float32)
+    points[0, 0] = [[10, 10], [50, 10]]
+    sure = np.where(np.isfinite(points[..., 0]), np.float32(0.9), np.float32(0))
+    found, confidence = best_supported(points, sure)
+    assert found[0] == pytest.approx(points[0, 0])
+    assert confidence[0] == pytest.approx([0.3, 0.3])
+    assert np.isnan(found[1]).all()
+    assert not confidence[1].any()

@@ -47,6 +47,8 @@ class General(_Section):
     samples_per_second: Above0 = 1
     samples_min: Count = 20
     samples_max: Count = 500
+    best: bool = False
+    """Also predict copies of each image, as `PredictVideos --best` does."""
 
 
 class Quirks(_Section):

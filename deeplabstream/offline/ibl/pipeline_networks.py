@@ -1,6 +1,6 @@
 """Network folder of a pipeline: model folders that are opened when needed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.ibl.pipeline import Pipeline
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.image_copies import open_with_copies
 from deeplabstream.pose.model.model_folder import DESCRIPTION, load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS, open_for_videos
 
@@ -20,6 +21,8 @@ class NetworkFolder:
     path: Path
     runtime: str = "auto"
     threads: int = 0
+    best: bool = False
+    """Whether copies of each image are predicted too: see `open_with_copies`."""
     _opened: dict[Path, PoseEstimator] = field(default_factory=dict)
 
     def matching(self, pattern: str) -> Sequence[PoseEstimator]:
@@ -39,7 +42,9 @@ class NetworkFolder:
                         f"{folder} finds up to {count} animals; a pipeline needs "
                         "a network for one animal"
                     )
-                open_one = partial(open_for_videos, folder, self.runtime)
+                open_network: Callable[[Path, str, int], PoseEstimator]
+                open_network = open_with_copies if self.best else open_for_videos
+                open_one = partial(open_network, folder, self.runtime)
                 self._opened[folder] = open_parallel(open_one, self.threads)
         return [self._opened[folder] for folder in found]
 
@@ -60,7 +65,7 @@ def networks_of(
             places.append(MODELS)
     for place in places:
         if place is not None and place.is_dir():
-            return NetworkFolder(place, runtime, threads)
+            return NetworkFolder(place, runtime, threads, pipeline.general.best)
     patterns = [camera.detect for camera in pipeline.cameras.values()]
     patterns += [region.networks for region in pipeline.regions.values()]
     names = ", ".join(dict.fromkeys(name for name in patterns if name))

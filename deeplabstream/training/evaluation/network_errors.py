@@ -1,6 +1,6 @@
 """Errors of a network in labelled images: one evaluation for all programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,15 +78,12 @@ def evaluate_network(
     folder = find_model(model)
     labels, sets = labels_of(folder, data, unpacked)
     own = members(folder) or (folder,)
-    opened: Sequence[PoseEstimator]
-    if best:
-        opened = open_with_copies(model, runtime, threads).estimators
-    else:
-        opened = [open_estimator(network, runtime, threads) for network in own]
+    # Copies are not networks of an ensemble: they share their network's errors.
+    open_one: Callable[[Path, str, int], PoseEstimator]
+    open_one = open_with_copies if best else open_estimator
+    opened = [open_one(network, runtime, threads) for network in own]
     named = [open_estimator(find_model(name), runtime, threads) for name in ensemble]
     found, others = (_predicted(networks, labels) for networks in (opened, named))
-    if best and len(own) == 1:
-        found = [together(found)]  # copies are not networks: they share their errors
     networks = [*found, *others]
     views, single = _pose_columns(own[0], opened[0].skeleton.bodyparts)
     scale = load_model_folder(folder).confidence if len(found) == 1 else None
