@@ -67,7 +67,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 
 
 SMALLEST = {
-    "accuracy.py --quick": "inversion +[0-9]+ points",
+    "accuracy.py --quick": "simulated +best +[0-9]+(.|\\n)*inversion +[0-9]+ points",
     "active_learning.py --quick": "uncertain +4 labels: ",
     "alarms.py --quick": "1 of 1 faults as expected",
     "appearance.py --simulated --seconds 20 --steps 1 --walks 1 --frames 20": (

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.smoothing.track_smoothing import (
     smoothed_table,
     smoothed_track,
 )
 from deeplabstream.recording.pose_table import PoseTable
+from tests.offline.films import write_film
+from utils.PredictVideos import main
 
 ROWS = 240
 TIME = np.arange(ROWS) / 30
@@ -96,3 +99,15 @@ def test_several_animals_are_not_smoothed() -> None:
     one = table(1)
     assert smoothed_table(one).points.shape == one.points.shape
     assert (smoothed_table(one).points != one.points).any()
+
+
+def test_predict_videos_best_writes_other_smoother_poses(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=12)
+    how = [str(film), "--model", "openfield", "--runtime", "cpu", "--threads", "1"]
+    poses = []
+    for name, more in (("live", []), ("best", ["--best"])):
+        assert main([*how, "--output", str(tmp_path / name), *more]) == 0
+        poses.append(read_poses(tmp_path / name / "film.csv").points[:, 0])
+    assert poses[0].shape == poses[1].shape == (12, 4, 2)
+    live, best = (np.abs(np.diff(own, 2, axis=0)).mean() for own in poses)
+    assert best < live
