@@ -78,7 +78,7 @@ class LabelledSet:
             yield train, [order[n] for n in block]
 
     def image(self, place: int) -> NDArray[np.uint8]:
-        """Return an image as a camera gives it."""
+        """Return an image as a camera gives it; simulated ones have the network's size."""
         from deeplabstream.pose.image_files import read_image
 
         image = read_image(self.images[place])
@@ -250,9 +250,12 @@ def predicted_by(
     open_network = open_with_copies if way == "best" else open_estimator
     estimator = open_network(folder, REFERENCE, 1)
     poses = [estimator.estimate([case.image(place)])[0] for place in images]
+    points = np.stack([pose.points.reshape(-1, 2) for pose in poses])
+    if not case.images[0].is_file():
+        points = case.data.pick(images).in_camera_px(points)
     return {
         "images": list(images),
-        "points": [pose.points.reshape(-1, 2) for pose in poses],
+        "points": points,
         "confidence": [pose.confidence.ravel() for pose in poses],
     }
 
