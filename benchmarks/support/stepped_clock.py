@@ -4,6 +4,7 @@
 beside it holds by how many seconds the clock was set.
 """
 
+import copyreg
 import datetime as dates
 import time
 from pathlib import Path
@@ -27,6 +28,13 @@ class SteppedDatetime(_Datetime):
         return _Datetime.now(tz) + dates.timedelta(seconds=step())
 
 
+def restored(text: str) -> _Datetime:
+    """Return a date that another process has sent."""
+    return _Datetime.fromisoformat(text)
+
+
+# pickle finds a class by its name, which is that of `SteppedDatetime` from here on
+copyreg.pickle(_Datetime, lambda moment: (restored, (moment.isoformat(),)))
 time.time = lambda: _time() + step()  # noqa: TID251
 time.time_ns = lambda: _time_ns() + round(step() * 1e9)
 dates.datetime = SteppedDatetime  # type: ignore[misc]
