@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -35,6 +33,7 @@ from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.scale_calibration import Calibrating
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
+from deeplabstream.gui.widgets.panels import grid_panel
 from deeplabstream.gui.widgets.part_choice import PartsButton
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.settings_form import (
@@ -150,7 +149,7 @@ class RegionsPage(QWidget):
         self._views.addWidget(self.in_image)
 
     def _drawing(self) -> QFrame:
-        panel, grid = _panel("Draw")
+        panel, grid = grid_panel("Draw")
         for place, kind in enumerate(_TOOLS):
             button = QPushButton(kind)
             button.setCheckable(True)
@@ -168,7 +167,7 @@ class RegionsPage(QWidget):
         return panel
 
     def _choosing(self) -> QFrame:
-        panel, grid = _panel("Regions in camera")
+        panel, grid = grid_panel("Regions in camera")
         self.camera.setToolTip("camera whose image is shown")
         grid.addWidget(self.camera, 1, 0, 1, 2)
         grid.addWidget(self.image, 1, 2)
@@ -176,7 +175,7 @@ class RegionsPage(QWidget):
         return panel
 
     def _chosen(self) -> QFrame:
-        panel, grid = _panel("Selected region")
+        panel, grid = grid_panel("Selected region")
         rows = (
             ("name", self.name),
             ("position", self.position),
@@ -554,16 +553,3 @@ def _with_shelters(text: str, names: list[str]) -> str:
     """Return the settings with these shelters."""
     word = ", ".join(names) or None
     return ini_editing.set_value(text, "Animals", "SHELTERS", word)
-
-
-def _panel(title: str) -> tuple[QFrame, QGridLayout]:
-    panel = QFrame()
-    panel.setObjectName("panel")
-    grid = QGridLayout(panel)
-    grid.setContentsMargins(12, 8, 12, 10)
-    grid.setSpacing(6)
-    label = QLabel(title.upper())
-    label.setObjectName("title")
-    grid.addWidget(label, 0, 0, 1, 3, Qt.AlignmentFlag.AlignTop)
-    grid.setColumnStretch(1, 1)
-    return panel, grid

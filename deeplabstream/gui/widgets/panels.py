@@ -42,6 +42,20 @@ class Panel(QFrame):
         self.column.addWidget(self.title)
 
 
+def grid_panel(title: str) -> tuple[QFrame, QGridLayout]:
+    """Return a titled box of three columns, whose first row is the title, and its layout."""
+    panel = QFrame()
+    panel.setObjectName("panel")
+    grid = QGridLayout(panel)
+    grid.setContentsMargins(12, 8, 12, 10)
+    grid.setSpacing(6)
+    label = QLabel(title.upper())
+    label.setObjectName("title")
+    grid.addWidget(label, 0, 0, 1, 3, Qt.AlignmentFlag.AlignTop)
+    grid.setColumnStretch(1, 1)
+    return panel, grid
+
+
 class Triggers(Panel):
     """Last state of each trigger."""
 

@@ -5,7 +5,7 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
     QButtonGroup,
@@ -47,6 +47,7 @@ from deeplabstream.gui.space_scene import (
     outlines_in,
     plane_square,
 )
+from deeplabstream.gui.widgets.panels import grid_panel
 from deeplabstream.gui.widgets.part_choice import PartsButton
 from deeplabstream.gui.widgets.settings_form import (
     free_name,
@@ -176,7 +177,7 @@ class SpaceEditor(QWidget):
         row.addLayout(side)
 
     def _drawing(self) -> QFrame:
-        panel, grid = _panel("Draw")
+        panel, grid = grid_panel("Draw")
         for place, tool in enumerate(_TOOLS):
             button = QPushButton(tool)
             button.setCheckable(True)
@@ -194,7 +195,7 @@ class SpaceEditor(QWidget):
         return panel
 
     def _choosing(self) -> QFrame:
-        panel, grid = _panel("Volumes in")
+        panel, grid = grid_panel("Volumes in")
         self.place.setToolTip("space, or a camera whose regions are shown")
         self.shown_camera.setToolTip("camera whose image is shown, also on the floor")
         grid.addWidget(self.place, 1, 0, 1, 3)
@@ -204,7 +205,7 @@ class SpaceEditor(QWidget):
         return panel
 
     def _chosen(self) -> QFrame:
-        panel, grid = _panel("Selected")
+        panel, grid = grid_panel("Selected")
         rows = (
             (QLabel("name"), self.name),
             (QLabel("position"), self.position),
@@ -578,16 +579,3 @@ def _fill(box: QComboBox, names: list[str], usual: str) -> None:
     box.clear()
     box.addItems(names)
     box.setCurrentText(chosen if chosen in names else usual)
-
-
-def _panel(title: str) -> tuple[QFrame, QGridLayout]:
-    panel = QFrame()
-    panel.setObjectName("panel")
-    grid = QGridLayout(panel)
-    grid.setContentsMargins(12, 8, 12, 10)
-    grid.setSpacing(6)
-    label = QLabel(title.upper())
-    label.setObjectName("title")
-    grid.addWidget(label, 0, 0, 1, 3, Qt.AlignmentFlag.AlignTop)
-    grid.setColumnStretch(1, 1)
-    return panel, grid
