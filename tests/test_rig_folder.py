@@ -259,6 +259,7 @@ def test_the_command_lists_all_and_names_what_was_meant(
             "publish",
             "rack",
             "service",
+            "uptime",
         }
     ),
 )

@@ -116,11 +116,6 @@ class EvaluateNetwork:
             raise DeepLabStreamError(
                 "--against takes one --data, and neither --report nor --csv"
             )
-        if (self.unit or self.calibration) and not views_of(self.model):
-            raise DeepLabStreamError(
-                "--calibration and --unit are for multi-view networks: this one finds "
-                "points in single images"
-            )
 
 
 def evaluate_network(options: EvaluateNetwork) -> int:
@@ -128,6 +123,11 @@ def evaluate_network(options: EvaluateNetwork) -> int:
     if views_of(options.model):
         _evaluate_views(options)
         return 0
+    if options.unit or options.calibration:
+        raise DeepLabStreamError(
+            "--calibration and --unit are for multi-view networks: this one finds points in "
+            "single images"
+        )
     with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         if options.against:
             _compare_networks(options, Path(unpacked))
