@@ -157,4 +157,7 @@ def _choices(info: FieldInfo, details: OptionExtra, kind: Editor) -> Mapping[str
         return {}
     if presets := details.get("presets"):
         return presets
-    return {str(choice): str(choice) for choice in choices_of(info)}
+    choices = {str(choice): str(choice) for choice in choices_of(info)}
+    # without an entry for "left out", a form would always give the first choice
+    left_out = {"default": ""} if kind == "choice" and info.default == "" else {}
+    return left_out | choices

@@ -120,6 +120,7 @@ class EvaluateNetwork:
 
 def evaluate_network(options: EvaluateNetwork) -> int:
     """Print the errors, or which of two networks is better."""
+    check_free(_files(options), options.overwrite)
     if views_of(options.model):
         _evaluate_views(options)
         return 0
@@ -134,6 +135,16 @@ def evaluate_network(options: EvaluateNetwork) -> int:
         else:
             _evaluate(options, Path(unpacked))
     return 0
+
+
+def _files(options: EvaluateNetwork) -> list[Path]:
+    """Return the files that are written."""
+    files = [options.csv] if options.csv else []
+    if options.report:
+        from deeplabstream.training.evaluation.point_errors import table_files
+
+        files += [options.report, *table_files(options.report)]
+    return files
 
 
 def _compare_networks(options: EvaluateNetwork, unpacked: Path) -> None:
@@ -156,7 +167,6 @@ def _evaluate_views(options: EvaluateNetwork) -> None:
             "--report, --against, --best and --second are for networks of single images: "
             "leave them out"
         )
-    check_free([options.csv] if options.csv else [], options.overwrite)
     errors = evaluate_views(
         options.model,
         options.data,
@@ -182,12 +192,6 @@ def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:
         ensemble_sentences,
     )
     from deeplabstream.training.evaluation.learned_images import learned_before
-    from deeplabstream.training.evaluation.point_errors import table_files
-
-    files = [options.csv] if options.csv else []
-    if options.report:
-        files += [options.report, *table_files(options.report)]
-    check_free(files, options.overwrite)
 
     evaluation = network_errors.evaluate_network(
         options.model,

@@ -42,6 +42,7 @@ from deeplabstream.gui.programs import (
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets import program_view
 from deeplabstream.gui.widgets.program_fields import (
+    ChoiceField,
     FieldEditor,
     ModelField,
     NumberField,
@@ -126,6 +127,17 @@ def test_each_form_makes_a_command_line_that_its_program_reads(
 def test_what_is_left_at_its_default_is_not_on_the_command_line() -> None:
     values = {"Videos": ["a.mp4", "b.mp4"], "--model": ["m"], "--to": ["csv"]}
     assert PREDICT.arguments(values) == ["a.mp4", "b.mp4", "--model", "m"]
+
+
+@pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
+def test_a_choice_that_is_optional_can_be_left_out(
+    qtbot: QtBot, program: ProgramForm
+) -> None:
+    for field in program.fields:
+        if field.kind == "choice" and not field.required and not field.default:
+            editor = ChoiceField(field)
+            qtbot.addWidget(editor)
+            assert editor.values() == [], field.key
 
 
 @pytest.mark.parametrize("rate", ["24414.0625", "1000000000", "30"])
