@@ -1,4 +1,4 @@
-"""Faults planted in a rack: what goes on, how soon outputs are off, what is told and recorded.
+"""Faults planted in a rack: time until outputs are off, other boxes, alarms and records.
 
     python benchmarks/alarms.py                      36 faults, one after another
     python benchmarks/alarms.py --only "kill engine" those whose name contains the text

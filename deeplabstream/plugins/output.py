@@ -190,6 +190,11 @@ class Output(ABC):
     @property
     def dose_limits(self) -> tuple[DoseLimit, ...]:
         """The limits of what it may give in any hour and any day."""
+        return tuple(limit for limit in self.declared_limits if limit.per_second)
+
+    @property
+    def declared_limits(self) -> tuple[DoseLimit, ...]:
+        """The limits that are set, also those of a volume whose flow is unknown."""
         flow = self.ul_per_s
         limits = (
             DoseLimit(
@@ -213,7 +218,7 @@ class Output(ABC):
                 "MAX_UL_PER_DAY", self.max_ul_per_day, DAY_S, "seconds", "µl", flow
             ),
         )
-        return tuple(limit for limit in limits if limit.most and limit.per_second)
+        return tuple(limit for limit in limits if limit.most)
 
     @property
     def board_pin(self) -> BoardPinAddress | None:

@@ -152,11 +152,11 @@ def _in_circle(name: str, followers: Mapping[str, SynchronisedCamera]) -> bool:
 def dose_problems(outputs: Mapping[str, Output]) -> Iterator[str]:
     """Yield a sentence for each limit of a volume without a flow."""
     for name, output in outputs.items():
-        for key in ("MAX_UL_PER_HOUR", "MAX_UL_PER_DAY"):
-            if getattr(output, key.lower()) and not output.ul_per_s:
+        for limit in output.declared_limits:
+            if not limit.per_second:
                 yield (
-                    f"[Output {name}] {key}: needs UL_PER_S, the volume that the output gives "
-                    "per second"
+                    f"[Output {name}] {limit.key}: needs UL_PER_S, the volume that the output "
+                    "gives per second"
                 )
 
 

@@ -22,7 +22,7 @@ IMAGE_S = 0.2
 """Shortest time between two requests for an image, whatever the number of viewers."""
 SILENT_S = 4.0
 """Time after which a request without an answer is a problem."""
-_IMAGE_S = 1.0
+_IMAGE_SILENT_S = 1.0
 """The same for an image: a browser has six connections, which a command needs, too."""
 LONGEST_ANSWER = 1_000_000
 """Longest answer in bytes; a longer one is refused."""
@@ -136,7 +136,7 @@ class OtherComputer:
                 image.asked_s = now_s
                 path = f"/api/image/{quote(box, safe='')}/{quote(camera, safe='')}"
                 try:
-                    jpeg = await self._get(path, _IMAGE_S)
+                    jpeg = await self._get(path, _IMAGE_SILENT_S)
                 except DeepLabStreamError:
                     return None
                 # bytes that are no JPEG are not passed on to a browser
@@ -191,9 +191,6 @@ class OtherComputers:
 
     def __contains__(self, name: str) -> bool:
         return name in self._computers
-
-    def __bool__(self) -> bool:
-        return bool(self._computers)
 
     def views(self) -> list[ComputerView]:
         """Return all computers in the order of the rack file."""

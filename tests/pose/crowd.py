@@ -327,7 +327,7 @@ def followed(crowd: Crowded, identity: Tracker, pictures: int) -> Tally:
 
 
 def owner_of(points: NDArray[np.float32], pose: Pose, whose: list[int]) -> int:
-    """Return whose points these are; -1: nobody's."""
+    """Return the number of the animal that the points are of; -1: they are all unknown."""
     if np.isnan(points).all():
         return -1
     for row, owner in enumerate(whose):

@@ -91,9 +91,9 @@ STOP_WITHOUT_MAIN = (
 )
 """Why an experiment was stopped without the main process: the end of a sentence."""
 DISTINCT_S = 0.5
+"""Interval at which a change in who looks alike is reported."""
 COATS_S = 10.0
 """Interval at which the coats of the animals are reported."""
-"""Interval at which a change in who looks alike is reported."""
 OTHERS_EVERY = 4
 """At least one in this many analysed frames comes from another camera than the deciding one."""
 FEED_S = 0.02

@@ -4,9 +4,7 @@ from functools import partial
 
 from PyQt5.QtWidgets import (
     QButtonGroup,
-    QHBoxLayout,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -20,6 +18,7 @@ from deeplabstream.gui.programs import BOARD
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.gui.widgets.program_view import offer
+from deeplabstream.gui.widgets.step_row import step_row
 from deeplabstream.programs.print_board import PrintBoard
 
 _NEXT = "Next: {}"
@@ -73,16 +72,7 @@ class CalibrationPage(QWidget):
         self.floor.finish()
 
     def _arrange(self) -> None:
-        top = QHBoxLayout()
-        top.setSpacing(8)
-        for name, button in self.tabs.items():
-            button.setObjectName("step")
-            button.setCheckable(True)
-            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-            button.clicked.connect(partial(self.show_step, name))
-            self._group.addButton(button)
-            top.addWidget(button)
-        top.addStretch(1)
+        top = step_row(self.tabs, self._group, self.show_step)
         self.tabs["Use"].setToolTip(f"writes [{SECTION}] of the settings")
         for tab in (self.board, self.calibrating, self.floor, self.calibrated):
             self._stack.addWidget(tab)

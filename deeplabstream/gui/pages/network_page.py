@@ -13,7 +13,6 @@ from PyQt5.QtWidgets import (
     QLineEdit,
     QListWidget,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -36,6 +35,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.busy_sign import busy
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_form import ProgramPanel
+from deeplabstream.gui.widgets.step_row import step_row
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
@@ -401,17 +401,9 @@ class NetworkPage(QWidget):
             self.parts_line.setText(", ".join(skeleton.bodyparts))
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
-        top, labels = QHBoxLayout(), QHBoxLayout()
-        for row in (top, labels):
-            row.setSpacing(8)
-        for name, button in self.tabs.items():
-            button.setObjectName("step")
-            button.setCheckable(True)
-            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-            button.clicked.connect(partial(self._choose, name))
-            self._group.addButton(button)
-            top.addWidget(button)
-        top.addStretch(1)
+        top = step_row(self.tabs, self._group, self.show_step)
+        labels = QHBoxLayout()
+        labels.setSpacing(8)
         labels.addWidget(self.folder)
         labels.addWidget(self.parts_line, 1)
         labels.addWidget(self.animals_line)
@@ -436,9 +428,6 @@ class NetworkPage(QWidget):
             line.editingFinished.connect(self._take_names)
         self.labelling.changed.connect(self._take_labels)
         self.training.trained.connect(self._take_trained)
-
-    def _choose(self, name: str, _checked: bool = False) -> None:
-        self.show_step(name)
 
     def _take_labels(self) -> None:
         if self.book is not None:
