@@ -15,7 +15,6 @@ from deeplabstream.pose.filters.one_euro import OneEuro
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.space_checks import read_space_cameras
 from deeplabstream.settings.space_section import Space
-from deeplabstream.space.calibrated_camera import Floats
 from deeplabstream.space.calibration_monitor import (
     BLOCK_S,
     WINDOW,
@@ -23,6 +22,7 @@ from deeplabstream.space.calibration_monitor import (
     TurnedSince,
 )
 from deeplabstream.space.camera_group import CameraGroup
+from deeplabstream.space.lens_distortion import Floats
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
 from deeplabstream.space.triangulation import triangulate
 

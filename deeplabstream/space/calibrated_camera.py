@@ -1,35 +1,27 @@
 """Calibrated camera: a pinhole with lens distortion, by the convention of OpenCV.
 
 The camera's axes are x right, y down, z along the optical axis. Pixel (0, 0) is the centre
-of the first pixel. Sources: Hartley and Zisserman, Multiple View Geometry, 2nd edition
-(chapter 6: pinhole and matrix; section 7.4: radial distortion); OpenCV, module calib3d
-(tangential and rational distortion, thin prism).
+of the first pixel. Source: Hartley and Zisserman, Multiple View Geometry, 2nd edition, chapter 6.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-
-DISTORTIONS = (
-    *("k1", "k2", "p1", "p2", "k3"),
-    *("k4", "k5", "k6"),
-    *("s1", "s2", "s3", "s4"),
+from deeplabstream.space.lens_distortion import (
+    DISTORTIONS,
+    Floats,
+    LensDistortion,
+    all_coefficients,
 )
-"""Names of the coefficients of a lens, in the order of OpenCV."""
+
 LARGEST = 1e9
 """Largest number of a camera; larger ones are damaged, and their squares may overflow."""
 _LENGTHS = (5, 8, 12)
 """Numbers of coefficients that a camera can have."""
 _ROTATION_TOLERANCE = 1e-3
 """Largest deviation of a rotation matrix from an orthonormal one: files are rounded."""
-_STEPS = 20
-_CONVERGED = 1e-9
-"""Newton's method ends below this error, in focal lengths."""
-_UNDISTORTED = 1e-6
-"""Largest error, in focal lengths, of a point that counts as undistorted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +55,7 @@ class CalibratedCamera:
     rotation: Floats
     translation: Floats
     size: tuple[int, int] = (0, 0)
+    _lens: LensDistortion = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         checked = {
@@ -73,6 +66,8 @@ class CalibratedCamera:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        lens = LensDistortion(all_coefficients(self.distortion)[None])
+        object.__setattr__(self, "_lens", lens)
 
     @property
     def centre(self) -> Floats:
@@ -104,11 +99,10 @@ class CalibratedCamera:
         """
         seen = self.in_axes(points)
         depth = np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
-        flat = seen[..., :2] / depth
-        coefficients = all_coefficients(self.distortion)
-        bent = _distorted(flat, coefficients)
-        bent[_turns_back(flat, coefficients)] = np.nan
-        return self.to_pixels(bent)
+        flat = (seen[..., :2] / depth).reshape(1, -1, 2)
+        bent = self._lens.distort(flat)
+        bent[self._lens.turns_back(flat)] = np.nan
+        return self.to_pixels(bent.reshape(*seen.shape[:-1], 2))
 
     def to_pixels(self, flat: ArrayLike) -> Floats:
         """Return pixels (..., 2) of points (..., 2) in the plane at distance 1."""
@@ -117,7 +111,7 @@ class CalibratedCamera:
     def undistort(self, pixels: ArrayLike) -> Floats:
         """Return the directions in which the camera sees pixels.
 
-        By Newton's method; the model of the lens has no inverse in closed form.
+        By iteration; the model of the lens has no inverse in closed form.
 
         Parameters
         ----------
@@ -132,7 +126,7 @@ class CalibratedCamera:
         """
         inverse = np.linalg.inv(self.matrix[:2, :2])
         bent = (np.asarray(pixels, np.float64) - self.matrix[:2, 2]) @ inverse.T
-        return undistorted(bent, all_coefficients(self.distortion))
+        return self._lens.undistort(bent.reshape(1, -1, 2)).reshape(bent.shape)
 
 
 def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
@@ -187,94 +181,3 @@ def _rotation(value: ArrayLike) -> Floats:
         raise ValueError("rotation is not a rotation matrix")
     left, _, right = np.linalg.svd(rotation)
     return np.asarray(left @ right)
-
-
-def _radial(square: Floats, k: Floats) -> tuple[Floats, Floats]:
-    """Return the radial factor of a lens, and its derivative by the squared radius."""
-    k1, k2, _, _, k3, k4, k5, k6 = k[:8]
-    above = 1 + square * (k1 + square * (k2 + square * k3))
-    below = 1 + square * (k4 + square * (k5 + square * k6))
-    above_by = k1 + square * (2 * k2 + square * 3 * k3)
-    below_by = k4 + square * (2 * k5 + square * 3 * k6)
-    return above / below, (above_by * below - above * below_by) / below**2
-
-
-def all_coefficients(distortion: Floats) -> Floats:
-    """Return the coefficients (12,) of a lens, in the order of `DISTORTIONS`."""
-    k = np.zeros(_LENGTHS[-1])
-    k[: len(distortion)] = distortion
-    return k
-
-
-def _turns_back(flat: Floats, k: Floats) -> NDArray[np.bool_]:
-    """Return whether points further from the axis are imaged nearer to it, (...)."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        square = (flat * flat).sum(axis=-1)
-        radial, by_square = _radial(square, k)
-        return np.asarray(radial + 2 * square * by_square <= 0)
-
-
-def _distorted(flat: Floats, k: Floats) -> Floats:
-    """Return distorted points (..., 2) in the plane at distance 1."""
-    p1, p2 = k[2:4]
-    s1, s2, s3, s4 = k[8:]
-    x, y = flat[..., 0], flat[..., 1]
-
-    # A point far outside the image may overflow: it is not finite, and so not seen.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        square = x * x + y * y
-        radial, _ = _radial(square, k)
-        prism_x, prism_y = square * (s1 + s2 * square), square * (s3 + s4 * square)
-        bent_x = x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x) + prism_x
-        bent_y = y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y + prism_y
-    return np.stack([bent_x, bent_y], axis=-1)
-
-
-def undistorted(bent: Floats, k: Floats) -> Floats:
-    """Return the points whose images by lenses are `bent`.
-
-    Parameters
-    ----------
-    bent : numpy.ndarray of float64, shape (..., 2)
-        Distorted points in the plane at distance 1. NaN stays NaN.
-    k : numpy.ndarray of float64, shape (12, ...)
-        Coefficients in the order of `DISTORTIONS`, for all points, or for each.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (..., 2)
-        NaN: the lens shows no direction there.
-    """
-    if not k.any():
-        return bent
-    flat = bent.copy()
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for _ in range(_STEPS):
-            miss = bent - _distorted(flat, k)
-            if not (np.abs(miss) > _CONVERGED).any():
-                break
-            flat = flat + _newton_step(flat, miss, k)
-        else:
-            miss = bent - _distorted(flat, k)
-        miss = np.abs(miss).max(axis=-1, keepdims=True)
-    return np.where(miss <= _UNDISTORTED, flat, np.nan)
-
-
-def _newton_step(flat: Floats, miss: Floats, k: Floats) -> Floats:
-    """Return the change (..., 2) of points that removes an error, to first order."""
-    p1, p2 = k[2:4]
-    s1, s2, s3, s4 = k[8:]
-    x, y = flat[..., 0], flat[..., 1]
-    square = x * x + y * y
-    radial, by_square = _radial(square, k)
-    prism_x, prism_y = s1 + 2 * s2 * square, s3 + 2 * s4 * square
-
-    xx = radial + 2 * x * x * by_square + 2 * p1 * y + 6 * p2 * x + 2 * x * prism_x
-    xy = 2 * x * y * by_square + 2 * p1 * x + 2 * p2 * y + 2 * y * prism_x
-    yx = 2 * x * y * by_square + 2 * p1 * x + 2 * p2 * y + 2 * x * prism_y
-    yy = radial + 2 * y * y * by_square + 6 * p1 * y + 2 * p2 * x + 2 * y * prism_y
-    area = xx * yy - xy * yx
-    miss_x, miss_y = miss[..., 0], miss[..., 1]
-    step_x = (yy * miss_x - xy * miss_y) / area
-    step_y = (xx * miss_y - yx * miss_x) / area
-    return np.stack([step_x, step_y], axis=-1)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.space.calibrated_camera import (
-    CalibratedCamera,
+from deeplabstream.space.calibrated_camera import CalibratedCamera
+from deeplabstream.space.lens_distortion import (
     Floats,
+    LensDistortion,
     all_coefficients,
-    undistorted,
 )
 
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
@@ -35,7 +35,13 @@ class CameraGroup:
     cameras: tuple[CalibratedCamera, ...]
     _inverses: Floats = field(init=False, repr=False)
     _principal_points: Floats = field(init=False, repr=False)
-    _coefficients: Floats = field(init=False, repr=False)
+    _lenses: LensDistortion = field(init=False, repr=False)
+    names: tuple[str, ...] = field(init=False, repr=False)
+    """Names of the cameras, in their order."""
+    px_axes: tuple[Floats, Floats, Floats] = field(init=False, repr=False)
+    """Rotations (camera, 1, 3, 3) and translations (camera, 1, 3), their x and y times the
+    focal lengths, and the focal lengths (camera, 1, 2) in px: points seen by the cameras are
+    then in px from the optical axis, without distortion."""
 
     def __post_init__(self) -> None:
         if len(self.cameras) < 2:
@@ -43,8 +49,10 @@ class CameraGroup:
                 f"points in space need two calibrated cameras or more, not "
                 f"{len(self.cameras)}"
             )
-        for name in self.names:
-            if self.names.count(name) > 1:
+        names = tuple(camera.name for camera in self.cameras)
+        object.__setattr__(self, "names", names)
+        for name in names:
+            if names.count(name) > 1:
                 raise DeepLabStreamError(
                     f"two cameras are called {name}; rename one of them"
                 )
@@ -52,11 +60,21 @@ class CameraGroup:
         for name, value in {
             "_inverses": np.linalg.inv(lenses).swapaxes(1, 2),
             "_principal_points": np.array([c.matrix[:2, 2] for c in self.cameras]),
-            "_coefficients": np.stack(
-                [all_coefficients(c.distortion) for c in self.cameras], axis=-1
+            "_lenses": LensDistortion(
+                np.array([all_coefficients(c.distortion) for c in self.cameras])
             ),
         }.items():
             object.__setattr__(self, name, value)
+        focal = np.array([np.diag(camera.matrix)[:2] for camera in self.cameras])
+        scale = np.concatenate([focal, np.ones((len(focal), 1))], axis=1)
+        rotations = np.array([camera.rotation for camera in self.cameras])
+        translations = np.array([camera.translation for camera in self.cameras])
+        px_axes = (
+            (rotations * scale[..., None])[:, None],
+            (translations * scale)[:, None],
+            focal[:, None],
+        )
+        object.__setattr__(self, "px_axes", px_axes)
         if same := self._same_place():
             one, other = same
             raise DeepLabStreamError(
@@ -64,11 +82,6 @@ class CameraGroup:
                 "were copied to the other, or were never measured. Calibrate them again, or "
                 "leave one out"
             )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the cameras, in their order."""
-        return tuple(camera.name for camera in self.cameras)
 
     @property
     def centres(self) -> Floats:
@@ -154,11 +167,9 @@ class CameraGroup:
             As `CalibratedCamera.undistort`.
         """
         # all cameras at once: of few points, each operation of numpy costs more than its work
-        ones = (1,) * (pixels.ndim - 2)
-        shape = (len(self), *ones)
-        centres = self._principal_points.reshape(*shape, 2)
-        flat = (pixels - centres)[..., None, :] @ self._inverses.reshape(*shape, 2, 2)
-        return undistorted(flat[..., 0, :], self._coefficients.reshape(-1, *shape))
+        centred = pixels.reshape(len(self), -1, 2) - self._principal_points[:, None]
+        flat = self._lenses.undistort(centred @ self._inverses)
+        return flat.reshape(pixels.shape)
 
     def _same_place(self) -> tuple[str, str] | None:
         """Return the names of two cameras at the same place; None: there are none."""

@@ -15,8 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.space.calibrated_camera import Floats
 from deeplabstream.space.camera_group import CameraGroup
+from deeplabstream.space.lens_distortion import Floats
 
 LIMIT_PX = 10.0
 """Distance of a view from the point's projection above which it is rejected."""
@@ -123,19 +123,37 @@ def triangulate(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Views:
-    """Undistorted views of points: what all steps of triangulation share."""
+class _Fit:
+    """Points in space, and how the cameras see them."""
 
-    rotations: Floats
-    """(camera, 3, 3)"""
-    translations: Floats
-    """(camera, 3)"""
-    focal: Floats
-    """(camera, 1, 2): pixels per unit of the plane at distance 1."""
-    flat: Floats
-    """(camera, point, 2): directions as `CalibratedCamera.undistort` gives them."""
+    points: Floats
+    """(point, 3); NaN: fewer than two views, parallel rays, or behind a camera."""
+    slopes: Floats
+    """(camera, point, 2, 3): derivatives of the projections, px by unit of the world."""
+    inverse: Floats
+    """(point, 3, 3): inverse matrix of the normal equations of the last step."""
+    apart_px: Floats
+    """(camera, point): distance of each view from the projection; NaN: not seen, or behind."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Views:
+    """Undistorted views of points: what all steps of triangulation share.
+
+    For a few points each operation of numpy costs more than its work, so the steps are
+    written for few operations: all cameras and points at once, and nothing twice.
+    """
+
+    axes: Floats
+    """(camera, 1, 3, 3): rotations; the rows of x and y times the focal lengths."""
+    origins: Floats
+    """(camera, 1, 3): translations, scaled as `axes`."""
+    shown: Floats
+    """(camera, point, 2): x, y in px from the optical axis, without distortion."""
     weights: Floats
     """(camera, point); 0: not seen."""
+    seen: Flags
+    """(camera, point)"""
     limit_px: float
     noise_px: float
 
@@ -148,82 +166,75 @@ class _Views:
         limit_px: float,
         noise_px: float,
     ) -> "_Views":
-        flat = cameras.undistort(pixels)
-        weights = np.asarray(weights, np.float64).reshape(flat.shape[:-1])
-        seen = np.isfinite(flat).all(axis=-1) & (weights > 0)
-        own = cameras.cameras
+        axes, origins, focal = cameras.px_axes
+        shown = cameras.undistort(pixels) * focal
+        weights = np.asarray(weights, np.float64).reshape(shown.shape[:-1])
+        seen = np.isfinite(shown[..., 0]) & np.isfinite(shown[..., 1]) & (weights > 0)
         return cls(
-            np.array([camera.rotation for camera in own]),
-            np.array([camera.translation for camera in own]),
-            np.array([np.diag(camera.matrix)[:2] for camera in own])[:, None],
-            np.where(seen[..., None], flat, 0.0),
+            axes,
+            origins,
+            np.where(seen[..., None], shown, 0.0),
             np.where(seen, weights, 0.0),
+            seen,
             limit_px,
             noise_px,
         )
 
-    @property
-    def seen(self) -> Flags:
-        return np.asarray(self.weights > 0)
-
-    def of_points(self, chosen: Flags) -> "_Views":
+    def of_points(self, chosen: NDArray[np.bool_ | np.intp]) -> "_Views":
         """Return the views of some points (point,)."""
-        flat, weights = self.flat[:, chosen], self.weights[:, chosen]
-        return replace(self, flat=flat, weights=weights)
+        return replace(
+            self,
+            shown=self.shown[:, chosen],
+            weights=self.weights[:, chosen],
+            seen=self.seen[:, chosen],
+        )
 
     def triangulate(self, leave_out: bool = True) -> TriangulatedPoints:
         """Return the points (point, 3), views rejected where they disagree."""
-        used = self.seen
-        points = self.solve(used)
+        used = self.seen.copy()
+        fit = self.fit(used)
 
         # All views of most points agree; only the others need the search over pairs.
-        apart = self.distances_px(points)
-        disagrees = (used & ~(apart <= self.limit_px)).any(axis=0)
-        disagrees &= used.sum(axis=0) >= 2
+        wrong = self._beyond_limit(fit, used)
+        disagrees = wrong & (used.sum(axis=0) >= 2)
         if disagrees.any():
-            of_disagreeing = self.of_points(disagrees)
-            used[:, disagrees] = of_disagreeing.agreeing()
-            points[disagrees] = of_disagreeing.solve(used[:, disagrees])
+            used[:, disagrees] = self.of_points(disagrees).agreeing()
+            fit = self.fit(used)
+            # A solution from the views that agree with a pair must itself agree with them.
+            wrong = self._beyond_limit(fit, used)
 
-        # A solution from the views that agree with a pair must itself agree with them.
-        apart = self.distances_px(points)
-        known = np.isfinite(points).all(axis=-1)
-        known &= ~(used & ~(apart <= self.limit_px)).any(axis=0)
         # Two wrong views may agree by chance: a minority decides nothing.
+        known = np.isfinite(fit.points[:, 0]) & ~wrong
         known &= 2 * used.sum(axis=0) > self.seen.sum(axis=0)
-        points[~known] = np.nan
+        fit.points[~known] = np.nan
         used &= known
-        return self.with_errors(points, used, leave_out)
+        return self._with_errors(fit, used, leave_out)
 
-    def solve(self, used: Flags) -> Floats:
-        """Return points (point, 3) from the views (camera, point) that are used."""
-        weights = np.where(used, self.weights, 0.0)
+    def fit(self, used: Flags) -> _Fit:
+        """Return the points for the views (camera, point) that are used."""
+        weights = self.weights * used
         points = self._linear(weights)
         for _ in range(_STEPS):
-            residual, slope = self._residuals(points)
-            inverse = _inverse(_normal(slope, weights))
-            gradient = np.einsum("cpad,cp,cpa->pd", slope, weights, residual)
+            offsets, slopes, in_front = self._projected(points)
+            weighted = slopes * weights[..., None, None]
+            inverse = _inverse(np.einsum("cpad,cpae->pde", weighted, slopes))
+            gradient = np.einsum("cpad,cpa->pd", weighted, offsets)
             step = np.einsum("pde,pe->pd", inverse, gradient)
             points = points - step
             # it converges quadratically: the next step would be far below this one
             if not (np.abs(step) > _CONVERGED_MM).any():
+                # so small a step moves the projections to first order only
+                offsets = offsets - np.einsum("cpad,pd->cpa", slopes, step)
                 break
-        points[used.sum(axis=0) < 2] = np.nan
+        else:
+            offsets, slopes, in_front = self._projected(points)
 
-        # The linear solution may lie behind a camera that sees it.
-        depth = self._in_axes(points)[..., 2]
-        points[(used & ~(depth > 0)).any(axis=0)] = np.nan
-        return points
-
-    def distances_px(self, points: Floats) -> Floats:
-        """Return the distance (camera, point) of each view from the point's projection.
-
-        NaN: not seen, or behind the camera. In pixels without distortion.
-        """
-        seen_from = self._in_axes(points)
-        depth = np.where(seen_from[..., 2:] > 0, seen_from[..., 2:], np.nan)
-        miss = (seen_from[..., :2] / depth - self.flat) * self.focal
-        return np.where(self.seen, np.linalg.norm(miss, axis=-1), np.nan)
+        # The solution may lie behind a camera that sees it.
+        unknown = (used & ~in_front).any(axis=0) | (used.sum(axis=0) < 2)
+        points[unknown] = np.nan
+        apart = np.hypot(offsets[..., 0], offsets[..., 1])
+        shows = self.seen & in_front & ~unknown
+        return _Fit(points, slopes, inverse, np.where(shows, apart, np.nan))
 
     def agreeing(self) -> Flags:
         """Return the views (camera, point) that agree with the best pair of cameras."""
@@ -233,114 +244,111 @@ class _Views:
         for pair in combinations(range(shape[0]), 2):
             used = np.zeros(shape, bool)
             used[list(pair)] = self.seen[list(pair)]
-            apart = self.distances_px(self.solve(used))
+            apart = self.fit(used).apart_px
             fits = apart <= self.limit_px
 
             # The truncated error of a view that was not seen is 0.
             truncated = np.where(fits, apart, self.limit_px) ** 2
             cost = (self.weights * truncated).sum(axis=0)
-            cost[~(fits & used).sum(axis=0, dtype=bool)] = np.inf
             cost[(fits & used).sum(axis=0) < 2] = np.inf
             better = cost < best
             best[better] = cost[better]
             agreeing[:, better] = fits[:, better]
         return agreeing
 
-    def with_errors(
-        self, points: Floats, used: Flags, leave_out: bool
+    def _beyond_limit(self, fit: _Fit, used: Flags) -> Flags:
+        """Return whether a used view is too far from the point's projection, (point,)."""
+        return np.asarray((used & ~(fit.apart_px <= self.limit_px)).any(axis=0))
+
+    def _with_errors(
+        self, fit: _Fit, used: Flags, leave_out: bool
     ) -> TriangulatedPoints:
         """Return the points with the errors of each, and by leaving each camera out."""
-        apart = np.where(used, self.distances_px(points), np.nan)
+        squares = (np.where(used, fit.apart_px, 0.0) ** 2).sum(axis=0)
         count = used.sum(axis=0)
-        squares = np.nansum(apart**2, axis=0)
-        known = np.isfinite(points).all(axis=-1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rms = np.where(known, np.sqrt(squares / count), np.nan)
-
-        left_out_mm = np.full(used.shape, np.nan)
-        left_out_px = np.full(used.shape, np.nan)
+        mean = np.where(count > 0, squares / np.maximum(count, 1), np.nan)
         if leave_out:
-            left_out_mm, left_out_px = self._left_out(points, used)
-        error_mm = self._standard_error(points, used, squares)
+            left_out_mm, left_out_px = self._left_out(fit.points, used)
+        else:
+            left_out_mm, left_out_px = np.full((2, *used.shape), np.nan)
         return TriangulatedPoints(
-            points, error_mm, rms, used, self.seen, left_out_mm, left_out_px
+            fit.points,
+            self._standard_error(fit, used, squares, count),
+            np.sqrt(mean),
+            used,
+            self.seen,
+            left_out_mm,
+            left_out_px,
         )
 
     def _left_out(self, points: Floats, used: Flags) -> tuple[Floats, Floats]:
         """Return `left_out_mm` and `left_out_px` of `TriangulatedPoints`, (camera, point)."""
         cameras, count = used.shape
         # one solution for all: each point is there once for each camera that is left out
-        repeated = replace(
-            self, flat=np.tile(self.flat, (1, cameras, 1)), weights=self._tiled
-        )
+        repeated = self.of_points(np.tile(np.arange(count), cameras))
         others = np.tile(used, (1, cameras)).reshape(cameras, cameras, count)
         each = np.arange(cameras)
         others[each, each] = False
-        without = repeated.solve(others.reshape(cameras, -1))
+        without = repeated.fit(others.reshape(cameras, -1))
 
-        apart = repeated.distances_px(without).reshape(cameras, cameras, count)
-        moved = np.linalg.norm(without.reshape(cameras, count, 3) - points, axis=-1)
+        apart = without.apart_px.reshape(cameras, cameras, count)
+        away = without.points.reshape(cameras, count, 3) - points
+        moved = np.sqrt((away**2).sum(axis=-1))
         return np.where(used, moved, np.nan), apart[each, each]
 
-    @property
-    def _tiled(self) -> Floats:
-        return np.tile(self.weights, (1, len(self.weights)))
-
-    def _standard_error(self, points: Floats, used: Flags, squares: Floats) -> Floats:
+    def _standard_error(
+        self, fit: _Fit, used: Flags, squares: Floats, count: NDArray[np.intp]
+    ) -> Floats:
         """Return the root (point,) of the trace of the points' covariance.
 
         The covariance is that of weighted least squares, H⁻¹ (Jᵀ W² J) H⁻¹ σ² with
         H = Jᵀ W J. σ² is the mean square of the residuals by degrees of freedom, at least
         that of `noise_px`: with two or three views the residuals alone say little.
         """
-        weights = np.where(used, self.weights, 0.0)
-        _, slope = self._residuals(points)
-        inverse = _inverse(_normal(slope, weights))
-        between = _normal(slope, weights**2)
-        covariance = inverse @ between @ inverse
-        freedom = np.maximum(2 * used.sum(axis=0) - 3, 1)
-        variance = np.maximum(squares / freedom, self.noise_px**2)
-        trace = np.trace(covariance, axis1=1, axis2=2)
-        error = np.sqrt(np.maximum(trace, 0) * variance)
-        return np.where(np.isfinite(points).all(axis=-1), error, np.nan)
-
-    def _in_axes(self, points: Floats) -> Floats:
-        """Return points (point, 3) in the axes of each camera, (camera, point, 3)."""
-        turned = np.einsum("cij,pj->cpi", self.rotations, points)
-        return np.asarray(turned + self.translations[:, None])
+        weighted = fit.slopes * (self.weights * used)[..., None, None]
+        # H⁻¹ Jᵀ W: its squares add up to the trace
+        by_views = np.einsum("pij,cpaj->pcai", fit.inverse, weighted)
+        trace = (by_views**2).sum(axis=(1, 2, 3))
+        variance = np.maximum(squares / np.maximum(2 * count - 3, 1), self.noise_px**2)
+        error = np.sqrt(trace * variance)
+        return np.where(np.isfinite(fit.points[:, 0]), error, np.nan)
 
     def _linear(self, weights: Floats) -> Floats:
         """Return the least-squares intersection (point, 3) of the rays."""
-        axes = self.rotations[:, None]
-        # x (r3 · X + t3) = r1 · X + t1, and the same for y
-        rows = axes[:, :, :2] - self.flat[..., None] * axes[:, :, 2:]
-        moved = self.translations[:, None]
-        values = self.flat * moved[..., 2:] - moved[..., :2]
-        right = np.einsum("cpad,cp,cpa->pd", rows, weights, values)
-        inverse = _inverse(_normal(rows, weights))
+        # x (r3 · X + t3) = f r1 · X + f t1, and the same for y
+        rows = self.axes[:, :, :2] - self.shown[..., None] * self.axes[:, :, 2:]
+        values = self.shown * self.origins[..., 2:] - self.origins[..., :2]
+        weighted = rows * weights[..., None, None]
+        inverse = _inverse(np.einsum("cpad,cpae->pde", weighted, rows))
+        right = np.einsum("cpad,cpa->pd", weighted, values)
         return np.asarray(np.einsum("pde,pe->pd", inverse, right))
 
-    def _residuals(self, points: Floats) -> tuple[Floats, Floats]:
-        """Return residuals (camera, point, 2) in px, and their derivatives (…, 2, 3)."""
-        seen_from = self._in_axes(points)
-        depth = seen_from[..., 2:]
-        # A point at a camera's centre has no projection.
-        depth = np.where(np.abs(depth) > 0, depth, np.nan)
-        flat = seen_from[..., :2] / depth
-        residual = (flat - self.flat) * self.focal
-        axes = self.rotations[:, None]
-        slope = (axes[:, :, :2] - flat[..., None] * axes[:, :, 2:]) / depth[..., None]
-        slope = slope * self.focal[..., None]
-        known = self.seen[..., None] & np.isfinite(residual)
-        return (
-            np.where(known, residual, 0.0),
-            np.where(known[..., None], slope, 0.0),
-        )
+    def _projected(self, points: Floats) -> tuple[Floats, Floats, Flags]:
+        """Return how cameras see points (point, 3): offsets, slopes, whether in front.
+
+        Offsets (camera, point, 2) of the projections from the views in px, and their
+        derivatives (camera, point, 2, 3).
+        """
+        placed = np.einsum("cpij,pj->cpi", self.axes, points) + self.origins
+        depth = placed[..., 2:]
+        in_front = depth[..., 0] > 0
+        # A point at a camera's centre has no projection: its offset has no effect.
+        depth = np.where(depth == 0, np.inf, depth)
+        projected = placed[..., :2] / depth
+        slopes = self.axes[:, :, :2] - projected[..., None] * self.axes[:, :, 2:]
+        slopes /= depth[..., None]
+        return projected - self.shown, slopes, in_front
 
 
-def _normal(rows: Floats, weights: Floats) -> Floats:
-    """Return the matrices (point, 3, 3) of the normal equations of rows (…, 2, 3)."""
-    return np.asarray(np.einsum("cpad,cp,cpae->pde", rows, weights, rows))
+_FACTORS = np.array(
+    [
+        [4, 2, 1, 2, 0, 1, 1, 1, 0],
+        [8, 7, 5, 7, 8, 6, 5, 6, 4],
+        [5, 1, 2, 1, 2, 0, 2, 0, 1],
+        [7, 8, 4, 8, 6, 7, 4, 7, 3],
+    ]
+)
+"""The adjugate of a symmetric matrix is m[0] m[1] - m[2] m[3], by places in the matrix."""
 
 
 def _inverse(matrices: Floats) -> Floats:
@@ -348,21 +356,15 @@ def _inverse(matrices: Floats) -> Floats:
 
     In closed form: a stack with one singular matrix has no inverse in numpy.
     """
-    a, b, c = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 0, 2]
-    d, e, f = matrices[:, 1, 1], matrices[:, 1, 2], matrices[:, 2, 2]
-    inverse = np.empty_like(matrices)
-    inverse[:, 0, 0] = first = d * f - e * e
-    inverse[:, 0, 1] = inverse[:, 1, 0] = second = c * e - b * f
-    inverse[:, 0, 2] = inverse[:, 2, 0] = third = b * e - c * d
-    inverse[:, 1, 1] = a * f - c * c
-    inverse[:, 1, 2] = inverse[:, 2, 1] = b * c - a * e
-    inverse[:, 2, 2] = a * d - b * b
-
-    determinant = a * first + b * second + c * third
-    scale = ((a + d + f) / 3) ** 3
-    regular = determinant > _SINGULAR * scale
-    inverse /= np.where(regular, determinant, np.nan)[:, None, None]
-    return inverse
+    flat = matrices.reshape(-1, 9)
+    first, second, third, fourth = flat.T[_FACTORS]
+    adjugate = first * second - third * fourth
+    diagonal, row = flat[:, ::4], flat.T[:3]
+    determinant = (row * adjugate[:3]).sum(axis=0)
+    mean = diagonal.sum(axis=1) / 3
+    regular = determinant > _SINGULAR * mean * mean * mean
+    inverse = adjugate / np.where(regular, determinant, np.nan)
+    return np.asarray(inverse.T.reshape(-1, 3, 3))
 
 
 def _shaped(found: TriangulatedPoints, shape: tuple[int, ...]) -> TriangulatedPoints:

@@ -66,6 +66,28 @@ def test_a_point_where_the_lens_model_turns_back_is_not_seen() -> None:
     assert np.isnan(camera.undistort([0.9, 0.0])).all()
 
 
+@pytest.mark.parametrize(
+    "lens",
+    [
+        (0.05, 0.39, 0.0, 0.0, -0.27),
+        (0.92, -0.07, 0.0, 0.0, -0.29),
+        (-0.96, 0.45, 0.0, -0.01, 0.24),
+    ],
+)
+def test_a_strong_lens_gives_the_point_that_is_seen_or_none(
+    lens: tuple[float, ...],
+) -> None:
+    matrix = np.diag([600.0, 600.0, 1.0])
+    camera = CalibratedCamera("a", matrix, np.array(lens), np.eye(3), np.zeros(3))
+    across = np.linspace(-0.8, 0.8, 41)
+    flat = np.stack([*np.meshgrid(across, across), np.ones((41, 41))], axis=-1)
+    pixels = camera.project(flat)
+    found = camera.undistort(pixels)
+    known = np.isfinite(found).all(axis=-1)
+    assert known.sum() > 0.5 * np.isfinite(pixels[..., 0]).sum()
+    np.testing.assert_allclose(found[known], flat[known][:, :2], atol=1e-6)
+
+
 def test_nan_stays_nan() -> None:
     camera = four_cameras().cameras[0]
     assert np.isnan(camera.undistort([[np.nan, 3.0], [np.nan, np.nan]])).all()

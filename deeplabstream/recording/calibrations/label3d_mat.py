@@ -26,8 +26,9 @@ from deeplabstream.recording.calibrations.calibration_parts import (
     numbers,
     required,
 )
-from deeplabstream.space.calibrated_camera import CalibratedCamera, Floats
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
+from deeplabstream.space.lens_distortion import Floats
 
 PARAMS_ENDING = "_params.mat"
 """End of the names of DANNCE's files, one for each camera."""

@@ -22,8 +22,9 @@ from deeplabstream.recording.calibrations.calibration_parts import (
     required,
     rotation_of,
 )
-from deeplabstream.space.calibrated_camera import CalibratedCamera, Floats
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
+from deeplabstream.space.lens_distortion import Floats
 
 ENDINGS = (".yaml", ".yml")
 STEREO = ("intrinsics.yml", "extrinsics.yml")
