@@ -22,6 +22,8 @@ MOST_ROWS = len(ascii_uppercase)
 """Largest number of rows: each has a letter."""
 MOST_COLUMNS = 48
 """Largest number of columns."""
+MARKERS = 4
+"""Number of markers of a plate."""
 NO_SUBJECT = "-"
 """Subject of an empty arena."""
 OVERLAP_PX = 1.0
@@ -80,6 +82,11 @@ def parse_shape(text: object) -> Region:
     return region
 
 
+def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return each name once."""
+    return tuple(dict.fromkeys(names))
+
+
 def parse_subjects(subjects: tuple[str, ...]) -> tuple[str, ...]:
     """Return `ARENA NAME` of each subject; ValueError: it is not that, or there twice.
 
@@ -108,7 +115,7 @@ class Arenas:
     """Grid of arenas (wells) in the deciding camera's image, each with one animal.
 
     An arena's name is that of its animal: row letter and column number (A1, B12). `[Arena
-    NAME]` adds single arenas.
+    NAME]` adds a single arena, or replaces one of the grid.
     """
 
     rows: int = Field(
@@ -136,8 +143,30 @@ class Arenas:
         "A2 fly13, A3 -; every arena, also those of [Arena NAME]; -: it is empty, and "
         "MODEL = background finds nothing in it that rests",
     )
+    unused: Annotated[tuple[str, ...], AfterValidator(_without_repetition)] = Field(
+        default=(),
+        description="arenas of the grid that are not analysed, recorded or controlled: "
+        "A3, B7",
+    )
+    markers: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(),
+        description="numbers of the ArUco markers at the upper left, upper right, lower "
+        "right and lower left of the plate; the arenas are found by them at the start of "
+        "each stream; empty: they stay where they were laid out",
+    )
+    dictionary: str = Field(
+        default="4X4_50", description="ArUco dictionary of the markers"
+    )
+    marker_corners: tuple[Annotated[ImagePoint, BeforeValidator(parse_point)], ...] = (
+        Field(
+            default=(),
+            description="X Y of the four corners of each marker in the image in which the "
+            "arenas were laid out; *Find markers* on the page Regions writes them",
+        )
+    )
 
     def __post_init__(self) -> None:
+        self._check_markers()
         if not self.rows and not self.columns:
             return
         if not self.rows or not self.columns:
@@ -147,6 +176,17 @@ class Arenas:
             raise ValueError("SHAPE: is missing, such as circle 40")
         grid_centres(self.rows, self.columns, self.corners)
 
+    def _check_markers(self) -> None:
+        if not self.markers:
+            return
+        if len(self.markers) != MARKERS or len({*self.markers}) != MARKERS:
+            raise ValueError(f"MARKERS: expected {MARKERS} different numbers")
+        if len(self.marker_corners) != 4 * MARKERS:
+            raise ValueError(
+                f"MARKER_CORNERS: expected {4 * MARKERS} points, not "
+                f"{len(self.marker_corners)}; press Find markers on the page Regions"
+            )
+
     @property
     def subject_of(self) -> dict[str, str]:
         """The subject of each arena; `NO_SUBJECT`: it is empty."""
@@ -154,7 +194,7 @@ class Arenas:
 
     @property
     def grid(self) -> dict[str, Region]:
-        """Regions of the grid by name, row by row."""
+        """Regions of the grid by name, row by row, with those that are unused."""
         if not self.rows or self.shape is None:
             return {}
         centres = grid_centres(self.rows, self.columns, self.corners)
@@ -165,6 +205,25 @@ class Arenas:
             for row in range(self.rows)
             for column in range(self.columns)
         }
+
+
+def arena_regions(
+    grid: Arenas, single: Mapping[str, "SingleArena"]
+) -> dict[str, Region]:
+    """Return the arenas that are used, by name.
+
+    A single arena with the name of one of the grid replaces it.
+    """
+    laid_out = {**grid.grid, **{name: one.region for name, one in single.items()}}
+    return {name: it for name, it in laid_out.items() if name not in grid.unused}
+
+
+def unused_problems(grid: Arenas) -> Iterator[str]:
+    """Yield a sentence for unused arenas that the grid does not have, or if all are unused."""
+    if unknown := [name for name in grid.unused if name not in grid.grid]:
+        yield f"[Arenas] UNUSED: there is no arena {listed(unknown)} in the grid"
+    elif grid.grid and len(grid.unused) == len(grid.grid):
+        yield "[Arenas] UNUSED: all arenas are unused; leave one out of the list"
 
 
 def subject_problems(
@@ -193,7 +252,10 @@ def listed(names: Sequence[str], most: int = 10) -> str:
 
 @settings(frozen=True, kw_only=True, config={"arbitrary_types_allowed": True})
 class SingleArena:
-    """Arena (well) in the deciding camera's image; NAME is also that of its animal."""
+    """Arena (well) in the deciding camera's image; NAME is also that of its animal.
+
+    With the name of an arena of the grid, such as `[Arena B7]`, it replaces that arena.
+    """
 
     region: RegionSetting = Field(
         description="circle X Y R, ellipse X Y RX RY, rectangle X Y W H or polygon X1 Y1 "

@@ -36,7 +36,9 @@ from deeplabstream.settings.arenas import (
     NO_SUBJECT,
     Arenas,
     SingleArena,
+    arena_regions,
     subject_problems,
+    unused_problems,
 )
 from deeplabstream.settings.cross_checks import (
     animal_problems,
@@ -197,6 +199,7 @@ class _Reading:
             background=fixed["Background Subtraction"],
             animals=animals,
             arenas=arenas,
+            plate=fixed["Arenas"],
             subjects={k: it for k, it in subjects.items() if it != NO_SUBJECT},
             in_each_arena=self._in_each_arena,
             experiment=run,
@@ -229,12 +232,13 @@ class _Reading:
         self, grid: Arenas, single: Mapping[str, SingleArena]
     ) -> dict[str, Region]:
         """Return the arenas by name; none after a problem of a name."""
+        self._problems += unused_problems(grid)
         try:
-            parse_names((*grid.grid, *single))
+            parse_names(tuple({**grid.grid, **single}))
         except ValueError as error:
             self._problems.append(f"[Arena NAME]: {error}")
             return {}
-        return {**grid.grid, **{name: one.region for name, one in single.items()}}
+        return arena_regions(grid, single)
 
     def _load_fixed_section(self, title: str) -> Any:
         kind, texts = FIXED[title], self._texts.get(title, {})

@@ -44,6 +44,7 @@ from deeplabstream.recording.calibration_copy import calibration_of
 from deeplabstream.recording.light_facts import LIGHT_CYCLE, START_LOCAL
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
+from deeplabstream.settings.arenas import Arenas
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.light_section import LightSection
 from deeplabstream.settings.retention_section import Retention
@@ -554,6 +555,8 @@ class Settings:
     measures: Measures = plain_field(default_factory=Measures)
     arenas: Mapping[str, Region] = plain_field(default_factory=dict)
     """Arenas of the deciding camera by name, px; each has the animal of that name."""
+    plate: Arenas = plain_field(default_factory=Arenas)
+    """The section of the grid, with the markers by which it is found."""
     subjects: Mapping[str, str] = plain_field(default_factory=dict)
     """Name of the animal in each arena that has one; empty: they have the arenas' names."""
     in_each_arena: frozenset[str] = frozenset()

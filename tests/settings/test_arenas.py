@@ -74,6 +74,24 @@ def test_single_arenas_are_added_to_the_grid() -> None:
     assert list(alone.arenas) == ["left"]
 
 
+def test_a_single_arena_replaces_that_of_the_grid() -> None:
+    arenas = rig(RIG + "[Arena A2]\nREGION = circle 205 98 38\n").arenas
+    assert list(arenas) == ["A1", "A2", "A3", "B1", "B2", "B3"]
+    assert arenas["A2"] == Circle(205, 98, 38)
+
+
+def test_unused_arenas_are_left_out() -> None:
+    text = RIG.replace("[Arenas]\n", "[Arenas]\nUNUSED = A3, B1, A3\n")
+    settings = rig(text)
+    assert list(settings.arenas) == ["A1", "A2", "B2", "B3"]
+    assert settings.animals.names == ("A1", "A2", "B2", "B3")
+    (problem,) = problems(text.replace("B1", "B4"))
+    assert problem == "[Arenas] UNUSED: there is no arena B4 in the grid"
+    assert "all arenas are unused" in " ".join(
+        problems(text.replace("A3, B1, A3", "A1, A2, A3, B1, B2, B3"))
+    )
+
+
 def test_the_run_states_the_region_of_each_arena() -> None:
     assert effective(rig())["arenas"]["B1"] == "circle 100 200 40"
     assert "arenas" not in effective(rig("[Camera top]\nKIND = SimulatedCamera\n"))
@@ -118,7 +136,7 @@ def test_a_grid_that_cannot_be_laid_out_is_a_problem(
             "[Camera side]\nKIND = SimulatedCamera\n",
             "[Camera side]: the arenas are in the image of [Camera top]",
         ),
-        ("[Arena A1]\nREGION = circle 500 500 9\n", "each animal needs a different"),
+        ("[Arena a1]\nREGION = circle 500 500 9\n", "each animal needs a different"),
         ("[Arena trigger]\nREGION = circle 500 500 9\n", "reserved"),
     ],
 )
@@ -141,6 +159,19 @@ def test_what_does_not_fit_arenas_is_a_problem(more: str, message: str) -> None:
 )
 def test_problems_of_subjects_name_the_arena(subjects: str, message: str) -> None:
     text = RIG.replace("[Arenas]\n", f"[Arenas]\nSUBJECTS = {subjects}\n")
+    assert message in " ".join(problems(text))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("MARKERS = 0, 1, 2", "MARKERS: expected 4 different numbers"),
+        ("MARKERS = 0, 1, 2, 2", "MARKERS: expected 4 different numbers"),
+        ("MARKERS = 0, 1, 2, 3", "expected 16 points, not 0; press Find markers"),
+    ],
+)
+def test_problems_of_markers_say_what_to_do(more: str, message: str) -> None:
+    text = RIG.replace("[Arenas]\n", f"[Arenas]\n{more}\n")
     assert message in " ".join(problems(text))
 
 

@@ -33,6 +33,7 @@ from deeplabstream.engine.network_loading import (
     open_network,
     outdated_networks,
 )
+from deeplabstream.engine.plate_search import PLATE, PlateSearch
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.processes.child_process import (
     EngineLinks,
@@ -62,6 +63,7 @@ from deeplabstream.engine.session.messages import (
     FromAny,
     FromEngine,
     OpenDevices,
+    PlateFound,
     ProblemReport,
     RunExperiment,
     SetIdentity,
@@ -96,6 +98,8 @@ COATS_S = 10.0
 """Interval at which the coats of the animals are reported."""
 OTHERS_EVERY = 4
 """At least one in this many analysed frames comes from another camera than the deciding one."""
+NEXT_FRAME_S = 2.0
+"""Longest wait for a frame in which a plate is looked for."""
 FEED_S = 0.02
 """Longest wait for a frame while a board's watchdog needs heartbeats."""
 
@@ -188,6 +192,7 @@ class _Engine:
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
+        self.plate = PlateSearch(self.settings)
         self.unguarded = len(self.links.guards)
         self.shared = journal = Journal(self.links.journal)
         self.heart = Heartbeat(*self.links.guards, journal=journal)
@@ -215,6 +220,7 @@ class _Engine:
         if self.settings.outputs or self.settings.inputs:
             self.ready()
 
+        self.find_plate()
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
         classifiers = open_classifiers(self.settings, skeleton)
@@ -240,6 +246,41 @@ class _Engine:
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)
+
+    def find_plate(self) -> None:
+        """Move the arenas to where the markers of their plate are seen."""
+        if not self.plate.needed:
+            return
+        self.heart.pause()
+        while not self.readers and not self.stopped:
+            # the cameras open meanwhile; their rings come in a message
+            if has_message(self.pipe):
+                self.handle_message()
+                self.heart.pause()
+            else:
+                self.links.wake.acquire(timeout=HEARTBEAT_S)
+        self.plate.find(self.next_deciding_frame)
+        self.settings = self.plate.settings
+        if self.plate.place is not None:
+            self.send(PlateFound(self.plate.place))
+
+    def next_deciding_frame(self) -> Frame | None:
+        """Wait for a new frame of the deciding camera; None: it does not come in time."""
+        until_ns = self.clock.now_ns() + int(NEXT_FRAME_S * 1e9)
+        while self.readers and not self.stopped and self.clock.now_ns() < until_ns:
+            if (frame := self.readers[0].newest()) is not None:
+                return frame
+            self.links.wake.acquire(timeout=HEARTBEAT_S)
+        return None
+
+    def plate_problem(self) -> str:
+        """Return why the frames must not be analysed: the plate is not where it was."""
+        if not self.plate.needed:
+            return ""
+        self.heart.pause()  # finding the markers takes longer than a heartbeat may
+        problem = self.plate.problem(self.next_deciding_frame())
+        self.heartbeat()
+        return problem
 
     def report_network(self, estimator: PoseEstimator) -> None:
         """Warm the network up and report that it is ready."""
@@ -489,7 +530,7 @@ class _Engine:
         """Start or stop the analysis, with the next frame."""
         self.moments.reset()
         self.report_coats()
-        if active and (problems := [*self.images_wrong(), *self.calibration_changed()]):
+        if active and (problems := self.analysis_problems()):
             self.report_problem("; ".join(problems))
             self.send(Analysing(False))
             return
@@ -500,10 +541,18 @@ class _Engine:
             self.loop.set_triggers(self.settings.new_triggers())
             self.distinctness = {}
             self.write(Note(*ANALYSIS_STARTED, self.clock.now_ns()))
+            if self.plate.place is not None:
+                text = self.plate.place.sentence
+                self.write(Note(PLATE, text, self.clock.now_ns()))
         else:
             self.loop.end()
         self.analysing = active
         self.send(Analysing(active))
+
+    def analysis_problems(self) -> list[str]:
+        """Return why the frames must not be analysed."""
+        plate = filter(None, [self.plate_problem()])
+        return [*self.images_wrong(), *self.calibration_changed(), *plate]
 
     def calibration_changed(self) -> Iterator[str]:
         """Yield a sentence if the calibration is another one than when the stream started.
@@ -540,6 +589,10 @@ class _Engine:
         # the analysis may have been stopped between the session's request and now
         if not self.analysing:
             self.report_problem("Cannot start the experiment: start the analysis first")
+        elif problem := self.plate_problem():
+            self.report_problem(f"Cannot start the experiment: {problem}")
+            self.send(ExperimentRunning(False))
+            return
         bank = self.device_manager.bank if self.analysing and self.ready() else None
         # last: opening the outputs may take seconds
         if self.shared.stops != stops:

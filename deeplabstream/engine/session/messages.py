@@ -16,6 +16,7 @@ from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.pose.plate_markers import PlatePlace
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.pose.tracking.identity_evidence import Coat
 from deeplabstream.recording.behaviour_columns import ShownBehaviour
@@ -194,6 +195,13 @@ class NetworkReady:
     """By analysed camera: milliseconds that the network takes for a frame."""
     behaviours: Mapping[str, ShownBehaviour] = field(default_factory=dict)
     """By column: what the classifiers detect."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlateFound:
+    """The arenas were moved to where their plate lies. Sent before the network is ready."""
+
+    place: PlatePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +427,7 @@ ToSecondGuard: TypeAlias = SharedResources | Stop
 FromCamera: TypeAlias = CameraOpened | ControlChanged | CameraMessage
 FromEngine: TypeAlias = (
     NetworkReady
+    | PlateFound
     | SelfTestResult
     | DevicesOpened
     | Analysing

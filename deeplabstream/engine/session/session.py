@@ -43,6 +43,7 @@ from deeplabstream.engine.measured_latency import (
     timing_facts,
     timing_sentence,
 )
+from deeplabstream.engine.plate_search import PLATE
 from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import late_switch_off, messages
 from deeplabstream.engine.session.animal_memory import (
@@ -721,6 +722,8 @@ class RigSession:
                 for remark in message.remarks:
                     self.note("computer", remark)
                 self._attach(processes)
+            case messages.PlateFound(place):
+                self._news.append(Note(PLATE, place.sentence, self._clock.now_ns()))
             case messages.Analysing(active):
                 if not active:
                     processes.send_recorder(messages.StopAnalysis())

@@ -38,6 +38,7 @@ from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.recording.behaviour_columns import behaviour_facts
 from deeplabstream.recording.identity_totals import update_totals
 from deeplabstream.recording.run_json import skeleton_facts
+from deeplabstream.settings.plate import moved_plate
 from deeplabstream.settings.sections import Settings, effective
 
 MOST_REQUESTS = 1000
@@ -500,6 +501,9 @@ def _after_message(state: SessionState, message: messages.ToSession) -> SessionS
             return _after_control(state, message)
         case messages.NetworkReady():
             return replace(state, network=message, network_ready=True)
+        case messages.PlateFound(place):
+            used = state.used_settings
+            return replace(state, used_settings=used and moved_plate(used, place))
         case SelfTestResult():
             return replace(state, self_tests=(*state.self_tests, message))
         case messages.Analysing(active):

@@ -1,0 +1,73 @@
+"""Plate: arenas moved to where their plate lies, in settings and in their text."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.regions import parse_region
+from deeplabstream.pose.plate_markers import (
+    PlatePlace,
+    Points,
+    find_markers,
+    locate_plate,
+)
+from deeplabstream.settings.arena_instances import centre_of
+from deeplabstream.settings.arenas import Arenas, grid_centres
+from deeplabstream.settings.ini_editing import set_value
+from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.sections import Settings
+
+_ARENAS = "Arenas"
+
+
+def points_word(points: Points) -> str:
+    """Return the text of positions (n, 2), as in CORNERS."""
+    return ", ".join(f"{x:g} {y:g}" for x, y in np.round(points, 2).tolist())
+
+
+def laid_out_markers(plate: Arenas) -> tuple[Points, ...]:
+    """Return the corners (4, 2) of each marker in the image of the layout, px."""
+    points = np.array([(corner.x, corner.y) for corner in plate.marker_corners])
+    return tuple(points.reshape(-1, 4, 2))
+
+
+def plate_in(image: Image, plate: Arenas) -> PlatePlace:
+    """Return where the plate lies in an image; DeepLabStreamError: why it is not known."""
+    found = find_markers(image, plate.dictionary)
+    return locate_plate(found, plate.markers, laid_out_markers(plate))
+
+
+def moved_plate(settings: Settings, place: PlatePlace) -> Settings:
+    """Return the settings with all arenas, also in their text, where the plate lies.
+
+    The text is that of the run: replays and re-runs need no markers.
+    """
+    plate, text = settings.plate, settings.text
+    if plate.rows:
+        centres = grid_centres(plate.rows, plate.columns, plate.corners)
+        outer = centres[[0, 0, -1, -1], [0, -1, -1, 0]]
+        if 1 in (plate.rows, plate.columns):
+            # a single row or column has two ends, a single arena one
+            ends = centres.reshape(-1, 2)
+            outer = ends[[0, -1]] if len(ends) > 1 else ends
+        text = set_value(text, _ARENAS, "CORNERS", points_word(place.place(outer)))
+    markers = np.concatenate(laid_out_markers(plate))
+    text = set_value(text, _ARENAS, "MARKER_CORNERS", points_word(place.place(markers)))
+
+    for title, texts in read_sections(text).texts.items():
+        if title.startswith("Arena ") and "REGION" in texts:
+            region = parse_region(texts["REGION"])
+            old = np.array([centre_of(region)])
+            x, y = np.round(place.place(old) - old, 2)[0].tolist()
+            text = set_value(text, title, "REGION", str(region.moved(x, y)))
+
+    moved = parse(text, settings.folder)
+    return replace(
+        settings,
+        text=text,
+        plate=moved.plate,
+        arenas=moved.arenas,
+        triggers=moved.triggers,
+    )

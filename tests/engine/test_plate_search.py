@@ -1,0 +1,162 @@
+"""Arenas that follow their plate: found at the start of a stream, refused when it moved."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.frame import Frame, Image, ImageFormat
+from deeplabstream.engine.plate_search import TRIES, PlateSearch
+from deeplabstream.engine.session.session import RigSession
+from deeplabstream.engine.session.session_state import Action
+from deeplabstream.pose.plate_markers import find_markers
+from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.settings.arena_instances import centre_of
+from deeplabstream.settings.loading import Settings, load, parse
+from deeplabstream.settings.plate import points_word
+from tests.engine.test_session import Watched
+from tests.engine.tolerant import TOLERANT, hold_frames_longer
+from tests.pose.plate_images import LAID_OUT, NUMBERS, SIZE, WELLS, seen, shifted, wells
+
+RIG = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = background
+[Camera top]
+KIND = VideoFile
+SOURCE = plate.mkv
+REPEAT = yes
+[Arenas]
+ROWS = 6
+COLUMNS = 8
+CORNERS = {corners}
+SHAPE = circle 30
+MARKERS = {numbers}
+MARKER_CORNERS = {markers}
+[Arena A2]
+REGION = {single}
+[Trigger right]
+KIND = InsideRegion
+BODYPARTS = centre
+REGION = rectangle 0 -30 30 60
+[Experiment]
+RECORD_EXP = no
+"""
+
+
+def rig(folder: Path) -> Settings:
+    """Return a rig whose arenas were laid out on the wells of `LAID_OUT`."""
+    image, matrix = seen(LAID_OUT)
+    places = wells(matrix).reshape(6, 8, 2)
+    found = find_markers(image, "4X4_50")
+    x, y = places[0, 1]
+    text = RIG.format(
+        corners=points_word(places[[0, 0, -1, -1], [0, -1, -1, 0]]),
+        numbers=", ".join(map(str, NUMBERS)),
+        markers=points_word(np.concatenate([found[it] for it in NUMBERS])),
+        single=f"circle {x:.2f} {y:.2f} 28",
+    )
+    return parse(text + TOLERANT.replace("[Experiment]\n", ""), folder)
+
+
+def search(image: Image | None) -> PlateSearch:
+    made = PlateSearch(rig(Path()))
+    made.find(lambda: None if image is None else frame(image))
+    return made
+
+
+def frame(image: Image) -> Frame:
+    return Frame("top", 1, 1, 1, image)
+
+
+def test_the_arenas_and_their_triggers_are_moved_to_the_wells_of_the_plate() -> None:
+    image, matrix = seen(shifted(30, -25, 4))
+    found = search(image)
+    centres = [centre_of(region) for region in found.settings.arenas.values()]
+    assert np.hypot(*(np.array(centres) - wells(matrix)).T).max() < 1.0
+    trigger = found.settings.new_triggers()["right.C5"]
+    x, y = centre_of(found.settings.arenas["C5"])
+    assert str(trigger.region) == f"rectangle {x:g} {y - 30:g} 30 60"  # type: ignore[attr-defined]
+    # the text is that of the run: a replay has the same arenas
+    again = parse(found.settings.text, Path())
+    assert again.arenas == found.settings.arenas
+    assert found.problem(frame(image)) == ""
+
+
+def test_a_plate_that_is_not_seen_or_moves_later_is_not_analysed() -> None:
+    still, _ = seen(LAID_OUT)
+    empty = np.full(SIZE[::-1], 90, np.uint8)
+    lost = search(empty)
+    assert lost.place is None and lost.settings.arenas == rig(Path()).arenas
+    text = lost.problem(frame(empty))
+    assert "[Arenas] MARKERS in [Camera top]: markers not seen: 7 (upper left)" in text
+    assert text.endswith("then stop the stream and start it again")
+    assert "was not found at the start of the stream, but is seen now" in lost.problem(
+        frame(still)
+    )
+    found = search(still)
+    # also one that is turned about its middle
+    for move in ((6, 0, 0), (0, 0, 0.6)):
+        moved, _ = seen(shifted(*move))
+        assert "px since the start of the stream" in found.problem(frame(moved))
+    assert "no frame has come" in found.problem(None)
+    assert search(None).place is None
+
+
+def test_a_hand_before_the_camera_at_the_start_is_waited_for() -> None:
+    images = [np.full(SIZE[::-1], 90, np.uint8)] * (TRIES - 1) + [seen(LAID_OUT)[0]]
+    frames = iter([frame(image) for image in images])
+    found = PlateSearch(rig(Path()))
+    found.find(lambda: next(frames))
+    assert found.place is not None and found.place.moved_px < 0.5
+
+
+def test_a_rig_without_markers_looks_for_none() -> None:
+    text = "[Camera top]\nKIND = SimulatedCamera\n"
+    assert not PlateSearch(parse(text, Path())).needed
+    assert PlateSearch(parse(text, Path())).problem(None) == ""
+
+
+def stream_of(folder: Path, image: Image) -> Watched:
+    settings = rig(folder)
+    form = ImageFormat(image.shape, 20.0)
+    with VideoWriter(folder / "plate.mkv", form) as film:
+        for number in range(20):
+            time_ns = number * 50_000_000
+            film.write(image, number, time_ns, time_ns)
+    return Watched(RigSession(settings))
+
+
+@pytest.mark.usefixtures("fork_server")
+def test_the_run_of_a_shifted_plate_has_its_arenas_where_the_plate_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_frames_longer(monkeypatch)
+    image, matrix = seen(shifted(30, -25, 4))
+    rig_ = stream_of(tmp_path, image)
+    rig_.do(Action.START_STREAM, Action.START_ANALYSIS)
+    rig_.until(lambda it: it.session.state.analysing)
+    rig_.until(lambda it: it.session.state.run_folder is not None)
+    run = rig_.session.state.run_folder
+    rig_.session.close()
+    assert run is not None
+    recorded = load(run / "settings.ini").arenas.values()
+    centres = np.array([centre_of(region) for region in recorded])
+    assert len(WELLS) == len(centres)
+    assert np.hypot(*(centres - wells(matrix)).T).max() < 1.0
+    events = (run / "events.csv").read_text("utf-8")
+    assert "the plate was found by its markers: moved by" in events
+
+
+@pytest.mark.usefixtures("fork_server")
+def test_a_stream_without_its_plate_shows_images_but_is_not_analysed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_frames_longer(monkeypatch)
+    rig_ = stream_of(tmp_path, np.full(SIZE[::-1], 90, np.uint8))
+    rig_.do(Action.START_STREAM, Action.START_ANALYSIS)
+    rig_.until(lambda it: bool(it.session.state.alarms))
+    assert not rig_.session.state.analysing
+    assert "markers not seen: 7 (upper left)" in rig_.session.state.alarms[0].text
+    rig_.session.close()
