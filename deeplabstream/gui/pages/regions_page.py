@@ -19,6 +19,7 @@ from PyQt5.QtWidgets import (
     QListWidget,
     QPushButton,
     QStackedLayout,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -33,6 +34,7 @@ from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.scale_calibration import Calibrating
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
+from deeplabstream.gui.widgets.arena_panel import ArenaPanel
 from deeplabstream.gui.widgets.panels import grid_panel
 from deeplabstream.gui.widgets.part_choice import PartsButton
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
@@ -113,6 +115,12 @@ class RegionsPage(QWidget):
         self.copy = QPushButton("Copy")
         self.delete = QPushButton("Delete")
         self.calibrating = Calibrating(document, self.canvas)
+        self.lay_out = QPushButton("arenas …")
+        self.lay_out.setToolTip(
+            "wells, tubes or dishes of one camera, each with an animal"
+        )
+        self.arenas = ArenaPanel(document, self.canvas.grey)
+        self.side = QStackedWidget()
         self._tools = QButtonGroup(self)
         self._tools.setExclusive(False)
         self._arrange()
@@ -124,12 +132,21 @@ class RegionsPage(QWidget):
         if self.in_space is not None and self.in_space.isVisible():
             return self.in_space.cancel()
         drawing = self.canvas.tool is not None
-        if drawing:
+        if self.arranges and drawing:
+            self.arenas.use("grid")
+        elif drawing:
             self._deselect_tool()
         return drawing
 
+    @property
+    def arranges(self) -> bool:
+        """Whether arenas are edited, not regions."""
+        return self.side.currentWidget() is self.arenas
+
     def _arrange(self) -> None:
-        side = QVBoxLayout()
+        regions = QWidget()
+        side = QVBoxLayout(regions)
+        side.setContentsMargins(0, 0, 0, 0)
         side.setSpacing(8)
         panels = (self._drawing(), self._choosing(), self._chosen(), self.calibrating)
         for panel in panels:
@@ -144,7 +161,11 @@ class RegionsPage(QWidget):
         image.addWidget(self.image_problem)
         image.addWidget(self.still)
         row.addLayout(image, 1)
-        row.addLayout(side)
+        self.arenas.setFixedWidth(_SIDE_WIDTH)
+        self.side.addWidget(regions)
+        self.side.addWidget(self.arenas)
+        self.side.setFixedWidth(_SIDE_WIDTH)
+        row.addWidget(self.side)
         self._views.setContentsMargins(0, 0, 0, 0)
         self._views.addWidget(self.in_image)
 
@@ -160,6 +181,7 @@ class RegionsPage(QWidget):
             self.tools[kind] = button
             grid.addWidget(button, 1 + place // 3, place % 3)
             grid.setColumnStretch(place % 3, 1)
+        grid.addWidget(self.lay_out, 3, 1, 1, 2)
         help_ = QLabel(_HOW)
         help_.setObjectName("caption")
         help_.setWordWrap(True)
@@ -215,6 +237,9 @@ class RegionsPage(QWidget):
         self.parts.editingFinished.connect(self._write_parts)
         self.choose_parts.changed.connect(self._write_parts)
         self.shelter.clicked.connect(self._set_shelter)
+        self.lay_out.clicked.connect(self._lay_out)
+        self.arenas.mode_changed.connect(self._show_mode)
+        self.arenas.left.connect(self._show_regions)
         self.copy.clicked.connect(self._copy)
         self.delete.clicked.connect(self._delete)
 
@@ -237,8 +262,13 @@ class RegionsPage(QWidget):
         if self.canvas.camera != self.camera.currentText():
             self.canvas.camera = self.camera.currentText()
             self._show_last()
-        shapes = self._shapes()
+        if self.arranges:
+            self.arenas.refresh()
+        shapes = self.arenas.shapes() if self.arranges else self._shapes()
         chosen = self.canvas.chosen_name if self.canvas.chosen_name in shapes else ""
+        if self.arranges and not chosen and self.arenas.mode == "grid":
+            chosen = GRID if GRID in shapes else ""
+        self.canvas.muted = self.arenas.muted if self.arranges else frozenset()
         self.list.blockSignals(True)
         self.list.clear()
         self.list.addItems(list(shapes))
@@ -302,6 +332,8 @@ class RegionsPage(QWidget):
         settings = self.document.settings or self.bridge.session.settings
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:
             return ()
+        if self.arranges:
+            return self.arenas.outlines()
         return tuple(arena.outline() for arena in settings.arenas.values())
 
     def _origin(self, name: str) -> tuple[float, float]:
@@ -343,7 +375,30 @@ class RegionsPage(QWidget):
             return None
         return scale if scale > 0 else None
 
+    def _lay_out(self) -> None:
+        """Show the panel of the arenas, which lie in the image of the deciding camera."""
+        self._deselect_tool()
+        self.camera.setCurrentText(self.bridge.session.settings.deciding_camera)
+        self.side.setCurrentWidget(self.arenas)
+        self.arenas.open()
+
+    def _show_regions(self) -> None:
+        self.side.setCurrentIndex(0)
+        self.canvas.movable = True
+        self._deselect_tool()
+        self._refresh()
+
+    def _show_mode(self) -> None:
+        """Show the shapes, and use the tool, of the mode of the arena panel."""
+        self.canvas.use_tool("rectangle" if self.arenas.mode == "draw" else None)
+        self.canvas.movable = self.arenas.mode != "unused"
+        self._refresh()
+
     def _choose(self, name: str) -> None:
+        if self.arranges and self.arenas.mode == "unused":
+            self.canvas.chosen_name = ""
+            self.arenas.click(name)
+            return
         self.canvas.chosen_name = name
         self._refresh()
 
@@ -385,6 +440,9 @@ class RegionsPage(QWidget):
         self.canvas.use_tool(None)
 
     def _change(self, name: str, shape: Shape) -> None:
+        if self.arranges:
+            self._change_arena(name, shape)
+            return
         title, key = self._place_of(name)
         try:
             word = (
@@ -399,7 +457,17 @@ class RegionsPage(QWidget):
         else:
             self.document.set_value(title, key, word)
 
+    def _change_arena(self, name: str, shape: Shape) -> None:
+        try:
+            self.arenas.change(name, shape)
+        except ValueError as error:
+            self._refresh()
+            self.arenas.complain(str(error))
+
     def _make(self, shape: Shape) -> None:
+        if self.arranges:
+            self.arenas.draw(shape)
+            return
         if self.calibrating.take(shape):
             return
         self._deselect_tool()

@@ -17,7 +17,7 @@ from PyQt5.QtGui import (
 )
 
 from deeplabstream.gui.shapes import Corner, Shape, ShapeKind, polygon, shape_from_drag
-from deeplabstream.gui.theme import AMBER, BLUE
+from deeplabstream.gui.theme import AMBER, BLUE, GREY
 from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag, name_place
 from deeplabstream.gui.widgets.video_view import VideoView
 
@@ -64,6 +64,10 @@ class RegionCanvas(VideoView):
         """Name of a shape around others: a click inside does not select it."""
         self.outlines: tuple[NDArray[np.float64], ...] = ()
         """Outlines that are shown only, (point, 2) each, px of the image."""
+        self.muted: frozenset[str] = frozenset()
+        """Names of shapes that are shown in grey."""
+        self.movable = True
+        """Whether shapes can be dragged; else a click only selects one."""
         self.tool: ShapeKind | None = None
         """Kind of the next shape to draw; None: dragging moves shapes."""
         self._draft: Shape | None = None
@@ -205,7 +209,8 @@ class RegionCanvas(VideoView):
     ) -> None:
         if shape is None:
             return
-        colour = QColor(AMBER if chosen else BLUE)
+        usual = GREY if name in self.muted else BLUE
+        colour = QColor(AMBER if chosen else usual)
         painter.setPen(QPen(colour, 3 if chosen else 2))
         colour.setAlpha(30)
         painter.setBrush(colour)
@@ -216,7 +221,7 @@ class RegionCanvas(VideoView):
         else:
             painter.drawPolygon(QPolygonF(corners))
         if name:
-            tag = QColor(AMBER if chosen else BLUE)
+            tag = QColor(AMBER if chosen else usual)
             draw_tag(painter, name_place(place, outline), name, tag)
         if chosen:
             handles = np.reshape(shape.handles(), (-1, 2))
@@ -240,7 +245,7 @@ class RegionCanvas(VideoView):
 
     def _grab(self, at: Corner) -> None:
         near = self._near()
-        shape = self.shapes.get(self.chosen_name)
+        shape = self.shapes.get(self.chosen_name) if self.movable else None
         if shape is not None and (handle := self._handle(shape, at)) is not None:
             self._grip = _Grip(shape, at, handle)
             return
@@ -257,7 +262,8 @@ class RegionCanvas(VideoView):
         if name != self.chosen_name:
             self.chosen_name = name
             self.chosen.emit(name)
-        self._grip = _Grip(self.shapes[name], at, None)
+        if self.movable:
+            self._grip = _Grip(self.shapes[name], at, None)
 
     def _handle(self, shape: Shape, at: Corner) -> int | None:
         far = [hypot(x - at[0], y - at[1]) for x, y in shape.handles()]

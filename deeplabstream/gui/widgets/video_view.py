@@ -202,6 +202,18 @@ class VideoView(QWidget):
         self.reprojection = found
         self.update()
 
+    def grey(self) -> Image | None:
+        """Return the shown image in grey levels; None: there is none."""
+        if self._image is None:
+            return None
+        image = self._image.convertToFormat(QImage.Format.Format_Grayscale8)
+        bits = image.constBits()
+        if bits is None:
+            return None
+        rows = np.frombuffer(bits.asstring(image.sizeInBytes()), np.uint8)
+        rows = rows.reshape(image.height(), image.bytesPerLine())
+        return rows[:, : image.width()].copy()
+
     def clear(self, text: str) -> None:
         """Show a message instead of an image."""
         self.empty_text = text
