@@ -12,8 +12,8 @@ the ratio of the mean errors, with a 95 % interval (images resampled). Finished 
 JSON file are not repeated.
 
 `--ways` also predicts the images that were kept back as files with the networks that
-`--networks` keeps: `live` as a rig does, `best` as `PredictVideos --best` does without the
-frames beside them.
+`--networks` keeps: `live` as a rig does, `highest` the same without the relative positions of
+body parts, `best` as `PredictVideos --best` does without the frames beside them.
 
 The confidence from which a point is asserted is chosen on all predictions together, none of
 which is of a network that was trained on its image.
@@ -39,7 +39,7 @@ from deeplabstream.files.atomic_replace import write_json
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("openfield", "mirror-mouse", "lips")
 UNCHANGED = "unchanged"
-WAYS = ("live", "best")
+WAYS = ("highest", "live", "best")
 """Ways to predict with the same network; the others are compared with the first."""
 CLIPS = 5
 """Fewest clips of a data set of which whole ones are kept back."""
@@ -131,13 +131,16 @@ def measure(
     With a `folder` the network is written there as a model folder.
     """
     from deeplabstream.training.data.animal_targets import training_decoder
+    from deeplabstream.training.data.learned_relations import with_relations
     from deeplabstream.training.evaluation.evaluate import held_out_error
     from deeplabstream.training.fit import fit
 
     began = time.perf_counter(), time.process_time()
-    network = fit(case.data.pick(train), settings, lambda _: None)
+    labelled = case.data.pick(train)
+    network = fit(labelled, settings, lambda _: None)
     spent = time.perf_counter() - began[0], time.process_time() - began[1]
     decoder = training_decoder(case.data, settings.network)
+    decoder = with_relations(decoder, labelled, settings.augmentation)
     found = held_out_error(network, case.data.pick(kept), decoder)
     if folder is not None:
         write_network(network, case, decoder, settings, folder)
@@ -244,11 +247,17 @@ def predicted_by(
 ) -> dict[str, Any]:
     """Return the points that a network folder gives in images, and their confidences."""
     from deeplabstream.pose.image_copies import open_with_copies
-    from deeplabstream.pose.model.model_opening import open_estimator
+    from deeplabstream.pose.model.model_folder import load_model_folder
+    from deeplabstream.pose.model.model_opening import open_estimator, opened
     from deeplabstream.pose.runtimes.runtime_list import REFERENCE
 
-    open_network = open_with_copies if way == "best" else open_estimator
-    estimator = open_network(folder, REFERENCE, 1)
+    if way == "highest":
+        model = load_model_folder(folder)
+        model = replace(model, decoder=replace(model.decoder, relations=None))
+        estimator = opened(model, REFERENCE, 1)
+    else:
+        open_network = open_with_copies if way == "best" else open_estimator
+        estimator = open_network(folder, REFERENCE, 1)
     poses = [estimator.estimate([case.image(place)])[0] for place in images]
     points = np.stack([pose.points.reshape(-1, 2) for pose in poses])
     if not case.images[0].is_file():

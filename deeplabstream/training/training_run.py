@@ -36,6 +36,7 @@ from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
 from deeplabstream.training.data.labels import APART, TABLE, Labels
+from deeplabstream.training.data.learned_relations import with_relations
 from deeplabstream.training.evaluation.animal_matching import Matched, match
 from deeplabstream.training.evaluation.confidence_fit import ENOUGH, calibrated
 from deeplabstream.training.evaluation.evaluate import (
@@ -254,6 +255,8 @@ def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
     # training.
     decisive = run.decisive()
     decoder = training_decoder(data, run.settings.network)
+    labelled = data.pick(run.parts.train)
+    decoder = with_relations(decoder, labelled, run.settings.augmentation)
     decoder = choose_variant(network, data.pick(decisive), decoder)
     held_out = held_out_error(network, data, decoder, run.known(), run.near_px)
     distance, confidence, points = (

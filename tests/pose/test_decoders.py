@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -29,6 +30,7 @@ from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.decoders.offsets import Offsets
 from deeplabstream.pose.decoders.paf_grouping import PafGrouper
+from deeplabstream.pose.decoders.part_relations import PartRelations
 from deeplabstream.pose.decoders.registry import decoder_from_json
 from deeplabstream.pose.decoders.sleap_grouping import SleapGrouper
 from deeplabstream.pose.image_fitting import Fitting, whole
@@ -43,6 +45,7 @@ from deeplabstream.pose.model.model_folder import (
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.training.data.batches import to_batch
 from deeplabstream.training.data.dataset import Dataset
+from deeplabstream.training.data.learned_relations import learned_relations
 from deeplabstream.training.lightning_module import decoded
 
 PARTS = ("snout", "leftear", "tailbase")
@@ -60,6 +63,20 @@ def heatmaps(draw: st.DrawFn) -> Heatmaps:
     origin = draw(st.none() | st.floats(0, stride - 1))
     centroid = draw(st.sampled_from([None, 3, 5, 7, 9]))
     return Heatmaps(stride, draw(st.floats(0.8, 3)), origin, draw(limits), centroid)
+
+
+@st.composite
+def related(draw: st.DrawFn) -> Heatmaps:
+    """Heat maps with relations of the poses that `poses` returns."""
+    relations = relations_of_poses(draw(st.booleans()))
+    return Heatmaps(draw(strides), draw(st.floats(0.8, 3)), relations=relations)
+
+
+@lru_cache
+def relations_of_poses(every_direction: bool) -> PartRelations | None:
+    rng = np.random.default_rng(0)
+    seen = [poses(Heatmaps(4, 1.0), 1, rng)[:, 0] for _ in range(99)]
+    return learned_relations(np.concatenate(seen), every_direction)
 
 
 @st.composite
@@ -94,7 +111,7 @@ def centres(draw: st.DrawFn) -> Centres:
 
 
 coordinates = st.builds(Coordinates, st.integers(1, 5), limits)
-decoders = heatmaps() | offsets() | centres() | coordinates | several()
+decoders = heatmaps() | related() | offsets() | centres() | coordinates | several()
 
 
 def poses(decoder: Decoder, count: int, rng: np.random.Generator) -> Points:

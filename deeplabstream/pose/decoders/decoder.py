@@ -6,7 +6,7 @@ One implementation serves live tracking (`decode`), training (`encode`), `model.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -218,8 +218,9 @@ class SectionDecoder:
     def to_json(self, bodyparts: Sequence[str]) -> dict[str, pydantic.JsonValue]:
         """Return the section; fields that are None are left out."""
         own: Any = self
-        values = {option.name: getattr(own, option.name) for option in fields(own)}
-        given = {name: value for name, value in values.items() if value is not None}
+        given = {
+            name: value for name, value in asdict(own).items() if value is not None
+        }
         return {self.section: given}
 
     @classmethod

@@ -8,13 +8,20 @@ another pixel for cell 0, as some imported networks need.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
+from deeplabstream.pose.decoders.decoder import (
+    DecodedPoses,
+    SectionDecoder,
+    Sections,
+    parse_section,
+)
+from deeplabstream.pose.decoders.paf_grouping import find_peaks
+from deeplabstream.pose.decoders.part_relations import PartRelations
 
 REACH = 2
 """Half the side of the square around a peak from which its centre is computed, in cells."""
@@ -22,6 +29,12 @@ MOST_REACH = 4
 """Largest half side for a centroid."""
 LEAST = 1e-6
 """Smallest value before the logarithm; smaller ones are raised to it."""
+MOST_PEAKS = 3
+"""Most peaks of a body part from which `relations` choose."""
+RIVAL = 0.1
+"""Smallest height of another peak from which they choose, as a share of the highest."""
+FAINT = 1e-3
+"""Smallest height of such a peak."""
 LINEAR_TO = 0.8
 """Scores without an upper bound are used as confidences up to this value: see `confidence_of`."""
 
@@ -44,6 +57,9 @@ class Heatmaps(SectionDecoder):
     centroid: Literal[3, 5, 7, 9] | None = None
     """Side, in cells, of the square whose centroid is the point (SLEAP-NN: 5); None: the
     point is the centre of a Gaussian of `sigma`."""
+    relations: PartRelations | None = None
+    """Choose among several peaks of a map, and lower the confidence of positions that are
+    not plausible; None: the highest peak is the point."""
 
     section: ClassVar[str] = "heatmaps"
     any_size: ClassVar[bool] = True
@@ -74,6 +90,14 @@ class Heatmaps(SectionDecoder):
     def channels(self, bodyparts: int) -> int:
         """Return the number of maps."""
         return bodyparts
+
+    @classmethod
+    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
+        """Return the decoder of its section; see `Decoder`."""
+        found = parse_section(cls, cls.section, sections[cls.section])
+        if found.relations:
+            found.relations.check(len(bodyparts))
+        return found
 
     def encode(
         self, points: NDArray[np.float32], height: int, width: int
@@ -120,8 +144,15 @@ class Heatmaps(SectionDecoder):
         return np.asarray(maps, np.float32)
 
     def decode(self, output: NDArray[np.float32]) -> DecodedPoses:
-        """Return the highest peak of each map; see `Decoder`."""
+        """Return the highest, or most plausible, peak of each map; see `Decoder`."""
         n, parts = output.shape[:2]
+        if self.relations is not None:
+            together = np.empty((n, 1, parts, 2), np.float32)
+            sure = np.empty((n, 1, parts), np.float32)
+            for place, maps in enumerate(output):
+                found = self._related_peaks(maps, self.relations)
+                together[place, 0], sure[place, 0] = found
+            return together, sure
         points, confidences = self.peaks(output.reshape(n * parts, *output.shape[2:]))
         return points.reshape(n, 1, parts, 2), confidences.reshape(n, 1, parts)
 
@@ -142,6 +173,46 @@ class Heatmaps(SectionDecoder):
         cells = [divmod(place, width) for place in places]
         points, scores = self._refine_subpixel(maps, range(len(maps)), cells, REACH)
         return points, self.confidences(scores)
+
+    def _related_peaks(
+        self, maps: NDArray[np.float32], relations: PartRelations
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the points (bodypart, 2) and confidences of the most likely peaks.
+
+        A confidence is the peak's height, less where another peak is nearly as high, or
+        where the point lies at an unusual place relative to the others.
+        """
+        parts, _, width = maps.shape
+        highest = maps.reshape(parts, -1).argmax(axis=1).tolist()
+        cells = [divmod(place, width) for place in highest]
+        points, heights = self._refine_subpixel(maps, range(parts), cells, REACH)
+        points, heights = points[:, None], heights[:, None]
+
+        floor = np.maximum(RIVAL * heights, FAINT)[..., None]
+        peaks = find_peaks(maps, floor, MOST_PEAKS)
+        rank = np.arange(len(peaks)) - np.searchsorted(peaks.maps, peaks.maps)
+        if len(more := np.flatnonzero(rank)):
+            which, rows, columns = (
+                peaks.maps[more],
+                peaks.rows[more],
+                peaks.columns[more],
+            )
+            rivals = which, rank[more]
+            only_first = points, heights
+            points = np.zeros((parts, MOST_PEAKS, 2), np.float32)
+            heights = np.zeros((parts, MOST_PEAKS), np.float32)
+            points[:], heights[:, :1] = only_first
+            points[rivals] = self.locate(maps, which, rows, columns)
+            heights[rivals] = peaks.heights[more]
+
+        choice = relations.choose(points, heights)
+        everyone = np.arange(parts)
+        own = heights[everyone, choice.places]
+        heights[everyone, choice.places] = 0
+        rival = np.maximum(heights.max(axis=1), 0)
+        share = own / np.maximum(own + rival, LEAST)
+        scores = own * share * choice.plausible
+        return points[everyone, choice.places], self.confidences(scores)
 
     def confidences(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the confidences, 0 to 1, of peak heights."""
