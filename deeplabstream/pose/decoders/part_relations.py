@@ -25,7 +25,7 @@ OUTLIER = 0.05
 NEAREST_PX = 2.0
 """Smallest distance before the logarithm, input pixels."""
 LEAST_GAIN = 1e-9
-"""Smallest gain of a change, so that rounding does not repeat changes for ever."""
+"""Smallest gain of a change: rounding errors are smaller."""
 LEAST_HEIGHT = 1e-4
 """Smallest height of a peak before the logarithm."""
 Part = Annotated[int, Field(ge=0, lt=4096)]
