@@ -17,14 +17,19 @@ The second table says why animals that were found were not asserted: a stray; fe
 points, as in a door; no view of enough of the body, because others are upon it or one is hidden
 beside it; or a view that was not decisive yet.
 
+Every tenth walk prints the figures of all so far, and the JSON file has those of all: an
+interruption loses nothing.
+
     python benchmarks/shelters.py --quick --json it.json
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +51,8 @@ from tests.pose.crowd import THRESHOLD, Crowd, skeleton
 ANIMALS, SHAPE, RATE = 4, (480, 640), 30
 WALK = 120 * RATE
 """Frames of a walk: about a lap, which then repeats."""
+SHOWN = 10
+"""Walks after which the figures so far are printed."""
 SAID_S = 10.0
 """Time after the first names at which those who look alike should be known."""
 INSIDE_S, RENAMED_S = 0.5, 2.0
@@ -157,6 +164,14 @@ class Counts:
         self.asserted += sum(right is not None for right in stated.values())
         self.right += sum(right is True for right in stated.values())
 
+    def add_walk(self, other: "Counts") -> None:
+        """Add the counts of another walk."""
+        for name, count in vars(other).items():
+            if name != "why":
+                setattr(self, name, getattr(self, name) + count)
+        for reason, count in other.why.items():
+            self.why[reason] += count
+
 
 class Exits:
     """Times at which animals came out of the shelter, and their first names afterwards."""
@@ -189,8 +204,9 @@ class Exits:
                 self._counts.renamed += self._first.pop(animal, False)
 
 
-def walk(counts: Counts, alike: bool, seed: int, frames: int) -> None:
-    """Add one walk."""
+def walk(kind: tuple[bool, int, int]) -> Counts:
+    """Return the counts of one walk: whether the animals are alike, its seed and frames."""
+    (alike, seed, frames), counts = kind, Counts()
     arena = Arena(SHAPE, seed, animals=ANIMALS, alike=alike)
     left, top, right, bottom = arena.roof or (0, 0, 0, 0)
     nest = parse_region(f"rectangle {left} {top} {right - left} {bottom - top}")
@@ -225,6 +241,7 @@ def walk(counts: Counts, alike: bool, seed: int, frames: int) -> None:
             counts.walks += 1
             counts.said_alike += len(tracker.distinctness.alike)
             counts.unlearned += len(tracker.distinctness.unlearned)
+    return counts
 
 
 def _stated(pose: Pose, raw: Pose, whose: Sequence[int]) -> dict[int, int | None]:
@@ -240,12 +257,41 @@ def _stated(pose: Pose, raw: Pose, whose: Sequence[int]) -> dict[int, int | None
     return stated
 
 
-def measure(alike: bool, frames: int) -> dict[str, Any]:
-    """Return the figures of one kind of animals."""
-    counts = Counts()
-    for seed, begun in enumerate(range(0, frames, WALK)):
-        walk(counts, alike, seed, min(WALK, frames - begun))
-    return {"alike": alike, "walked": frames, **asdict(counts)}
+def measure(alike: bool, frames: int, jobs: int) -> Iterator[dict[str, Any]]:
+    """Yield the figures of one kind of animals after each walk, all so far."""
+    counts, walked = Counts(), 0
+    walks = [
+        (alike, seed, min(WALK, frames - begun))
+        for seed, begun in enumerate(range(0, frames, WALK))
+    ]
+    with _mapped(jobs) as mapped:
+        for (_, _, length), more in zip(walks, mapped(walk, walks), strict=True):
+            counts.add_walk(more)
+            walked += length
+            yield {"alike": alike, "walked": walked, **asdict(counts)}
+
+
+@contextmanager
+def _mapped(jobs: int) -> Iterator[Callable[..., Any]]:
+    """Yield a `map` that uses so many processes."""
+    if jobs == 1:
+        yield map
+        return
+    with get_context("spawn").Pool(jobs) as pool:
+        yield pool.imap
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    wrong = row["asserted"] - row["right"]
+    pairs = row["walks"] * ANIMALS * (ANIMALS - 1) // 2
+    print(
+        f"{'alike' if row['alike'] else 'distinct':<9} {row['frames']:>7} "
+        f"{_share(row['right'], row['asserted']):>9} "
+        f"{_share(row['asserted'], row['found']):>10} "
+        f"{_share(wrong, row['found']):>10} "
+        f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}",
+        flush=True,
+    )
 
 
 def _share(part: int, of: int) -> str:
@@ -257,6 +303,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one walk of each kind")
     parser.add_argument("--frames", type=int, help="of each kind (36000, quick: 3600)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     asked = parser.parse_args(argv)
     frames = asked.frames or (WALK if asked.quick else 10 * WALK)
@@ -264,27 +311,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(
         "          counted  asserted   of found   unsaid      within 2 s  to be alike"
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
     for alike in (False, True):
-        row = measure(alike, frames)
-        rows.append(row)
-        wrong = row["asserted"] - row["right"]
-        pairs = row["walks"] * ANIMALS * (ANIMALS - 1) // 2
-        print(
-            f"{'alike' if alike else 'distinct':<9} {row['frames']:>7} "
-            f"{_share(row['right'], row['asserted']):>9} "
-            f"{_share(row['asserted'], row['found']):>10} "
-            f"{_share(wrong, row['found']):>10} "
-            f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}",
-            flush=True,
-        )
+        rows.append({})
+        for walks, row in enumerate(measure(alike, frames, asked.jobs), 1):
+            rows[-1] = row
+            if asked.json:
+                text = json.dumps(rows, indent=2) + "\n"
+                asked.json.write_text(text, encoding="utf-8")
+            if walks % SHOWN == 0 or row["walked"] == frames:
+                _print_row(row)
     print(f"\nnot asserted{''.join(f'{reason:>12}' for reason in REASONS)}")
     for row in rows:
         shares = [_share(row["why"][reason], row["found"]) for reason in REASONS]
         kind = "alike" if row["alike"] else "distinct"
         print(f"{kind:<12}{''.join(f'{share:>12}' for share in shares)}")
-    if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

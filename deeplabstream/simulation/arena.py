@@ -1,7 +1,7 @@
 """Simulated arena: floor, walls, a shelter, and mice that walk in it."""
 
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, nan
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -85,6 +85,8 @@ class Arena:
     walks: tuple[AnimalWalk, ...] = field(init=False)
     _group: SocialGroup | None = field(init=False, repr=False, default=None)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
+    _latest: tuple[float, list[Mouse]] = field(init=False, repr=False)
+    """Time that was asked for last, and the mice then: many callers ask several times."""
 
     def __post_init__(self) -> None:
         height, width = self.shape[0] / self.scale, self.shape[1] / self.scale
@@ -97,6 +99,7 @@ class Arena:
             object.__setattr__(self, "_group", group)
             walks = group.walks
         object.__setattr__(self, "walks", walks)
+        object.__setattr__(self, "_latest", (nan, []))
         object.__setattr__(self, "_backgrounds", self._painted())
 
     @property
@@ -186,7 +189,11 @@ class Arena:
         return middle if self.shelter else None
 
     def _mice(self, time_s: float) -> list[Mouse]:
-        return [mouse_at(walk, time_s) for walk in self.walks]
+        latest_s, mice = self._latest
+        if time_s != latest_s:
+            mice = [mouse_at(walk, time_s) for walk in self.walks]
+            object.__setattr__(self, "_latest", (time_s, mice))
+        return mice
 
     def _shade(self, image: Image, outline: NDArray[np.float64]) -> None:
         """Darken the shadow of a mouse."""

@@ -60,8 +60,13 @@ class Scene:
         self.reads: list[AnimalTag] = []
         """Tags that are read before the next frame."""
 
-    def show(self, *places: tuple[float, float] | None, parts: int = 4) -> Pose:
-        """Show animals at these places, None: not found; `parts` of the last one."""
+    def show(
+        self, *places: tuple[float, float] | None, parts: int = 4, first: int = 0
+    ) -> Pose:
+        """Show animals at these places, None: not found.
+
+        Of the last one the parts from `first` to before `parts`.
+        """
         self.time_s += 1 / 30
         image = np.full((400, 400), 120, np.uint8)
         points = np.full((len(self.shades), 4, 2), np.nan, np.float32)
@@ -71,7 +76,7 @@ class Scene:
             points[row] = SHAPE + np.float32(place)
             x, y = (int(v) for v in place)
             image[y - 10 : y + 10, x - 5 : x + 45] = shade
-        points[-1, parts:] = np.nan
+        points[-1, parts:] = points[-1, :first] = np.nan
         sure = np.isfinite(points[..., 0]).astype(np.float32)
         pose = Pose(ARENA_SKELETON, points, sure)
         reads, self.reads = self.reads, []

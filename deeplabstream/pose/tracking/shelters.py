@@ -2,8 +2,9 @@
 
 An animal last seen in a shelter or at its edge, and not visible now, is its occupant. When
 an animal appears at the edge, it is one of the occupants: costs make the tracker assign
-one, and pairs of occupants become ambiguous. A single occupant stays known, if no other
-animal went so far into the shelter that at most half of it was visible.
+one, and pairs of occupants become ambiguous. A single occupant stays known. An animal in
+the door, at most half of it visible, is ambiguous with the occupants where no part of it was
+followed from frame to frame.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ BRIEF_S = 0.15
 was only not detected."""
 SETTLED_S = FRESH_S
 """Seconds without a visible point after which motion no longer predicts an occupant."""
+FOLLOWED_S = 0.1
+"""Seconds within which a part has to be visible again to be followed."""
+FOLLOWED = 0.2
+"""Largest distance between the two places of a part that is followed, in lengths."""
 FARTHEST = 25.0
 """Largest squared distance from the edge of its shelter that counts, in lengths²."""
 
@@ -56,6 +61,8 @@ class ShelterOccupancy:
         self._settled = [False] * animals
         self._contacts: set[Pair] = set()
         """Occupants, each with a visible animal at the door of the shelter."""
+        self._parts: dict[int, tuple[float, Array, Mask]] = {}
+        """By animal: time, points and visible parts of its last detection."""
 
     def is_settled(self, animal: int) -> bool:
         """Return whether an animal is in a shelter, and motion does not predict it."""
@@ -165,9 +172,37 @@ class ShelterOccupancy:
             now = set(self.occupants(shelter))
             for animal in now - occupants:
                 pairs |= _pairs(animal, now)
-        pairs |= contacts ^ self._contacts
+        broken = self._broken(of, points, seen, length, time_s)
+        changed = contacts ^ self._contacts
+        pairs |= {pair for pair in contacts | changed if not broken.isdisjoint(pair)}
         self._contacts = contacts
         return pairs
+
+    def _broken(
+        self,
+        of: dict[int, int],
+        points: Array,
+        seen: Mask,
+        length: float,
+        time_s: float,
+    ) -> set[int]:
+        """Return the visible animals without a part that was followed to this frame.
+
+        A part near where it just was is the same animal's: the same part of an occupant
+        cannot get there in so short a time.
+        """
+        broken = set()
+        for animal, detection in of.items():
+            since_s, last, parts = self._parts.get(
+                animal, (-np.inf, points[0], seen[0])
+            )
+            both = parts & seen[detection]
+            off = points[detection][both] - last[both]
+            near = (off * off).sum(axis=-1) <= (FOLLOWED * length) ** 2
+            if time_s - since_s > FOLLOWED_S or not near.any():
+                broken.add(animal)
+            self._parts[animal] = time_s, points[detection], seen[detection]
+        return broken
 
     def _miss(self, animal: int, time_s: float) -> None:
         """Update an animal that is not visible."""
@@ -187,6 +222,7 @@ class ShelterOccupancy:
         self._settled = [self._settled[n] for n in order]
         new = {old: n for n, old in enumerate(order)}
         self._contacts = {_pair(new[one], new[other]) for one, other in self._contacts}
+        self._parts = {new[animal]: last for animal, last in self._parts.items()}
 
     def flags(self) -> list[str]:
         """Return `shelterN` for each occupant of shelter number N; else ""."""
