@@ -64,6 +64,8 @@ class RackOptions:
     box: str = option(default="", metavar="NAME")
     """Run this box alone, in this process, until its standard input ends; the rack starts
     its boxes by this."""
+    animal: str = option(default="", metavar="NAME")
+    """With --box: the one of its ANIMALS that is in the box."""
     resume: bool = option(default=False)
     """With --headless: do not start boxes whose last run is over or that a user has stopped;
     a service starts the rack by this, such as after a power cut."""
@@ -89,6 +91,8 @@ class RackOptions:
             )
         if self.simulated and not self.box:
             raise DeepLabStreamError("simulated is for a single box: add box")
+        if self.animal and not self.box:
+            raise DeepLabStreamError("animal is for a single box: add box")
         if self.json is not None and not self.capacity:
             raise DeepLabStreamError(
                 "json is for the figures of capacity: add capacity"
@@ -106,6 +110,8 @@ def run_headless_rack(options: RackOptions) -> int:
             check_box(rack, name)
         output = BoundedOutput(_STDOUT, box_folder(rack.path, name) / EARLIER)
         box = rack.boxes[name]
+        if options.animal:
+            box = box.with_animal(options.animal)
         given, simulated = BoxInput(_STDIN), options.simulated
         return run_box(rack.path, box, given, _print, output, simulated)
 

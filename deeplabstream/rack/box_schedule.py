@@ -15,6 +15,7 @@ from datetime import date, datetime
 
 from deeplabstream.core.clock import Calendar, Clock
 from deeplabstream.core.daily_span import DailySpan, DatedSpan, utc
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.settings.rack_file import BoxSection
 
 SAME_DAY_NS = 235 * 360 * 10**9
@@ -51,6 +52,11 @@ class BoxSchedule:
         """Whether it was started since a user has started the box."""
 
     @property
+    def animal(self) -> str:
+        """The animal of ANIMALS that is in the box, or the next one; empty: no ANIMALS."""
+        return ""
+
+    @property
     def repeats(self) -> bool:
         """Whether another run follows after the present one."""
         return self._box.daily is not None
@@ -66,6 +72,16 @@ class BoxSchedule:
             self._begun = True
         elif self._span(self._box.daily, now).begin <= ended and self.due():
             self.begin()
+
+    def recall(self, animal: str, interrupted: bool) -> None:
+        """Go on with the last animal that was in the box: without ANIMALS, nothing changes."""
+
+    def choose(self, animal: str) -> None:
+        """Make an animal the next one; DeepLabStreamError: that is not possible."""
+        raise DeepLabStreamError(f"there is no {animal}: the box has no ANIMALS")
+
+    def end(self) -> None:
+        """Store that the run is over: without ANIMALS, nothing changes."""
 
     def due(self) -> bool:
         """Return whether the box has to be started now."""

@@ -228,6 +228,7 @@ class BoxSession(RigSession):
             alarms=tuple(self._alarms),
             alarm_count=self._alarm_count,
             run_folder=str(self.state.run_folder or ""),
+            animal=self.settings.subject.animal,
             finished=self._finished,
             processes={
                 "session": os.getpid(),

@@ -67,6 +67,11 @@ def note_over(rack: Path, box: str, why: str) -> None:
         draft.write_text(why, encoding="utf-8")
 
 
+def animal_file(rack: Path, box: str) -> Path:
+    """Return the file with the last one of ANIMALS that was in a box."""
+    return box_folder(rack, box) / "animal.txt"
+
+
 def waiting_file(rack: Path, box: str) -> Path:
     """Return the file in which the rack says what a box waits for; it exists meanwhile."""
     return box_folder(rack, box) / "waiting.txt"
@@ -118,6 +123,8 @@ class BoxStatus:
     left_out_px: Mapping[str, float | None] = field(default_factory=dict)
     """Error of each camera of [Space] by leaving it out, median of the last moments; None: not
     known; none without points in space."""
+    animal: str = ""
+    """Animal of the run; empty: none is given."""
     finished: bool = False
     """Whether the experiment has run to its planned end."""
     processes: Mapping[str, int]

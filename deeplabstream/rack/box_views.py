@@ -35,7 +35,7 @@ class BoxView:
     fails: bool
     """Whether a user should look at it: an alarm, silence, or an unexpected end."""
     animal: str
-    """Animal in the rack file; empty: that of the rig."""
+    """Animal of the run, else that in the rack file; empty: none is given there."""
     status: BoxStatus | None
     """Its last report, also after its end; None: there is none."""
 
@@ -68,7 +68,8 @@ class RackReader:
                 waits=bool(waiting),
                 state=waiting or state,
                 fails=state in {SILENT, KILLED} or bool(status and status.alarm),
-                animal=self.rack.boxes[name].subject.get("ANIMAL", ""),
+                animal=(status.animal if runs and status else "")
+                or self.rack.boxes[name].subject.get("ANIMAL", ""),
                 status=status,
             )
 

@@ -20,12 +20,12 @@ _MOST = 1000
 
 @dataclass(frozen=True)
 class RackCommand:
-    """`start NAME`, `stop NAME`, `stop` (all boxes), `mark NAME TEXT` or `status`."""
+    """`start NAME [ANIMAL]`, `stop NAME`, `stop` (all), `mark NAME TEXT` or `status`."""
 
     action: _Action
     box: str = ""
     text: str = ""
-    """Of a mark: what becomes a note in the record of the box."""
+    """Of a mark: what becomes a note in the record of the box; of a start: the animal."""
 
 
 def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
@@ -45,6 +45,11 @@ def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
             return RackCommand("stop", box)
         case "status" if not box:
             return RackCommand("status")
+        case "start":
+            for name in sorted(boxes, key=len, reverse=True):
+                if box.startswith(f"{name} "):
+                    animal = visible(box.removeprefix(f"{name} ").strip())
+                    return RackCommand("start", name, animal)
         case "mark":
             # names may have spaces: the longest one that fits is meant
             for name in sorted(boxes, key=len, reverse=True):
@@ -52,9 +57,9 @@ def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
                 if box.startswith(f"{name} ") and 0 < len(text) <= LONGEST_MARK:
                     return RackCommand("mark", name, text)
     raise DeepLabStreamError(
-        f"{line.strip()[:80]!r} is not a command: type start NAME, stop NAME, stop (all boxes), "
-        f"mark NAME TEXT (at most {LONGEST_MARK} letters) or status; NAME is one of "
-        f"{', '.join(boxes)}"
+        f"{line.strip()[:80]!r} is not a command: type start NAME, start NAME ANIMAL, "
+        f"stop NAME, stop (all boxes), mark NAME TEXT (at most {LONGEST_MARK} letters) or "
+        f"status; NAME is one of {', '.join(boxes)}"
     )
 
 

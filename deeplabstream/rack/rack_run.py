@@ -152,6 +152,8 @@ class _RackRun:
                 raise DeepLabStreamError(f"[Box {box.name}] runs already: {box.state}")
             if self._stopped and self.active:
                 raise DeepLabStreamError("the rack is being stopped")
+            if command.text:
+                box.choose(command.text)
             self._stopped = False
             self.start(box.name)
         elif box.active:
@@ -159,7 +161,7 @@ class _RackRun:
             box.note_stop()
         else:
             raise DeepLabStreamError(f"[Box {box.name}] does not run: {box.state}")
-        return f"{command.action} {box.name}"
+        return f"{command.action} {box.name} {command.text}".strip()
 
     def stop_all(self, reason: str, by_user: bool = False) -> None:
         """Stop all boxes, once; `by_user`: by a command, not by the end of the computer."""
@@ -221,9 +223,10 @@ def state_table(boxes: Sequence[SupervisedBox]) -> str:
 
 
 def _row(box: SupervisedBox) -> tuple[str, ...]:
+    state = f"{box.animal}: {box.state}" if box.running and box.animal else box.state
     if box.status is None:
-        return (box.name, box.state, *[""] * (len(_COLUMNS) - 2))
+        return (box.name, state, *[""] * (len(_COLUMNS) - 2))
     # the rate of a box that has ended is that of the time before
     rates, *others = box.status.figures.values()
     alarm = " ".join(box.status.alarm.split())
-    return (box.name, box.state, rates if box.running else "", *others, alarm)
+    return (box.name, state, rates if box.running else "", *others, alarm)

@@ -11,7 +11,9 @@ from enum import Enum
 from pathlib import Path
 
 from deeplabstream.core.clock import Calendar, Clock, SystemCalendar
-from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.rack.animal_schedule import schedule_of
 from deeplabstream.rack.box_process import BoxProcess
 from deeplabstream.rack.box_restart import (
     Interruption,
@@ -19,7 +21,6 @@ from deeplabstream.rack.box_restart import (
     pause_s,
     write_restart,
 )
-from deeplabstream.rack.box_schedule import BoxSchedule
 from deeplabstream.rack.box_status import (
     FINISHED,
     NOT_STARTED,
@@ -27,6 +28,7 @@ from deeplabstream.rack.box_status import (
     STOPPED,
     BoxAlarm,
     BoxStatus,
+    animal_file,
     note_over,
     over_file,
     read_status,
@@ -93,7 +95,9 @@ class SupervisedBox:
         self._clock = clock
         self._last_guard = LastGuard(box, clock)
         self._switched_off: deque[BoxAlarm] = deque(maxlen=_MOST_REPORTS)
-        self._schedule = BoxSchedule(box.box, clock, calendar or SystemCalendar())
+        self._schedule = schedule_of(box.box, clock, calendar or SystemCalendar())
+        self._awaited = ""
+        """The one of its ANIMALS that it waits for; empty: none."""
         self._stopped = False
         """Whether a user has stopped it."""
         self._told: str | None = None
@@ -141,6 +145,18 @@ class SupervisedBox:
             return f"{self._process.state}; {again}"
         return self._process.state
 
+    @property
+    def animal(self) -> str:
+        """The one of its ANIMALS that is in the box, or the next one; empty: no ANIMALS."""
+        return self._schedule.animal
+
+    def choose(self, animal: str) -> None:
+        """Make one of its ANIMALS the next one; DeepLabStreamError: that is not possible."""
+        try:
+            self._schedule.choose(animal)
+        except DeepLabStreamError as error:
+            raise DeepLabStreamError(f"[Box {self.name}] {error}") from error
+
     def start(self) -> Iterator[str]:
         """Start it on behalf of a user; yield why it can't be started now."""
         if self.running:
@@ -156,6 +172,7 @@ class SupervisedBox:
         if it is daily. Yield what a user has to know.
         """
         over, ended = self._over()
+        self._schedule.recall(self._last_animal(), interrupted=not over)
         if over == STOPPED or (over and not self._schedule.repeats):
             yield f"[Box {self.name}] is not started again: {over}"
             return
@@ -175,6 +192,12 @@ class SupervisedBox:
         # a computer that stops just then may leave the status only
         return (FINISHED if last and last.finished else ""), changed(status)
 
+    def _last_animal(self) -> str:
+        try:
+            return animal_file(self._rack, self.name).read_text("utf-8")
+        except (OSError, ValueError):
+            return ""
+
     def _schedule_start(self) -> Iterator[str]:
         """Start it as soon as its schedule says so; yield until when it waits."""
         self._phase = _Phase.SCHEDULED
@@ -184,9 +207,16 @@ class SupervisedBox:
 
     def _start_by_schedule(self) -> Iterator[str]:
         """Start it if that is due; yield why it can't be started now."""
+        awaited, self._awaited = self._awaited, self.animal
+        if awaited not in ("", self._awaited):
+            yield (
+                f"[Box {self.name}] {awaited} has no run: its time is over, and no user has "
+                f"started the box; it {self.state}"
+            )
         if not self._schedule.due():
             return
         self._schedule.begin()
+        self._awaited = ""
         self._restart, self._due_ns = None, self._clock.now_ns()
         self._phase = _Phase.WAITING
         yield from self._start_when_due()
@@ -195,7 +225,7 @@ class SupervisedBox:
 
     def stop(self) -> None:
         """Ask it to switch its outputs off, close its record and end; start it no more."""
-        self._stopped = True
+        self._stopped, self._awaited = True, ""
         if self.running and self._process is not None:
             self._process.stop()
         else:
@@ -254,7 +284,7 @@ class SupervisedBox:
         if not reason:
             return
         if self._phase is _Phase.WAITING:
-            self._phase = self._after_run
+            self._end_block()
             self._write_over(f"{reason} is over")
             yield f"[Box {self.name}] is not restarted: {reason} is over"
         elif self._process is not None and not self._process.stopping:
@@ -266,6 +296,12 @@ class SupervisedBox:
     def _after_run(self) -> _Phase:
         again = self._schedule.repeats and not self._stopped
         return _Phase.SCHEDULED if again else _Phase.IDLE
+
+    def _end_block(self) -> None:
+        """Wait for the next start, if one follows."""
+        self._phase = self._after_run
+        if not self._stopped:
+            self._schedule.end()
 
     @property
     def _left(self) -> str:
@@ -283,10 +319,12 @@ class SupervisedBox:
         limit, number = self._section.restarts, 1
         if self._restart is not None:
             number = self._restart.number + 1
-        if not process.unexpected or not limit:
-            return
-        if number > limit:
-            yield f"[Box {self.name}] is not restarted: RESTARTS = {limit} is reached"
+        if not process.unexpected or number > limit:
+            self._end_block()
+            if process.unexpected and limit:
+                yield f"[Box {self.name}] is not restarted: RESTARTS = {limit} is reached"
+            if self.animal and self._phase is _Phase.SCHEDULED:
+                yield f"[Box {self.name}] {self.state}"
             return
 
         folder = process.status.run_folder if process.status else ""
@@ -312,7 +350,7 @@ class SupervisedBox:
         """Return the end of the last run if no rack saw it; None: it has ended in order."""
         file = status_file(self._rack, self.name)
         last = read_status(file) if self._process is None else None
-        if last is None or last.ended:
+        if last is None or last.ended or last.animal != (self.animal or last.animal):
             return None
         return Interruption(
             last_report=f"{changed(file).astimezone():%Y-%m-%d %H:%M:%S}",
@@ -334,12 +372,18 @@ class SupervisedBox:
             if cause is not None:
                 write_restart(file, cause)
             over_file(self._rack, self.name).unlink(missing_ok=True)
+            command = [*self._command]
+            if animal := self.animal:
+                with atomic_file(
+                    animal_file(self._rack, self.name), through_power_cut=True
+                ) as draft:
+                    draft.write_text(animal, encoding="utf-8")
+                command += ["--animal", animal]
             self._last_guard.box_starts()
-            self._process = BoxProcess(
-                self._rack, self.name, self._command, self._clock
-            )
+            self._process = BoxProcess(self._rack, self.name, command, self._clock)
         except (OSError, DeviceError) as error:
-            self._phase = self._after_run
+            # an animal that is in the box must not get the run of the next one
+            self._phase = _Phase.IDLE if self.animal else self._after_run
             self.failures += 1
             yield f"[Box {self.name}] can't be started: {error}"
         else:

@@ -7,12 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass as settings
 
+from deeplabstream.core.animal_blocks import AnimalBlocks
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.alarm_section import AlarmSection
+from deeplabstream.settings.animal_blocks_setting import AnimalBlocksSetting
 from deeplabstream.settings.computer_section import ComputerSection
 from deeplabstream.settings.daily_span_setting import DailySpanSetting
 from deeplabstream.settings.fields import Maker, Section, keys_of
@@ -84,6 +86,28 @@ class BoxSection(Subject):
         title="Longest run (h)",
     )
 
+    animals: AnimalBlocksSetting | None = Field(
+        None,
+        description="animals that are in the box one after another, each in a run of its own, "
+        "such as m1, m2, or m1 09:00 - 11:00, m2 11:30 - 13:30; empty: one, ANIMAL",
+    )
+    next_animal: Literal["confirm", "automatic"] = Field(
+        "confirm",
+        description="what starts the run of the next one of ANIMALS; confirm: a user, by a "
+        "start after it was put into the box; automatic: its time, or the end of the run before",
+    )
+
+    @field_validator("animals")
+    @classmethod
+    def _replaces_others(
+        cls, animals: AnimalBlocks | None, info: ValidationInfo
+    ) -> AnimalBlocks | None:
+        if animals is not None and info.data.get("animal"):
+            raise ValueError("leave out ANIMAL: ANIMALS has all")
+        if animals is not None and info.data.get("daily") is not None:
+            raise ValueError("leave out DAILY: give each animal its own time")
+        return animals
+
     @field_validator("start_at")
     @classmethod
     def _is_local(cls, moment: datetime | None) -> datetime | None:
@@ -108,6 +132,10 @@ class RackBox:
         """The settings file of its rig."""
         rig = self.box.rig
         return rig / rig_folder.SETTINGS if rig.is_dir() else rig
+
+    def with_animal(self, animal: str) -> "RackBox":
+        """Return it with one of its ANIMALS as its subject."""
+        return replace(self, subject={**self.subject, "ANIMAL": animal})
 
     def settings(self) -> Settings:
         """Return the settings of its rig, with subject, output folder and threads of the box.

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic_core import ErrorDetails
 
+from deeplabstream.core.animal_blocks import AnimalBlocks
 from deeplabstream.core.calibration import CalibrationMark
 from deeplabstream.core.command import InputName, OutputName, TriggerName
 from deeplabstream.core.daily_span import DailySpan
@@ -28,6 +29,7 @@ _PLAIN: dict[Any, str] = {
     time: "a time of day, such as 07:00",
     Region: "a region, such as circle X Y R",
     CalibrationMark: "a mark X Y X_MM Y_MM",
+    AnimalBlocks: "animals such as m1, m2, or with times m1 09:00 - 11:00, m2 11:30 - 13:30",
     DailySpan: "two times of day, such as 19:00 - 07:00",
     EdgeRange: "an edge, BODYPART - BODYPART SHORTEST LONGEST",
     TriggerName: "the NAME of a [Trigger NAME]",

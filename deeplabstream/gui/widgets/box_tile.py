@@ -30,7 +30,7 @@ LEAST_WIDTH = 428
 _LEAST_IMAGE = 200, 150  # px
 _UNKNOWN = "–"
 _HELP = {
-    "subject": "animal of the box, by the rack file",
+    "subject": "animal in the box",
     "frames/s": "analysed frames a second of each camera, and the camera's frame rate",
     "light": "phase of the room, and zeitgeber time: hours since lights-on",
     "trials": "trials that the experiment has begun",
