@@ -14,9 +14,10 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
+from deeplabstream.files.rig_folder import SETTINGS
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
@@ -31,6 +32,8 @@ from deeplabstream.gui.widgets.panels import Log
 from deeplabstream.pose.importers.script_export import EXPORT_DESCRIPTION
 from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
 from deeplabstream.pose.model.model_folder import DESCRIPTION
+from deeplabstream.settings.example_rig import make_rig
+from deeplabstream.settings.example_wells import wells_text
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.text_rewriting import with_camera_kind
 from deeplabstream.settings.v1_import.conversion import (
@@ -179,6 +182,25 @@ class FileOpener:
             if run_dialog(wizard) and wizard.file is not None:
                 files.open_file(wizard.file)
                 self.show_page("Live")
+
+    def make_wells(self) -> None:
+        """Create a rig of simulated flies in 48 wells, then open its settings."""
+        files = self.settings_files()
+        if why := files.kept():
+            self._complain(why)
+            return
+        if not files.may_leave():
+            return
+        title = "New folder for a rig of simulated flies in 48 wells"
+        start = Path.home() / "my_wells"
+        if folder := file_dialogs.new_folder(self.window, title, start):
+            try:
+                rig = make_rig(folder, wells_text())
+            except DeepLabStreamError as error:
+                self._complain(str(error))
+                return
+            files.open_file(rig / SETTINGS)
+            self.show_page("Regions")
 
     def import_version_1(self, old: Path | None = None) -> None:
         """Convert a file of DeepLabStream 1 to a new settings file, and open it."""

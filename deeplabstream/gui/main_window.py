@@ -228,6 +228,7 @@ class MainWindow(QMainWindow):
             self._view_entries(),
             {
                 "New rig …": self.opener.make_rig,
+                "New rig of 48 wells …": self.opener.make_wells,
                 "Import from DeepLabStream 1 …": self.opener.import_version_1,
                 "Import labels of SLEAP or DeepLabCut …": (
                     lambda: self.network_page.choose_labels()

@@ -201,3 +201,21 @@ def test_settings_of_this_version_are_not_imported(
     assert f"{current} is not a file of DeepLabStream 1" in told[0]
     assert window.document.path == current
     window.end()
+
+
+def test_a_rig_of_48_wells_is_made_and_opened_where_its_grid_is_laid_out(
+    window: MainWindow,
+    replies: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(file_dialogs, "new_folder", lambda *_: tmp_path / "wells")
+    window.opener.make_wells()
+    assert window.document.path == tmp_path / "wells" / "settings.ini"
+    assert window.document.settings is not None
+    assert len(window.document.settings.arenas) == 48
+    assert window.navigation.page == "Regions"
+
+    # a second one does not overwrite it
+    window.opener.make_wells()
+    assert "is not empty. Name a new folder" in replies[-1]

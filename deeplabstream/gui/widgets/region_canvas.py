@@ -18,17 +18,12 @@ from PyQt5.QtGui import (
 
 from deeplabstream.gui.shapes import Corner, Shape, ShapeKind, polygon, shape_from_drag
 from deeplabstream.gui.theme import AMBER, BLUE, GREY
+from deeplabstream.gui.widgets.arrow_keys import arrow_step
 from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag, name_place
 from deeplabstream.gui.widgets.video_view import VideoView
 
 _NEAR = 8.0
 """Distance within which the mouse grabs a shape or handle, px of the screen."""
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-}
 KEYS = (
     ("Drag", "draws a shape, moves a region, or changes it by its handles"),
     ("Click, Enter", "corner of a polygon; Enter or a double click closes it"),
@@ -162,14 +157,11 @@ class RegionCanvas(VideoView):
         if event is None:
             return
         shape = self.shapes.get(self.chosen_name)
-        arrow = _ARROWS.get(Qt.Key(event.key()))
+        step = arrow_step(event)
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._close_polygon()
-        elif arrow and shape is not None:
-            shifted = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-            step = 10 if shifted else 1
-            moved = shape.moved(step * arrow[0], step * arrow[1])
-            self.changed.emit(self.chosen_name, moved)
+        elif step is not None and shape is not None and self.movable:
+            self.changed.emit(self.chosen_name, shape.moved(*step))
         else:
             super().keyPressEvent(event)
 

@@ -42,6 +42,7 @@ from deeplabstream.gui.theme import (
     bodypart_colour,
     palette,
 )
+from deeplabstream.gui.widgets.arrow_keys import arrow_step
 from deeplabstream.gui.widgets.frame_overlay import draw_tag
 
 _NEAR_PX = 8.0
@@ -49,12 +50,6 @@ _NEAR_PX = 8.0
 _ARM_PX, _GRID_PX = 60.0, 90.0
 _ZOOM_PER_STEP, _CLOSEST, _FURTHEST = 1.15, 50.0, 0.005
 """Factor of a step of the wheel, and limits of the scale, px for each mm."""
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, 1),
-    Qt.Key.Key_Down: (0, -1),
-}
 KEYS = (
     ("Drag", "draws a volume, moves one, changes it by its handles, or moves the view"),
     ("Wheel", "zooms"),
@@ -257,13 +252,12 @@ class SpaceCanvas(QWidget):
         if event is None:
             return
         item = self.items.get(self.chosen_name)
-        arrow = _ARROWS.get(Qt.Key(event.key()))
+        step = arrow_step(event)
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._close_polygon()
-        elif arrow and item is not None:
-            shifted = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-            step = 10 if shifted else 1
-            self._change(item.moved(self.axes, step * arrow[0], step * arrow[1]))
+        elif step is not None and item is not None:
+            right, down = step
+            self._change(item.moved(self.axes, right, -down))
         else:
             super().keyPressEvent(event)
 
