@@ -26,6 +26,7 @@ from deeplabstream.core.calibration import (
     parse_mark,
 )
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.lens import parse_lens
 from deeplabstream.core.light_cycle import LightCycle
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.corrected_poses import ambiguous_animals, rejected_points
@@ -312,9 +313,10 @@ def _animals(facts: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...
 def _calibration(keys: SectionTexts, notes: list[str]) -> Calibration | None:
     scale, marks = keys.get("MM_PER_PIXEL", ""), keys.get("MARKS", "")
     try:
+        lens = parse_lens(keys.get("LENS", ""))
         if marks:
-            return from_marks([parse_mark(mark) for mark in marks.split(",")])
-        return from_scale(float(scale)) if scale else None
+            return from_marks([parse_mark(mark) for mark in marks.split(",")], lens)
+        return from_scale(float(scale), lens) if scale else None
     except ValueError as error:
         notes.append(f"settings.ini: the calibration can't be used: {error}")
         return None

@@ -7,7 +7,11 @@ from math import nan
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deeplabstream.core.lens import Lens
+
 Matrix = tuple[tuple[float, float, float], ...]
+_PARTS_OF_EDGE = 8
+"""Points by which an edge is shown that a lens makes curved."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,16 @@ class CalibrationMark:
 class Calibration:
     """Homography from the image of one camera to the floor; in both, x right and y down.
 
-    Homogeneous coordinates of the floor are `matrix` times those of the image. Points above
-    the floor are mapped too far away.
+    Homogeneous coordinates of the floor are `matrix` times those of the image without the
+    distortion of the `lens`. Points above the floor are mapped too far away.
     """
 
     matrix: Matrix
     """3 × 3, scaled so that points in front of the camera have a positive third coordinate."""
     marks: tuple[CalibrationMark, ...] = ()
     """The points that it was fitted to; none: a scale was given."""
+    lens: Lens | None = None
+    """None: the image is taken as free of distortion."""
 
     def to_mm(self, pixels: ArrayLike) -> NDArray[np.float64]:
         """Return points on the floor.
@@ -47,12 +53,16 @@ class Calibration:
         Returns
         -------
         numpy.ndarray of float64, shape (..., 2)
-            x, y in mm. NaN above the horizon.
+            x, y in mm. NaN above the horizon, and where the lens shows nothing.
         """
+        if self.lens is not None:
+            pixels = self.lens.straight(pixels)
         return _mapped(np.array(self.matrix), pixels)
 
     def place_mm(self, x: float, y: float) -> tuple[float, float]:
         """Return one point on the floor; the same as `to_mm`, faster for single points."""
+        if self.lens is not None:
+            x, y = self.lens.straight_place(x, y)
         (a, b, c), (d, e, f), (g, h, i) = self.matrix
         depth = x * g + y * h + i
         if not depth > 0:
@@ -70,9 +80,26 @@ class Calibration:
         Returns
         -------
         numpy.ndarray of float64, shape (..., 2)
-            x, y in pixels. NaN behind the camera.
+            x, y in pixels. NaN behind the camera, and where the lens shows nothing.
         """
-        return _mapped(np.linalg.inv(np.array(self.matrix)), millimetres)
+        pixels = _mapped(np.linalg.inv(np.array(self.matrix)), millimetres)
+        return pixels if self.lens is None else self.lens.bent(pixels)
+
+    def outline_px(self, outline: ArrayLike) -> NDArray[np.float64]:
+        """Return an outline (n, 2) of the floor in the image; a lens makes its edges curved.
+
+        Two points are a line, more are closed. Points that the image can't show are left out.
+        """
+        corners = np.asarray(outline, np.float64)
+        if self.lens is not None and len(corners) > 1:
+            after = np.roll(corners, -1, axis=0)
+            if len(corners) == 2:
+                corners, after = corners[:1], after[:1]
+            share = np.linspace(0, 1, _PARTS_OF_EDGE, endpoint=len(corners) == 1)
+            edges = corners[:, None] + share[:, None] * (after - corners)[:, None]
+            corners = edges.reshape(-1, 2)
+        pixels = self.to_px(corners)
+        return pixels[np.isfinite(pixels).all(axis=1)]
 
     @property
     def residuals_mm(self) -> NDArray[np.float64]:
@@ -92,7 +119,10 @@ class Calibration:
 
     def __str__(self) -> str:
         if not self.marks:
-            return f"1 px is {self.matrix[0][0]:.4g} mm"
+            where = (
+                "" if self.lens is None else " in the middle; the lens is straightened"
+            )
+            return f"1 px is {self.matrix[0][0]:.4g} mm{where}"
         sizes = [self.mm_per_pixel(mark.x, mark.y) for mark in self.marks]
         scale = f"1 px is {min(sizes):.4g} to {max(sizes):.4g} mm"
         away = self.residuals_mm
@@ -106,20 +136,24 @@ class Calibration:
         )
 
 
-def from_scale(mm_per_pixel: float) -> Calibration:
+def from_scale(mm_per_pixel: float, lens: Lens | None = None) -> Calibration:
     """Return the calibration of a camera that looks straight down.
 
-    `mm_per_pixel`: size of a pixel on the floor. The origin is the left upper pixel.
+    `mm_per_pixel`: size of a pixel on the floor, with a lens that of a straight pixel. The
+    origin is the left upper pixel.
 
     >>> from_scale(0.5).to_mm((10, 20)).tolist()
     [5.0, 10.0]
     """
     return Calibration(
-        ((mm_per_pixel, 0.0, 0.0), (0.0, mm_per_pixel, 0.0), (0.0, 0.0, 1.0))
+        ((mm_per_pixel, 0.0, 0.0), (0.0, mm_per_pixel, 0.0), (0.0, 0.0, 1.0)),
+        lens=lens,
     )
 
 
-def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
+def from_marks(
+    marks: Sequence[CalibrationMark], lens: Lens | None = None
+) -> Calibration:
     """Return the homography that fits the marks best.
 
     By the normalised direct linear transformation (Hartley and Zisserman, Multiple View
@@ -128,7 +162,9 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     Parameters
     ----------
     marks : sequence of CalibrationMark
-        Four or more.
+        Four or more, in the image as it is recorded.
+    lens : Lens, optional
+        Its distortion is removed from the marks first.
 
     Returns
     -------
@@ -146,6 +182,10 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
             f"expected at least four marks X Y X_MM Y_MM, not {len(marks)}"
         )
     pixels = np.array([(mark.x, mark.y) for mark in marks])
+    if lens is not None:
+        pixels = lens.straight(pixels)
+        if not np.isfinite(pixels).all():
+            raise ValueError("a mark lies where LENS shows nothing; check both")
     floor = np.array([(mark.x_mm, mark.y_mm) for mark in marks])
     for points in (pixels, floor):
         if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 2:
@@ -171,7 +211,8 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
             "the marks are mirrored: in mm, as in px, x goes right and y goes down"
         )
     first, second, third = plane.tolist()
-    return Calibration((tuple(first), tuple(second), tuple(third)), tuple(marks))
+    matrix = tuple(first), tuple(second), tuple(third)
+    return Calibration(matrix, tuple(marks), lens)
 
 
 def parse_mark(text: object) -> CalibrationMark:

@@ -40,8 +40,7 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
             # corners beyond the horizon of a tilted camera have no position in the
             # image
             if trigger.unit == "mm" and sees in floors:
-                outline = floors[sees].to_px(outline)
-                outline = outline[np.isfinite(outline).all(axis=1)]
+                outline = floors[sees].outline_px(outline)
                 # a circle on the floor is none in the image of a tilted camera
                 if isinstance(region, Region):
                     region = Polygon(tuple((x, y) for x, y in outline.tolist()))

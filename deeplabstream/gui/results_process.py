@@ -498,22 +498,22 @@ class _Work:
 
 def _places(data: "RunData") -> Iterator[Place]:
     """Yield regions and points in pixels; those in mm can't be edited."""
-    to_px = None if data.calibration is None else data.calibration.to_px
+    calibration = data.calibration
     for region in data.places.regions:
         text, is_own = str(region.region), region.source == "added"
         if region.unit == "mm":
-            if to_px is None:
+            if calibration is None:
                 continue
-            numbers = to_px(region.region.outline()).ravel()
+            numbers = calibration.outline_px(region.region.outline()).ravel()
             text = " ".join(["polygon", *(f"{number:.1f}" for number in numbers)])
             is_own = False
         yield Place(region.name, text, False, is_own)
     for point in data.places.points:
         x, y, is_own = point.x, point.y, point.source == "added"
         if point.unit == "mm":
-            if to_px is None:
+            if calibration is None:
                 continue
-            (x, y), is_own = to_px(np.array([[x, y]]))[0].tolist(), False
+            (x, y), is_own = calibration.to_px(np.array([[x, y]]))[0].tolist(), False
         yield Place(point.name, f"{x:.1f}, {y:.1f}", True, is_own)
 
 

@@ -21,6 +21,7 @@ from deeplabstream.core.calibration import (
 from deeplabstream.core.command import CameraName
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.core.lens import FORM, Lens, parse_lens
 from deeplabstream.plugins.device_address import DeviceAddress
 
 Area: TypeAlias = tuple[int, int, int, int]
@@ -101,6 +102,8 @@ def copy_frame(frame: NDArray[Any], image: Image) -> None:
 
 MarkSetting = Annotated[CalibrationMark, BeforeValidator(parse_mark)]
 """A `Mark` that is written `X Y X_MM Y_MM` in settings.ini."""
+LensSetting = Annotated[Lens | None, BeforeValidator(parse_lens)]
+"""A `Lens` that is written as numbers in settings.ini."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,12 @@ class Camera(ABC):
         "the recorded image and on the floor, both with y downwards",
         title="Calibration marks",
     )
+    lens: LensSetting = Field(
+        None,
+        description=f"{FORM} of the lens in the recorded image, as CalibrateCameras computes "
+        "them; MM_PER_PIXEL or MARKS are then free of its distortion; empty: none",
+        title="Lens",
+    )
 
     @property
     def calibration(self) -> Calibration | None:
@@ -229,8 +238,9 @@ class Camera(ABC):
         if self.marks and self.mm_per_pixel:
             raise ValueError("MM_PER_PIXEL and MARKS are both set; remove one")
         if self.marks:
-            return from_marks(self.marks)
-        return from_scale(self.mm_per_pixel) if self.mm_per_pixel else None
+            return from_marks(self.marks, self.lens)
+        scale = self.mm_per_pixel
+        return from_scale(scale, self.lens) if scale else None
 
     @property
     def occupied(self) -> tuple[DeviceAddress, ...]:

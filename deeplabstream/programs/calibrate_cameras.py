@@ -1,8 +1,9 @@
-"""Calibrate several cameras from videos of a ChArUco board: lenses, positions, errors in mm.
+"""Calibrate cameras from videos of a ChArUco board: lenses, positions, errors in mm.
 
     python utils/CalibrateCameras.py left.mp4 right.mp4 top.mp4 --board 8x11 --square-mm 24
     python utils/CalibrateCameras.py left/ right/ --board 8x11 --square-mm 24 --floor 310
     python utils/CalibrateCameras.py a.mp4 b.mp4 --board 4x5 --square-mm 54 --lenses known.toml
+    python utils/CalibrateCameras.py top.mp4 --board 8x11 --square-mm 24 --floor 310
 
 VIDEOS are a video, or a folder of images, of each camera; images of one number are of one
 moment, those of a run's videos are matched by times of exposure.
@@ -14,15 +15,19 @@ A calibration is refused with the reason (NAME.refused.json), and not written. O
 is computed again from all of the recording. NAME.toml is aniposelib's format (ConvertCalibration.py
 writes others); NAME.json has errors and coverage, NAME.worst.png the moment with the largest error
 (or NAME.refused.worst.png), NAME.coverage.png the corners of all views, bare parts red. With
---floor, z points to the side of the cameras, and the board's first corner is the origin.
+--floor, z points to the side of the cameras, and the board's first corner is the origin. Of one
+camera, the lens is calibrated, and with --floor its place over the floor; the keys LENS and MARKS
+for its section of settings.ini are printed.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError, check_packages
 from deeplabstream.core.visible_text import visible
@@ -38,6 +43,7 @@ from deeplabstream.offline.camera_calibration.board_views import (
 from deeplabstream.offline.camera_calibration.calibration_verdict import (
     CalibrationVerdict,
     judge,
+    least_cameras,
     lens_refusals,
     on_floor,
     refusals,
@@ -45,8 +51,15 @@ from deeplabstream.offline.camera_calibration.calibration_verdict import (
 from deeplabstream.offline.camera_calibration.caliscope_engine import (
     PACKAGES,
     solve_cameras,
+    solve_lens,
 )
 from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
+from deeplabstream.offline.camera_calibration.one_camera import (
+    board_place,
+    camera_settings,
+    judge_lens,
+    on_floor_below,
+)
 from deeplabstream.offline.camera_calibration.recorded_videos import (
     matched_by_exposure,
 )
@@ -63,9 +76,15 @@ from deeplabstream.programs.board_options import BoardOptions, numbers_of_square
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.recording.calibrations.aniposelib_toml import write_aniposelib
-from deeplabstream.recording.calibrations.calibration_file import read_calibration
+from deeplabstream.recording.calibrations.calibration_file import (
+    read_calibration,
+    read_stored,
+)
+from deeplabstream.recording.calibrations.calibration_parts import StoredCalibration
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.space.calibrated_camera import CalibratedCamera
+from deeplabstream.space.camera_group import CameraGroup
+from deeplabstream.space.triangulation import triangulate
 from deeplabstream.startup.progress import progress_bar
 from deeplabstream.video.video_reader import open_video
 
@@ -139,6 +158,8 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
     board, names = _board(options), _names(options)
     if options.known is not None:
         return _move_to_floor(options, board, names)
+    if len(names) == 1 and options.lenses is not None:
+        raise DeepLabStreamError("--lenses: of one camera, only the lens is calibrated")
     check_packages("CalibrateCameras", PACKAGES)
     lenses = _lenses(options, names)
 
@@ -156,28 +177,102 @@ def calibrate_cameras(options: CalibrateCameras) -> int:
     reasons = refusals(views) or ([] if lenses else lens_refusals(views))
     if reasons:
         return _refuse(options, views, reasons)
+    if len(names) == 1:
+        return _calibrate_one(options, videos, views, floor_moment)
     with progress_bar(_COMPUTING):
         cameras = solve_cameras(views.at(~views.kept_back), lenses)
     verdict = judge(cameras, views, options.limit_mm)
     for line in _errors(views, verdict):
         print(visible(line))
-    kept_back = np.flatnonzero(views.kept_back)
-    worst = int(kept_back[_worst(verdict)])
+    worst = _worst(views, verdict)
+    found = triangulate(cameras, views.pixels[:, worst], limit_px=np.inf)
+    drawn = _Worst(videos, cameras.project(found.points), worst)
     if verdict.reasons:
-        worst_file = options.output.with_suffix(REFUSED_WORST)
-        with _writing(worst_file):
-            draw_worst(videos, cameras, views, worst, worst_file)
-        print(visible(str(worst_file)))
-        return _refuse(options, views, verdict.reasons, verdict)
+        return _refuse(options, views, verdict.reasons, verdict, drawn)
 
     # More views only improve what was accepted.
     with progress_bar(_COMPUTING):
         final = solve_cameras(views, lenses)
     if floor_moment is not None:
         final = on_floor(final, views, floor_moment, from_below=options.from_below)
+    return _accept(options, views, verdict, drawn, final)
+
+
+def _calibrate_one(
+    options: CalibrateCameras,
+    videos: Sequence[ImageSource],
+    views: BoardViews,
+    floor_moment: int | None,
+) -> int:
+    """Calibrate the lens of one camera, and its place over the floor."""
+    with progress_bar(_COMPUTING):
+        camera = solve_lens(views.at(~views.kept_back))
+    verdict = judge_lens(camera, views, options.limit_mm)
+    for line in _errors(views, verdict):
+        print(visible(line))
+    worst = _worst(views, verdict)
+    pixels, board_mm = views.pixels[0, worst], views.board.corners_mm
+    known = np.isfinite(pixels[:, 0])
+    place = board_place(camera, pixels[known], board_mm[known])
+    expected = np.full((1, len(board_mm), 2), np.nan)
+    if place is not None:
+        seen = replace(camera, rotation=place[0], translation=place[1])
+        expected[0] = seen.project(board_mm)
+    drawn = _Worst(videos, expected, worst)
+    if verdict.reasons:
+        return _refuse(options, views, verdict.reasons, verdict, drawn)
+
+    with progress_bar(_COMPUTING):
+        final = solve_lens(views)
+    if floor_moment is not None:
+        below = options.from_below
+        final = on_floor_below(final, views, floor_moment, from_below=below)
+    code = _accept(
+        options,
+        views,
+        verdict,
+        drawn,
+        StoredCalibration(options.output, (final,), "mm"),
+    )
+    _print_settings(final)
+    return code
+
+
+def _print_settings(camera: CalibratedCamera) -> None:
+    """Print the keys of the camera's section in settings.ini."""
+    print(visible(f"for [Camera {camera.name}] of settings.ini:"))
+    found = camera_settings(camera)
+    for key, value in found.items():
+        print(f"{key} = {value}")
+    if "MARKS" not in found:
+        print("millimetres need MM_PER_PIXEL or MARKS, too: --floor gives MARKS")
+
+
+@dataclass(frozen=True, eq=False)
+class _Worst:
+    """What the image of the worst moment shows."""
+
+    videos: Sequence[ImageSource]
+    expected: NDArray[np.float64]
+    """Where the corners should be, (camera, corner, 2)."""
+    moment: int
+
+    def draw(self, views: BoardViews, file: Path) -> None:
+        """Write the image."""
+        draw_worst(self.videos, views, self.expected, self.moment, file)
+
+
+def _accept(
+    options: CalibrateCameras,
+    views: BoardViews,
+    verdict: CalibrationVerdict,
+    drawn: _Worst,
+    final: CameraGroup | StoredCalibration,
+) -> int:
+    """Write a calibration with its errors and images."""
     worst_file = options.output.with_suffix(WORST)
     with _writing(options.output):
-        draw_worst(videos, cameras, views, worst, worst_file)
+        drawn.draw(views, worst_file)
         write_aniposelib(final, options.output)
         for ending in (REFUSED_FACTS, REFUSED_WORST):
             options.output.with_suffix(ending).unlink(missing_ok=True)
@@ -206,6 +301,8 @@ def _move_to_floor(
     known, floor = options.known, options.floor
     if known is None or floor is None:
         raise DeepLabStreamError("--known: name the frame with the board by --floor")
+    if len(names) == 1:
+        return _move_one_to_floor(options, board, names, known, floor)
     cameras = read_calibration(known, "", names)
     videos = _videos(options)
     views = find_board_at(videos, names, board, floor)
@@ -217,6 +314,32 @@ def _move_to_floor(
         for name, height in zip(names, moved.centres[:, 2], strict=True)
     )
     print(visible(f"heights of the cameras above the floor in mm: {heights}"))
+    print(visible(str(options.output)))
+    return 0
+
+
+def _move_one_to_floor(
+    options: CalibrateCameras,
+    board: CharucoBoard,
+    names: tuple[str, ...],
+    known: Path,
+    floor: int,
+) -> int:
+    """Write the known calibration of one camera in the axes of the floor."""
+    camera = read_stored(known).camera(names[0])
+    views = find_board_at(_videos(options), names, board, floor)
+    moved = on_floor_below(camera, views, 0, from_below=options.from_below)
+    with _writing(options.output):
+        write_aniposelib(
+            StoredCalibration(options.output, (moved,), "mm"), options.output
+        )
+    _print_settings(moved)
+    print(
+        visible(
+            f"heights of the cameras above the floor in mm: {names[0]} "
+            f"{moved.centre[2]:.0f}"
+        )
+    )
     print(visible(str(options.output)))
     return 0
 
@@ -238,10 +361,6 @@ def _board(options: CalibrateCameras) -> CharucoBoard:
 
 def _names(options: CalibrateCameras) -> tuple[str, ...]:
     paths = options.videos
-    if len(paths) < 2:
-        raise DeepLabStreamError(
-            "one video: name the videos of two cameras or more, each once"
-        )
     names = options.names or tuple(
         path.name if path.is_dir() else path.stem for path in paths
     )
@@ -293,11 +412,12 @@ def _seen(views: BoardViews) -> list[str]:
         *(["made by an OpenCV before 4.6"] if board.legacy else []),
     ]
     said = f" ({', '.join(pattern)})" if pattern else ""
-    together = int((seen.sum(axis=0) >= 2).sum())
+    together = int((seen.sum(axis=0) >= least_cameras(views)).sum())
+    by = "two cameras or more" if len(views.names) > 1 else "the camera"
     return [
         f"board of {board.columns}×{board.rows} squares{said}:",
         *coverage_lines(views),
-        f"{together} moments are seen by two cameras or more; a quarter is kept back",
+        f"{together} moments are seen by {by}; a quarter is kept back",
     ]
 
 
@@ -326,9 +446,11 @@ def _floor_moment(options: CalibrateCameras, views: BoardViews) -> int | None:
     if options.floor is None:
         return None
     there = np.flatnonzero(views.frames == options.floor)
-    if not len(there) or views.seen[:, there[0]].sum() < 2:
+    least = least_cameras(views)
+    if not len(there) or views.seen[:, there[0]].sum() < least:
+        who = "fewer than two cameras see" if least > 1 else "the camera does not see"
         raise DeepLabStreamError(
-            f"--floor {options.floor}: fewer than two cameras see the board in this frame"
+            f"--floor {options.floor}: {who} the board in this frame"
         )
     return int(there[0])
 
@@ -338,8 +460,14 @@ def _refuse(
     views: BoardViews,
     reasons: Sequence[str],
     verdict: CalibrationVerdict | None = None,
+    drawn: _Worst | None = None,
 ) -> int:
     """Print why a calibration is refused, and write it with the coverage."""
+    if drawn is not None:
+        worst_file = options.output.with_suffix(REFUSED_WORST)
+        with _writing(worst_file):
+            drawn.draw(views, worst_file)
+        print(visible(str(worst_file)))
     facts_file = options.output.with_suffix(REFUSED_FACTS)
     write_json(facts_file, _figures(options, views, verdict, reasons))
     print(visible(str(facts_file)))
@@ -349,9 +477,10 @@ def _refuse(
     return REFUSED
 
 
-def _worst(verdict: CalibrationVerdict) -> int:
+def _worst(views: BoardViews, verdict: CalibrationVerdict) -> int:
     """Return the kept-back moment with the largest error; none is known: the first."""
-    return int(np.nan_to_num(verdict.corner_mm, nan=-1.0).argmax())
+    kept_back = np.flatnonzero(views.kept_back)
+    return int(kept_back[np.nan_to_num(verdict.corner_mm, nan=-1.0).argmax()])
 
 
 def _figures(

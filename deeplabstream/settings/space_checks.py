@@ -93,6 +93,21 @@ def size_problems(
             )
 
 
+def lens_problems(rig: Settings, sizes: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Yield a sentence for each camera whose images have another size than its LENS.
+
+    `sizes`: width and height of the recorded images, by camera.
+    """
+    for name, camera in rig.cameras.items():
+        size = sizes.get(name)
+        if camera.lens is not None and size and tuple(size) != camera.lens.size:
+            width, height = camera.lens.size
+            yield (
+                f"[Camera {name}]: its images have {size[0]} × {size[1]} px, and its LENS is "
+                f"for {width} × {height}; set that size, or calibrate again"
+            )
+
+
 def _without_space(rig: Settings) -> Iterator[str]:
     if SPACE in rig.cameras:  # a camera of an earlier version, under its own name
         return

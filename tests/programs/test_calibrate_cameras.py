@@ -44,7 +44,6 @@ def test_what_can_not_be_is_said_before_the_work(
         return capsys.readouterr().err
 
     two = ["a.mp4", "b.mp4"]
-    assert "one video" in refused("a.mp4", *BOARD_WORDS)
     assert "expected the numbers of squares" in refused(
         *two, "--board", "7", *BOARD_WORDS[2:]
     )

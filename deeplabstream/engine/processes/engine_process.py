@@ -82,7 +82,11 @@ from deeplabstream.pose.per_light import per_light_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.space_checks import read_space_cameras, size_problems
+from deeplabstream.settings.space_checks import (
+    lens_problems,
+    read_space_cameras,
+    size_problems,
+)
 
 LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
@@ -569,7 +573,7 @@ class _Engine:
             yield from error.problems
 
     def images_wrong(self) -> list[str]:
-        """Return sentences on cameras whose images have another size than the calibration.
+        """Return sentences on cameras whose images have another size than calibration or lens.
 
         And on those whose images can't show the light that decides on the network.
         """
@@ -577,6 +581,7 @@ class _Engine:
         sizes = {name: (form.width, form.height) for name, form in forms.items()}
         shapes = {name: form.shape for name, form in forms.items()}
         problems = colour_problems(self.settings, shapes)
+        problems += lens_problems(self.settings, sizes)
         if self.space_tracker is not None:
             problems += size_problems(self.space_tracker.cameras, sizes)
         return problems

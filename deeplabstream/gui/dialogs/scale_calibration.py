@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -11,6 +12,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core.lens import Lens, parse_lens
 from deeplabstream.gui.dialogs.questions import input_number
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
@@ -93,8 +95,14 @@ class Calibrating(QFrame):
         self.canvas.use_tool("line" if what == "scale" else "polygon")
 
     def _take_scale(self, line: Shape) -> None:
-        (x1, y1), (x2, y2) = line.corners
-        length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
+        lens = self._lens()
+        ends = np.asarray(line.corners if lens is None else lens.straight(line.corners))
+        length = float(np.linalg.norm(ends[1] - ends[0]))
+        if not np.isfinite(length):
+            self.message.setText(
+                "The line leaves what the lens shows; draw another one"
+            )
+            return
         millimetres = self._enter_mm(self, "Length of this line", 100.0)
         if millimetres and length:
             self._write(MM_PER_PIXEL=f"{millimetres / length:.5g}", MARKS=None)
@@ -113,6 +121,14 @@ class Calibrating(QFrame):
                 for (x, y), (x_mm, y_mm) in zip(shape.corners, floor, strict=True)
             ]
             self._write(MM_PER_PIXEL=None, MARKS=", ".join(marks))
+
+    def _lens(self) -> Lens | None:
+        """Return the lens of the selected camera; None: it has none."""
+        title = f"Camera {self.canvas.camera}"
+        try:
+            return parse_lens(self.document.values.get(title, {}).get("LENS"))
+        except ValueError:  # the settings page shows the problem
+            return None
 
     def _write(self, **values: str | None) -> None:
         """Set keys of the camera's section, as one step of the undo history."""

@@ -57,7 +57,7 @@ class CalibratingTab(QWidget):
             self._group.addButton(button)
         self.recording = QPushButton("Videos of a recording …")
         self.recording.setToolTip(
-            "a run that was recorded with all cameras; frames are matched by their times"
+            "a run that was recorded with the cameras; frames are matched by their times"
         )
         menu = QMenu(self)
         menu.aboutToShow.connect(partial(self._list_runs, menu))
@@ -98,8 +98,8 @@ class CalibratingTab(QWidget):
         except (DeepLabStreamError, OSError) as error:
             show_message(self, str(error))
             return
-        if len(videos) < 2:
-            show_message(self, f"{run.name} has no videos of two cameras or more.")
+        if not videos:
+            show_message(self, f"{run.name} has no videos.")
             return
         paths = [str(video) for video in videos.values()]
         self.panel.form.show_values({"Videos": paths, "--names": [*videos]})

@@ -26,8 +26,8 @@ from deeplabstream.gui.widgets.still_image import StillImage
 _TITLE = "Floor"
 _ABOUT = (
     "Choose a frame in which the board lies still on the floor of the arena, seen by two "
-    "cameras or more. Then x and y lie on the floor, z is the height above it, and the "
-    "origin is the board's first corner."
+    "cameras or more, or by the only one. Then x and y lie on the floor, z is the height above "
+    "it, and the origin is the board's first corner."
 )
 _NONE = "Calibrate first: the floor is set in a calibration that was accepted."
 

@@ -96,13 +96,19 @@ def refusals(views: BoardViews) -> list[str]:
             "the videos must be of the same moments"
         )
     kept = views.at(views.kept_back)
-    common = int((kept.seen.sum(axis=0) >= 2).sum())
+    common = int((kept.seen.sum(axis=0) >= least_cameras(views)).sum())
     if not reasons and common < LEAST_KEPT_BACK:
         reasons.append(
-            f"too few common views: {counted(common, 'moment')} to measure the calibration "
+            f"too few{' common' if len(views.names) > 1 else ''} views: "
+            f"{counted(common, 'moment')} to measure the calibration "
             f"with, and {LEAST_KEPT_BACK} are needed. Record for longer"
         )
     return reasons
+
+
+def least_cameras(views: BoardViews) -> int:
+    """Return how many cameras must see the board at a moment that counts."""
+    return min(2, len(views.names))
 
 
 def lens_refusals(views: BoardViews) -> list[str]:
@@ -244,6 +250,11 @@ def _reasons(
             f"Record more views, near and far, tilted{_least_covered(views)}"
         )
     yield from _outlying(cameras, verdict)
+    yield from length_bias(verdict)
+
+
+def length_bias(verdict: CalibrationVerdict) -> Iterator[str]:
+    """Yield that lengths on the board are wrong, where they are."""
     bias = _median(verdict.length_share)
     if abs(bias) > _LENGTH_LIMIT:
         yield (

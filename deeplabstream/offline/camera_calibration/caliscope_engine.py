@@ -86,6 +86,32 @@ def solve_cameras(
     return _in_first_axes(views, [solved[number] for number in range(len(views.names))])
 
 
+def solve_lens(views: BoardViews) -> CalibratedCamera:
+    """Return one camera with its lens calibrated, at the origin.
+
+    DeepLabStreamError: the views do not determine it.
+    """
+    check_packages("Calibrating cameras", PACKAGES)
+    with _quiet():
+        from caliscope.api import CalibrationError
+
+        try:
+            camera = _with_lenses(views, _table(views), ())[0]
+        except (CalibrationError, ValueError, np.linalg.LinAlgError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise DeepLabStreamError(
+                f"the lens can't be calibrated: {reason}"
+            ) from error
+    return CalibratedCamera(
+        views.names[0],
+        camera.matrix,
+        camera.distortions,
+        np.eye(3),
+        np.zeros(3),
+        views.sizes[0],
+    )
+
+
 def _table(views: BoardViews) -> "DataFrame":
     """Return caliscope's table of views: a row for each corner, lengths in m."""
     import pandas as pd

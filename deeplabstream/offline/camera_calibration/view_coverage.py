@@ -78,7 +78,7 @@ def connected_groups(views: BoardViews, least: int) -> list[set[int]]:
 
 
 def coverage_lines(views: BoardViews) -> list[str]:
-    """Return a line for each camera, and a table of the moments that pairs share."""
+    """Return a line for each camera, and one of the moments that pairs share."""
     shares, seen = coverage_share(views), views.seen.sum(axis=1)
     width = max(len(name) for name in views.names)
     lines = []
@@ -89,6 +89,8 @@ def coverage_lines(views: BoardViews) -> list[str]:
             f"{shares[camera]:>3.0%} of the image"
             + (f"; few: {needed}" if needed else "")
         )
+    if len(views.names) < 2:
+        return lines
     shared = views.shared
     pairs = [
         f"{views.names[one]} and {views.names[other]} {shared[one, other]}"

@@ -13,8 +13,6 @@ from deeplabstream.offline.camera_calibration.board_views import (
     ImageSource,
 )
 from deeplabstream.offline.camera_calibration.view_coverage import coverage_share
-from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.triangulation import triangulate
 from deeplabstream.video.image_sheet import write_sheet
 
 _WIDTH = 640
@@ -48,16 +46,17 @@ def draw_coverage(videos: Sequence[ImageSource], views: BoardViews, file: Path) 
 
 def draw_worst(
     videos: Sequence[ImageSource],
-    cameras: CameraGroup,
     views: BoardViews,
+    expected: NDArray[np.float64],
     moment: int,
     file: Path,
 ) -> None:
-    """Write the images of all cameras at one moment, side by side."""
+    """Write the images of all cameras at one moment, side by side.
+
+    `expected`: where the corners should be, (camera, corner, 2).
+    """
     import cv2
 
-    found = triangulate(cameras, views.pixels[:, moment], limit_px=np.inf)
-    expected = cameras.project(found.points)
     images: list[Image] = []
     for camera, video in enumerate(videos):
         drawn = _image_of(video, views, camera, moment)

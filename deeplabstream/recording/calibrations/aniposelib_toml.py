@@ -91,7 +91,7 @@ def _size(value: object) -> tuple[int, int]:
         raise ValueError(f"size = {value!r}: expected width and height") from None
 
 
-def write_aniposelib(cameras: CameraGroup, file: Path) -> None:
+def write_aniposelib(cameras: CameraGroup | StoredCalibration, file: Path) -> None:
     """Write cameras with positions in mm; CalibrationError: a lens does not fit."""
     check_writable(cameras, _MOST_COEFFICIENTS, keeps_skew=False)
     lines = []

@@ -36,16 +36,18 @@ class StoredCalibration:
 
         CalibrationError: one is missing, or they are no group; the message names the file.
         """
-        by_name = {camera.name: camera for camera in self.cameras}
-        for name in names:
-            if name not in by_name:
-                raise CalibrationError(
-                    f"{self.path} has no camera {name}; its cameras are "
-                    f"{', '.join(by_name)}"
-                )
-        chosen = tuple(by_name[name] for name in names) or self.cameras
+        chosen = tuple(self.camera(name) for name in names) or self.cameras
         with described(str(self.path)):
             return CameraGroup(chosen)
+
+    def camera(self, name: str) -> CalibratedCamera:
+        """Return the last camera of that name; CalibrationError: there is none."""
+        by_name = {camera.name: camera for camera in self.cameras}
+        if name not in by_name:
+            raise CalibrationError(
+                f"{self.path} has no camera {name}; its cameras are {', '.join(by_name)}"
+            )
+        return by_name[name]
 
 
 class CalibrationError(DeepLabStreamError):
@@ -108,7 +110,9 @@ def rotation_of(value: Any) -> Floats:
     return rotation_matrix(given.ravel())
 
 
-def check_writable(cameras: CameraGroup, coefficients: int, keeps_skew: bool) -> None:
+def check_writable(
+    cameras: CameraGroup | StoredCalibration, coefficients: int, keeps_skew: bool
+) -> None:
     """Raise CalibrationError where a format can't hold the lens of a camera."""
     for camera in cameras.cameras:
         if len(camera.distortion) > coefficients:

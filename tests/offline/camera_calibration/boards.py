@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.offline.camera_calibration.board_views import BoardViews
 from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
+from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.rotations import rotation_matrix
 
@@ -56,7 +57,7 @@ def views_of(
 def render(
     cameras: CameraGroup, folder: Path, count: int, board: CharucoBoard = BOARD
 ) -> None:
-    """Write an image of each pose and camera to FOLDER/CAMERA; lenses have no distortion."""
+    """Write an image of each pose and camera to FOLDER/CAMERA."""
     scale = 8
     size = board.columns * 10 * scale, board.rows * 10 * scale
     printed = board.detector.getBoard().generateImage(size)
@@ -67,6 +68,7 @@ def render(
     to_mm = np.array([[size_mm, 0, size_mm / 2], [0, size_mm, size_mm / 2], [0, 0, 1]])
     for camera in cameras.cameras:
         (folder / camera.name).mkdir(parents=True)
+        bent = _straight_places(camera)
         for number, (turned, moved) in enumerate(poses(count)):
             rotation = camera.rotation @ turned
             place = camera.rotation @ moved + camera.translation
@@ -77,5 +79,18 @@ def render(
             large = cv2.warpPerspective(
                 printed, matrix, (1280, 960), borderValue=128, flags=cv2.INTER_AREA
             )
+            if camera.distortion.any():
+                large = cv2.remap(large, *bent, cv2.INTER_LINEAR, borderValue=128)
             image = cv2.resize(large, (640, 480), interpolation=cv2.INTER_AREA)
             cv2.imwrite(str(folder / camera.name / f"{number}.png"), image)
+
+
+def _straight_places(
+    camera: CalibratedCamera,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Columns and rows of the image without distortion at twice the size, by pixel."""
+    y, x = np.mgrid[0:960, 0:1280]
+    pixels = np.stack([x - 0.5, y - 0.5], axis=-1) / 2
+    straight = camera.to_pixels(camera.undistort(pixels))
+    places = np.nan_to_num(2 * straight + 0.5, nan=-1e4).astype(np.float32)
+    return places[..., 0], places[..., 1]
