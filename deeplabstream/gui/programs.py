@@ -269,9 +269,9 @@ CALIBRATE = ProgramForm(
     "Calibrate",
     "CalibrateCameras.py",
     "Calibrate",
-    "Record with all cameras at once (page Live) while you move the board slowly through "
+    "Record with all cameras at once (step Record) while you move the board slowly through "
     "the space of the animal: near and far, tilted, to the edges of each image, where two cameras "
-    "or more see it. Then lay it on the floor.",
+    "or more see it. Then lay it on the floor. Of one camera, only the lens is calibrated.",
     form_fields(CalibrateCameras, without=("floor", "from_below")),
     outcomes={1: "The calibration is refused: see above."},
     writes="--output",

@@ -133,7 +133,7 @@ def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _calibration(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.calibration_page import CalibrationPage
 
-    return CalibrationPage(document)
+    return CalibrationPage(document, bridge)
 
 
 PAGES: Mapping[str, Maker] = {
