@@ -133,8 +133,9 @@ def _drawn(
     image: Image, covered: NDArray[np.bool_], corners: NDArray[np.float64]
 ) -> Image:
     """Return an image with the corners of the board; parts without any corner are red."""
-    drawn = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image.copy()
-    height, width = drawn.shape[:2]
+    height, width = image.shape[:2]
+    drawn = np.zeros((height, width, 3), np.uint8)
+    drawn[:] = image if image.ndim == 3 else image[..., None]
     bare = cv2.resize(
         np.asarray(~covered, np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
     )
