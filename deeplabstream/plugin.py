@@ -63,10 +63,12 @@ from deeplabstream.plugins.event_output import Send as Send
 from deeplabstream.plugins.experiment import Experiment as Experiment
 from deeplabstream.plugins.experiment import ObservationRequest as ObservationRequest
 from deeplabstream.plugins.experiment import Plan as Plan
+from deeplabstream.plugins.experiment import Reached as Reached
 from deeplabstream.plugins.experiment import during as during
 from deeplabstream.plugins.experiment import until as until
 from deeplabstream.plugins.experiment import until_known as until_known
 from deeplabstream.plugins.experiment import wait as wait
+from deeplabstream.plugins.experiment_record import ExperimentRecord as ExperimentRecord
 from deeplabstream.plugins.input import BoardPinAddress as BoardPinAddress
 from deeplabstream.plugins.input import Input as Input
 from deeplabstream.plugins.input import InputBroken as InputBroken

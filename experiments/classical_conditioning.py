@@ -10,10 +10,12 @@ from deeplabstream.plugin import (
     SEED_DESCRIPTION,
     Experiment,
     ExperimentError,
+    ExperimentRecord,
     Mark,
     OutputName,
     Plan,
     Pulse,
+    Reached,
     Seed,
     TriggerName,
     off,
@@ -63,17 +65,29 @@ class ClassicalConditioning(Experiment):
             (True, False), self.block, self.blocks, random, self.longest_run
         )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of trials, one that was broken off included."""
+        trials = record.switched_on(self.paired, self.neutral)
+        return {"trials": self.at_start("trials") + trials}
+
     def plan(self) -> Plan[None]:
         """Run the trials: cue, then outcome, while the animal faces the cues."""
-        random = Random(self.seed)
+        random, done = Random(self.seed), int(self.at_start("trials"))
         for trial, with_outcome in enumerate(self._order(random), 1):
-            cue = self.paired if with_outcome else self.neutral
-            yield from until(self.trigger)
-            yield Mark(f"trial {trial}: {cue}")
-            yield on(cue)
-            yield from wait(self.cue_s)
-            yield off(cue)
-            if with_outcome:
-                yield from until_known(self.trigger)
-                yield Pulse(self.outcome, seconds=self.outcome_s)
-            yield from wait(self.interval.draw(random))
+            if trial > done:
+                yield from self._trial(trial, with_outcome)
+            pause_s = self.interval.draw(random)
+            if trial >= done:
+                yield from wait(pause_s)
+
+    def _trial(self, trial: int, with_outcome: bool) -> Plan[None]:
+        """Show a cue once the animal faces it, and then the outcome."""
+        cue = self.paired if with_outcome else self.neutral
+        yield from until(self.trigger)
+        yield Mark(f"trial {trial}: {cue}")
+        yield on(cue)
+        yield from wait(self.cue_s)
+        yield off(cue)
+        if with_outcome:
+            yield from until_known(self.trigger)
+            yield Pulse(self.outcome, seconds=self.outcome_s)

@@ -5,10 +5,12 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     Experiment,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     TriggerName,
     during,
     off,
@@ -37,10 +39,21 @@ class Conditional(Experiment):
         description="total on-time after which the experiment ends, in seconds",
     )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of trials, and the on-time."""
+        trials = self.at_start("trials") + record.switched_on(self.output)
+        on_s = self.at_start("on_s") + record.on_s(self.output)
+        return {"trials": trials, "on_s": on_s}
+
     def plan(self) -> Plan[None]:
         """Run the trials: output on while the trigger holds."""
-        left_s = self.max_total_s
-        for trial in range(1, self.trials + 1):
+        done, left_s = int(self.at_start("trials")), self.max_total_s
+        left_s -= self.at_start("on_s")
+        if left_s <= 0:
+            return
+        if done:
+            yield from wait(self.rest_s)
+        for trial in range(done + 1, self.trials + 1):
             yield from until(self.trigger)
             yield Mark(f"trial {trial}")
             yield on(self.output)

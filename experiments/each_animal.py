@@ -8,10 +8,12 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     Experiment,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     TriggerName,
     off,
     on,
@@ -68,10 +70,26 @@ class EachAnimal(Experiment):
         if len({*self.outputs}) < len(self.outputs):
             raise ValueError("OUTPUTS: each animal needs an output of its own")
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of trials of each output, and the duration."""
+        trials = {
+            f"trials {output}": self.at_start(f"trials {output}")
+            + record.switched_on(output)
+            for output in self.outputs
+        }
+        return {**trials, "lasted_s": self.at_start("lasted_s") + record.lasted_s}
+
     def plan(self) -> Plan[None]:
         """Run the trials of all animals side by side."""
-        states = {output: _Trial() for output in self.outputs}
-        end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
+        now_s = (yield ObservationRequest.NOW).time_s
+        states = {
+            output: _Trial(int(self.at_start(f"trials {output}")))
+            for output in self.outputs
+        }
+        for trial in states.values():
+            # the pause after a trial of the run before
+            trial.ended_s = now_s if trial.count else -inf
+        end_s = now_s + self.time_limit_s - self.at_start("lasted_s")
         while True:
             seen = yield ObservationRequest.NEXT
             if seen.time_s >= end_s:

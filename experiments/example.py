@@ -5,10 +5,12 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     Experiment,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     TriggerName,
     during,
     off,
@@ -47,10 +49,20 @@ class ExampleExperiment(Experiment):
                 "expected one for each"
             )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of entries into each region, and the duration."""
+        into = [found[1] for _, found in record.marks(r"entry \d+ into (.*)")]
+        entries = {
+            f"entries {region}": self.at_start(f"entries {region}") + into.count(region)
+            for region in self.regions
+        }
+        return {**entries, "lasted_s": self.at_start("lasted_s") + record.lasted_s}
+
     def plan(self) -> Plan[None]:
         """Wait for an entry, show the stimulus, wait for the exit, repeat."""
-        end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
-        entries = dict.fromkeys(self.regions, 0)
+        left_s = self.time_limit_s - self.at_start("lasted_s")
+        end_s = (yield ObservationRequest.NOW).time_s + left_s
+        entries = {it: int(self.at_start(f"entries {it}")) for it in self.regions}
         while min(entries.values()) < self.max_entries:
             seen = yield ObservationRequest.NEXT
             if seen.time_s >= end_s:

@@ -8,9 +8,11 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.plugin import (
     Command,
     Experiment,
+    ExperimentRecord,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     Train,
     TriggerName,
     during,
@@ -60,9 +62,15 @@ class Optogenetic(Experiment):
                 f"{1000 / self.frequency:g} ms after it"
             )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the duration of all stimulations."""
+        return {"on_s": self.at_start("on_s") + record.on_s(self.output)}
+
     def plan(self) -> Plan[None]:
         """Run the stimulations until a limit of duration is reached."""
-        spent_s = 0.0
+        spent_s = self.at_start("on_s")
+        if spent_s:
+            yield from wait(self.rest_s)
         while spent_s < self.max_total_s:
             yield from until(self.trigger)
             yield self._light()

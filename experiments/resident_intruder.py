@@ -8,10 +8,12 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.plugin import (
     Experiment,
     ExperimentError,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     TriggerName,
     off,
     on,
@@ -105,15 +107,31 @@ class ResidentIntruder(Experiment):
         30, gt=0, description="number of bouts; one more ends the experiment"
     )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the duration, and number and duration of the attacks."""
+        starts = [time_s for time_s, _ in record.marks(r"attack \d+")]
+        ends = [time_s for time_s, _ in record.marks(r"attack \d+ over")]
+        # the last one may have lasted until the end
+        ends += [record.lasted_s] * (len(starts) - len(ends))
+        return {
+            "lasted_s": self.at_start("lasted_s") + record.lasted_s,
+            "attacks": self.at_start("attacks") + len(starts),
+            "attacks_s": self.at_start("attacks_s") + sum(ends) - sum(starts),
+        }
+
     def plan(self) -> Plan[None]:
         """Run baseline, introduction and session."""
-        yield Mark("baseline")
-        yield from wait(self.baseline_s)
-        yield Mark("introduce the intruder")
+        left_s = self.baseline_s - self.at_start("lasted_s")
+        if left_s > 0 or not self.continues:
+            yield Mark("baseline")
+            yield from wait(left_s)
+            yield Mark("introduce the intruder")
 
-        bouts, in_session = AttackBouts(), False
+        attacks, attacks_s = int(self.at_start("attacks")), self.at_start("attacks_s")
+        bouts, in_session = AttackBouts(attacks, _before_s=attacks_s), False
         on_since_s: float | None = None
         start_s = (yield ObservationRequest.NOW).time_s + self.introduction_s
+        start_s += min(left_s, 0.0)
         while True:
             seen = yield ObservationRequest.NEXT
             attack = seen.triggers[self.attack]

@@ -8,10 +8,12 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.plugin import (
     SEED_DESCRIPTION,
     Experiment,
+    ExperimentRecord,
     Mark,
     OutputName,
     Plan,
     Pulse,
+    Reached,
     Seed,
     TriggerName,
     until,
@@ -38,12 +40,24 @@ class RewardPreTraining(Experiment):
     )
     seed: Seed = Field(0, description=f"seed of the intervals; {SEED_DESCRIPTION}")
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of rewards."""
+        given = self.at_start("rewards") + record.switched_on(self.reward)
+        return {"rewards": given}
+
     def plan(self) -> Plan[None]:
         """Give rewards for visits, and free ones after a time without."""
-        random = Random(self.seed)
+        random, given = Random(self.seed), int(self.at_start("rewards"))
         for number in range(1, self.rewards + 1):
-            earned = yield from until(self.trigger, at_most_s=self.free_after_s)
-            yield from until_known(self.trigger)
-            yield Mark(f"reward {number}: {'earned' if earned else 'free'}")
-            yield Pulse(self.reward, seconds=self.reward_s)
-            yield from wait(self.interval.draw(random))
+            if number > given:
+                yield from self._reward(number)
+            pause_s = self.interval.draw(random)
+            if number >= given:
+                yield from wait(pause_s)
+
+    def _reward(self, number: int) -> Plan[None]:
+        """Give a reward for a visit, or a free one after a time without."""
+        earned = yield from until(self.trigger, at_most_s=self.free_after_s)
+        yield from until_known(self.trigger)
+        yield Mark(f"reward {number}: {'earned' if earned else 'free'}")
+        yield Pulse(self.reward, seconds=self.reward_s)

@@ -5,13 +5,16 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     Experiment,
+    ExperimentRecord,
     Mark,
     OutputName,
     Plan,
     Pulse,
+    Reached,
     TriggerName,
     during,
     until,
+    wait,
 )
 
 
@@ -31,9 +34,16 @@ class Supply(Experiment):
     )
     removal_s: float = Field(1.0, gt=0, description="on-time of REMOVAL, in seconds")
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of drops."""
+        return {"drops": self.at_start("drops") + record.switched_on(self.supply)}
+
     def plan(self) -> Plan[None]:
         """Supply drops while the trigger holds, then remove the last one."""
-        for drop in range(1, self.drops + 1):
+        given = int(self.at_start("drops"))
+        if given:
+            yield from wait(self.every_s)
+        for drop in range(given + 1, self.drops + 1):
             yield from until(self.trigger)
             yield Mark(f"drop {drop}")
             yield Pulse(self.supply, seconds=self.drop_s)

@@ -1,5 +1,6 @@
 """Shaping by stages (the second experiment of the DeepLabStream paper)."""
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -8,11 +9,13 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     Experiment,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
     Pulse,
+    Reached,
     TriggerName,
     during,
     until,
@@ -47,10 +50,32 @@ class Stages(Experiment):
                 f"FIRST_STAGE = {self.first_stage}: there are {len(self.stages)} STAGES"
             )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the stage, and the rewards in it."""
+        stage = self.at_start("stage") or self.first_stage
+        rewards = self.at_start("rewards")
+        for _, command in record.commands:
+            if isinstance(command, Mark):
+                # a run that continues another one begins with the mark of its stage
+                if command.text != f"stage {stage:g}" and (
+                    found := re.fullmatch(self.progress["first_stage"], command.text)
+                ):
+                    stage, rewards = int(found[1]), 0
+            elif command.output == self.reward:
+                rewards += 1
+        if rewards >= self.rewards:  # the last stage is passed
+            stage, rewards = stage + 1, 0
+        return {"stage": stage, "rewards": rewards}
+
     def plan(self) -> Plan[None]:
         """Give rewards stage by stage; end when the last stage is passed."""
-        stage, earned = self.first_stage - 1, 0
-        yield Mark(f"stage {self.first_stage}")
+        stage, earned = self.first_stage - 1, int(self.at_start("rewards"))
+        if self.continues:
+            stage = int(self.at_start("stage")) - 1
+        if stage < len(self.stages):
+            yield Mark(f"stage {stage + 1}")
+        if self.continues:
+            yield from wait(self.rest_s)
         while stage < len(self.stages):
             trigger = self.stages[stage]
             if not (yield from until(trigger, at_most_s=self.patience_s)):

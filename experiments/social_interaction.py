@@ -5,10 +5,12 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
     Experiment,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     TriggerName,
     during,
     off,
@@ -33,10 +35,19 @@ class SocialInteraction(Experiment):
         600.0, gt=0, description="duration of the experiment, in seconds"
     )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of trials, and the duration."""
+        trials = self.at_start("trials") + record.switched_on(self.stimulus)
+        lasted_s = self.at_start("lasted_s") + record.lasted_s
+        return {"trials": trials, "lasted_s": lasted_s}
+
     def plan(self) -> Plan[None]:
         """Count each contact, and show the stimulus after it."""
-        left_s, trial = self.time_limit_s, 0
-        end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
+        left_s, trial = self.time_limit_s, int(self.at_start("trials"))
+        left_s -= self.at_start("lasted_s")
+        if left_s <= 0:
+            return
+        end_s = (yield ObservationRequest.NOW).time_s + left_s
         while (yield from until(self.contact, at_most_s=left_s)):
             trial += 1
             yield Mark(f"contact {trial}")

@@ -1,7 +1,7 @@
 """Social place preference: a stimulus, a partner or both in one of two places."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -9,10 +9,12 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.plugin import (
     Experiment,
     ExperimentError,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
+    Reached,
     TriggerName,
     off,
     on,
@@ -21,6 +23,14 @@ from deeplabstream.plugin import (
 
 MAX_INTERVAL_S = 1.0
 """A longer time between two frames counts as unknown: the camera paused."""
+_Pair: TypeAlias = tuple[TriggerName, TriggerName]
+_BASELINE = ("baseline", "other", "first_s", "second_s", "elsewhere_s", "unknown_s")
+"""Whether the baseline is over, and OTHER_PLACE paired; times in it, the paired place first."""
+_SECONDS = r"(\d+\.\d) s"
+_BASELINE_OVER = (
+    f"baseline over: (.*) {_SECONDS}, .* {_SECONDS}, elsewhere {_SECONDS}, "
+    f"unknown {_SECONDS} .*"
+)
 
 
 @dataclass(slots=True)
@@ -115,9 +125,53 @@ class SocialPlacePreference(Experiment):
         "to add or remove the partner: no stimulus, no times",
     )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the duration of conditioning, and the baseline if it is over.
+
+        A baseline or a test that was broken off is repeated from its beginning.
+        """
+        reached = {name: self.at_start(name) for name in _BASELINE}
+        for _, over in record.marks(_BASELINE_OVER):
+            reached = dict(
+                zip(_BASELINE[2:], map(float, over.groups()[1:]), strict=True)
+            )
+            reached |= {"baseline": 1, "other": over[1] == self.other_place}
+
+        starts = [time_s for time_s, _ in record.marks("conditioning: .*")]
+        ends = [time_s for time_s, _ in record.marks("conditioning over: .*")]
+        given_s = sum([*ends, record.lasted_s][: len(starts)]) - sum(starts)
+        over_s = self.conditioning_s if ends else 0.0
+        given_s = max(self.at_start("conditioning_s") + given_s, over_s)
+        return {**reached, "conditioning_s": given_s}
+
     def plan(self) -> Plan[None]:
         """Run baseline, conditioning and test."""
         pair = (self.place, self.other_place)
+        if self.at_start("baseline"):
+            pair = pair[::-1] if self.at_start("other") else pair
+            baseline = PlaceTimes(*map(self.at_start, _BASELINE[2:]))
+        else:
+            pair, baseline = yield from self._baseline(pair)
+
+        given_s = self.at_start("conditioning_s")
+        if not given_s:
+            yield from self._pause()
+        if given_s < self.conditioning_s:
+            yield Mark(f"conditioning: stimulus in {pair[0]}")
+            left_s = self.conditioning_s - given_s
+            times = yield from self._phase(pair, left_s, stimulate=True)
+            yield Mark(f"conditioning over: {_told(pair, times)}")
+
+        yield from self._pause()
+        yield Mark("test")
+        test = yield from self._phase(pair, self.test_s)
+        yield Mark(f"test over: {_told(pair, test)}")
+        if baseline.preference is not None and test.preference is not None:
+            change = test.preference - baseline.preference
+            yield Mark(f"preference, test minus baseline: {change:+.2f}")
+
+    def _baseline(self, pair: _Pair) -> Plan[tuple[_Pair, PlaceTimes]]:
+        """Run the baseline; return the places, the paired one first, and the times in them."""
         yield Mark("baseline")
         baseline = yield from self._phase(pair, self.baseline_s)
         score = baseline.preference
@@ -144,19 +198,7 @@ class SocialPlacePreference(Experiment):
                 baseline.unknown_s,
             )
         yield Mark(f"baseline over: {_told(pair, baseline)}")
-
-        yield from self._pause()
-        yield Mark(f"conditioning: stimulus in {pair[0]}")
-        times = yield from self._phase(pair, self.conditioning_s, stimulate=True)
-        yield Mark(f"conditioning over: {_told(pair, times)}")
-
-        yield from self._pause()
-        yield Mark("test")
-        test = yield from self._phase(pair, self.test_s)
-        yield Mark(f"test over: {_told(pair, test)}")
-        if baseline.preference is not None and test.preference is not None:
-            change = test.preference - baseline.preference
-            yield Mark(f"preference, test minus baseline: {change:+.2f}")
+        return pair, baseline
 
     def _pause(self) -> Plan[None]:
         if self.pause_s:
@@ -165,7 +207,7 @@ class SocialPlacePreference(Experiment):
 
     def _phase(
         self,
-        pair: tuple[TriggerName, TriggerName],
+        pair: _Pair,
         seconds: float,
         *,
         stimulate: bool = False,
@@ -197,7 +239,7 @@ class SocialPlacePreference(Experiment):
         return times
 
 
-def _told(pair: tuple[TriggerName, TriggerName], times: PlaceTimes) -> str:
+def _told(pair: _Pair, times: PlaceTimes) -> str:
     """Return times and preference of a phase, such as for a mark."""
     score = times.preference
     return (

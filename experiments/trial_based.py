@@ -9,11 +9,13 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.plugin import (
     SEED_DESCRIPTION,
     Experiment,
+    ExperimentRecord,
     Mark,
     ObservationRequest,
     OutputName,
     Plan,
     Pulse,
+    Reached,
     Seed,
     TriggerName,
     off,
@@ -71,25 +73,39 @@ class TrialBased(Experiment):
                 "expected one for each"
             )
 
+    def reached(self, record: ExperimentRecord) -> Reached:
+        """Return the number of trials, one that was broken off included, and of correct ones."""
+        trials = self.at_start("trials") + record.switched_on(*self.stimuli)
+        right = len([*record.marks(r"trial \d+: right")])
+        return {"trials": trials, "right": self.at_start("right") + right}
+
     def plan(self) -> Plan[None]:
         """Run the trials: start, stimulus, response, reward."""
-        random, right = Random(self.seed), 0
+        random, right = Random(self.seed), int(self.at_start("right"))
+        done = int(self.at_start("trials"))
         weights = self.weights or (1.0,) * len(self.stimuli)
         order = drawn(self.stimuli, weights, self.trials, random, self.longest_run)
         for trial, stimulus in enumerate(order, 1):
-            yield from until(self.start)
-            yield Mark(f"trial {trial}: {stimulus}")
-            yield Pulse(stimulus, seconds=min(self.stimulus_s, self.trial_s))
-            success = yield from self._evaluated()
-            yield off(stimulus)
-            right += success
-            yield Mark(f"trial {trial}: {'right' if success else 'wrong'}")
-            if success and self.reward:
-                yield from until_known(self.answer)
-                yield Pulse(self.reward, seconds=self.reward_s)
-            if right == self.successes:
-                return
-            yield from wait(self.interval.draw(random))
+            if trial > done:
+                right += yield from self._trial(trial, stimulus)
+                if right == self.successes:
+                    return
+            pause_s = self.interval.draw(random)
+            if trial >= done:
+                yield from wait(pause_s)
+
+    def _trial(self, trial: int, stimulus: OutputName) -> Plan[bool]:
+        """Run a trial and return whether the response was correct."""
+        yield from until(self.start)
+        yield Mark(f"trial {trial}: {stimulus}")
+        yield Pulse(stimulus, seconds=min(self.stimulus_s, self.trial_s))
+        success = yield from self._evaluated()
+        yield off(stimulus)
+        yield Mark(f"trial {trial}: {'right' if success else 'wrong'}")
+        if success and self.reward:
+            yield from until_known(self.answer)
+            yield Pulse(self.reward, seconds=self.reward_s)
+        return success
 
     def _evaluated(self) -> Plan[bool]:
         """Evaluate ANSWER for a trial and return whether it was correct."""

@@ -272,9 +272,10 @@ class Loop:
     `identity_trackers` assigns identities to several animals. `measuring` makes the measures
     of a new run. `space` computes points in space, and may decide at its moments instead of
     the frames of the deciding camera. `light` is the light cycle of the room;
-    `light_switch` chooses the network by the light. Each of `arenas` has a plan, triggers,
-    outputs and a permit of its own: an error of its plan or its triggers, or its lost animal,
-    switches only its outputs off.
+    `light_switch` chooses the network by the light. `earlier_s`: how long the experiment has
+    lasted in runs that this one continues; it counts for EXP_TIME_S. Each of `arenas` has a
+    plan, triggers, outputs and a permit of its own: an error of its plan or its triggers, or its
+    lost animal, switches only its outputs off.
     """
 
     def __init__(
@@ -294,7 +295,9 @@ class Loop:
         space: SpaceTracker | None = None,
         light: LightCycle | None = None,
         light_switch: LightSwitch | None = None,
+        earlier_s: float = 0.0,
     ) -> None:
+        self._earlier_s = earlier_s
         self._light_switch = light_switch
         self._networks: dict[str, FrameLight] = {}
         """Light of the network that is in use for each camera, as it was noted."""
@@ -663,7 +666,7 @@ class Loop:
             self.end(
                 f"finished; failed in {failed}" if failed else "finished", "finished"
             )
-        elif limit_s and time_s - running.began_s >= limit_s:
+        elif limit_s and time_s - running.began_s + self._earlier_s >= limit_s:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
     def _end_arena(

@@ -1,12 +1,14 @@
 """Command-line program: camera test, pose test, benchmark and recording test of a rig."""
 
 import json
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.engine.latency_statistics import Timings
 from deeplabstream.engine.processes.termination import Termination, termination
+from deeplabstream.engine.session.earlier_run import Resumption, newest_run
 from deeplabstream.engine.session.frame_counting_session import FrameCountingSession
 from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.request_queue import RequestQueue, armed_instead
@@ -45,6 +47,9 @@ class StreamOptions:
     """Run the experiment of the settings; or that of FILE, or of that name in
     experiments/configs, on the rig of the settings. Without a window the program ends
     with the experiment. A rig that a [Remote NAME] starts is armed and waits."""
+    resume: str | None = option(default=None, without_value="", metavar="RUN")
+    """Continue the experiment of this run folder; without RUN, of the animal's last run in
+    OUTPUT_DIRECTORY."""
     list_cameras: bool = option(default=False)
     """List the connected cameras and exit."""
     frames: int | None = option(default=None, ge=1, metavar="N")
@@ -62,6 +67,8 @@ def run_stream(options: StreamOptions) -> int:
     if options.list_cameras:
         return _list_cameras()
     check_free([options.json] if options.json else [], options.overwrite)
+    if options.resume is not None and options.experiment is None:
+        options = replace(options, experiment="")
     return _run(load_with(options.settings, options.experiment), options)
 
 
@@ -87,6 +94,9 @@ def _run(settings: Settings, options: StreamOptions) -> int:
         termination() as requests,
         FrameCountingSession(settings, frames, posed, agenda) as session,
     ):
+        if options.resume is not None:
+            earlier = Path(options.resume) if options.resume else newest_run(settings)
+            session.resumes = Resumption(earlier)
         run = _headless if headless else _with_window
         failures = run(session, agenda, requests)
         folder = session.state.run_folder

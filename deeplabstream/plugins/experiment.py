@@ -16,6 +16,7 @@ from deeplabstream.core.command import Command, Mark, Pulse, Set, Train, Trigger
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.pose import Pose
+from deeplabstream.plugins.experiment_record import ExperimentRecord
 
 MOST_PER_FRAME = 1000
 """Largest number of commands and requests that a plan may yield for one frame."""
@@ -103,6 +104,10 @@ T = TypeVar("T")
 Plan: TypeAlias = Generator[Command | ObservationRequest, Observation, T]
 
 
+Reached: TypeAlias = Mapping[str, float]
+"""What an experiment has reached when it was broken off: numbers by name."""
+
+
 @settings(kw_only=True)
 class Experiment(ABC):
     """An experiment: its fields are its settings, its plan is the protocol.
@@ -113,6 +118,31 @@ class Experiment(ABC):
     progress: ClassVar[Mapping[str, str]] = {}
     """Fields that an animal keeps for its next session on any rig, each with the pattern of the
     marks whose first group is its new value."""
+
+    _reached: Reached = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def reached(self, record: ExperimentRecord) -> Reached | None:
+        """Return what it has reached, from which a run that continues this one begins.
+
+        The numbers of the run before are among `at_start`. None: it keeps nothing, and starts
+        from its beginning.
+        """
+        return None
+
+    def restore(self, reached: Reached) -> None:
+        """Continue what an earlier run has reached; called before `plan`."""
+        self._reached = reached
+
+    def at_start(self, name: str) -> float:
+        """Return a number that an earlier run has reached; 0: this run continues none."""
+        return self._reached.get(name, 0)
+
+    @property
+    def continues(self) -> bool:
+        """Whether this run continues an earlier one."""
+        return bool(self._reached)
 
     @abstractmethod
     def plan(self) -> Plan[None]:

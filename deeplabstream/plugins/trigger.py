@@ -6,10 +6,8 @@ other triggers (`TriggerCombination`). All inherit `DebounceSettings`.
 """
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from random import Random
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -21,6 +19,7 @@ from deeplabstream.core.light_cycle import LightMoment
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.plugins.experiment import NO_MEASURES, MeasuresSoFar
+from deeplabstream.plugins.onset_counter import OnsetCounter, OnsetCounts
 from deeplabstream.plugins.random_seed import SEED_DESCRIPTION, Seed
 
 RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
@@ -31,7 +30,6 @@ AnimalName = Annotated[str, BeforeValidator(str)]
 
 Answer: TypeAlias = bool | None
 """State of a trigger; None: unknown."""
-MINUTE_S = 60.0
 
 
 def pair_name(actor: str, target: str) -> str:
@@ -68,8 +66,6 @@ class Debouncer:
         delays = (rules.hold_ms, rules.min_dwell_s, rules.exit_delay_s)
         limits = (rules.refractory_s, rules.max_rate_per_min, rules.max_total_s)
         self._idle = rules.probability == 1 and not any((*delays, *limits))
-        self.sham = False
-        """Whether the present onset was drawn as sham."""
         self.holding = False
         """Whether the state is the last known one."""
         self._random = Random(rules.seed)
@@ -79,21 +75,25 @@ class Debouncer:
         """Present state, and since when it has not changed."""
         self._settled = False
         """The state after dwell and exit delay."""
-        self._on = False
-        """Whether an onset, real or sham, has not ended."""
-        self._before_s = 0.0
-        self._ended_s = -inf
-        self._onsets: deque[float] = deque()
-        """Times of the onsets within the last minute."""
-        self._total_s = 0.0
+        self._counter = OnsetCounter()
+
+    def restore(self, counts: OnsetCounts) -> None:
+        """Continue the counts of an earlier run, and its sequence of sham onsets."""
+        self._counter = OnsetCounter(counts)
+        for _ in range(counts.number):
+            self._random.random()
+
+    @property
+    def sham(self) -> bool:
+        """Whether the present onset was drawn as sham."""
+        return self._counter.sham
 
     def answer(self, raw: bool | None, time_s: float) -> bool | None:
         """Return the debounced state; times never decrease."""
         if self._idle:
             return raw
-        if self._on and not self.sham:
-            self._total_s += time_s - self._before_s
-        self._before_s = time_s
+        counter = self._counter
+        counter.advance(time_s)
 
         held = self._held(raw, time_s)
         self.holding = raw is None and held is not None
@@ -103,21 +103,20 @@ class Debouncer:
         else:
             self._settle(held, time_s)
 
-        exhausted = 0 < self._rules.max_total_s <= self._total_s
-        if self._on and (exhausted or not self._settled):
-            self._on, self.sham, self._ended_s = False, False, time_s
+        exhausted = 0 < self._rules.max_total_s <= counter.total_s
+        if counter.on and (exhausted or not self._settled):
+            counter.end(time_s)
         # Only a raw True starts an onset: a held state is not evidence of a new one
         elif (
             raw
             and self._settled
-            and not (self._on or exhausted)
+            and not (counter.on or exhausted)
             and self._may_begin(time_s)
         ):
-            self._on = True
-            self._onsets.append(time_s)
             # Drawn once per onset, so that a sham does not flicker
-            self.sham = self._random.random() >= self._rules.probability
-        return None if held is None else self._on and not self.sham
+            sham = self._random.random() >= self._rules.probability
+            counter.begin(time_s, sham)
+        return None if held is None else counter.on and not counter.sham
 
     def _held(self, raw: bool | None, time_s: float) -> bool | None:
         """Return the raw state, or the last known one for HOLD_MS; None: unknown."""
@@ -136,11 +135,9 @@ class Debouncer:
             self._settled = held
 
     def _may_begin(self, time_s: float) -> bool:
-        while self._onsets and time_s - self._onsets[0] >= MINUTE_S:
-            self._onsets.popleft()
-        most = self._rules.max_rate_per_min
-        rested = time_s - self._ended_s >= self._rules.refractory_s
-        return rested and not 0 < most <= len(self._onsets)
+        ended_s, most = self._counter.ended_s, self._rules.max_rate_per_min
+        rested = ended_s is None or time_s - ended_s >= self._rules.refractory_s
+        return rested and not 0 < most <= self._counter.in_last_minute(time_s)
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
@@ -195,6 +192,11 @@ class DebounceSettings:
         if self._debouncer is None:
             self._debouncer = Debouncer(self)
         return self._debouncer.answer(raw, time_s)
+
+    def restore(self, counts: OnsetCounts) -> None:
+        """Continue the counts of an earlier run; called before the first pose."""
+        self._debouncer = Debouncer(self)
+        self._debouncer.restore(counts)
 
     def reset(self) -> None:
         """Reset the memory of earlier poses; called when the animal is lost."""

@@ -56,13 +56,14 @@ class Interruption:
     """Local date and time of the last report of the box."""
     run_folder: str
     """Folder of the run before; empty: it had none."""
+    is_over: bool = False
+    """Whether that run belongs to an earlier time of DAILY, so that it does not go on."""
 
     def sentence(self, now_ns: int) -> str:
         """Return the text for the new run."""
         return (
             f"started again after an interruption, such as a power cut: the last report was "
-            f"at {self.last_report}; the experiment starts from the beginning, except for "
-            f"the animal's progress; previous run folder: {self.run_folder or 'none'}"
+            f"at {self.last_report}; previous run folder: {self.run_folder or 'none'}"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.processes.termination import termination
+from deeplabstream.engine.session.earlier_run import Resumption
 from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.request_queue import (
     AGENDAS,
@@ -18,7 +19,7 @@ from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.rack.alarms.alarm_log import AlarmLogReader, alarm_log
 from deeplabstream.rack.bounded_output import BoundedOutput
 from deeplabstream.rack.box_input import BoxInput
-from deeplabstream.rack.box_restart import read_restart
+from deeplabstream.rack.box_restart import Interruption, Restart, read_restart
 from deeplabstream.rack.box_session import BoxSession
 from deeplabstream.rack.box_status import restart_file, status_file
 from deeplabstream.rack.simulated_box import simulated
@@ -50,17 +51,26 @@ def run_box(
             settings = box.settings()
             if without_devices:
                 settings = simulated(settings)
+            restart = read_restart(restart_file(rack, box.name))
             session = BoxSession(
-                settings,
-                file,
-                read_restart(restart_file(rack, box.name)),
-                AlarmLogReader(alarm_log(rack)),
+                settings, file, restart, AlarmLogReader(alarm_log(rack))
             )
+            if box.box.resume:
+                session.resumes = _resumption(restart)
             return _run(session, given, report, output)
     except BeingWrittenError as error:
         raise DeviceError(
             f"[Box {box.name}] already runs: stop it, or wait until it has ended"
         ) from error
+
+
+def _resumption(restart: Restart | Interruption | None) -> Resumption | None:
+    """Return the run that a box continues after a restart; None: it continues none."""
+    if restart is None or not restart.run_folder:
+        return None
+    if isinstance(restart, Interruption) and restart.is_over:
+        return None
+    return Resumption(Path(restart.run_folder), required=False)
 
 
 def _run(

@@ -83,6 +83,12 @@ class BoxSchedule:
     def end(self) -> None:
         """Store that the run is over: without ANIMALS, nothing changes."""
 
+    def is_over(self, reported: datetime) -> bool:
+        """Return whether a run that last reported at a time is of an earlier span than now."""
+        if self._box.daily is None:
+            return False
+        return self._span(self._box.daily, self._calendar.now()).begin > reported
+
     def due(self) -> bool:
         """Return whether the box has to be started now."""
         now = self._calendar.now()

@@ -19,6 +19,7 @@ from deeplabstream.rack.box_restart import (
     Interruption,
     Restart,
     pause_s,
+    read_restart,
     write_restart,
 )
 from deeplabstream.rack.box_status import (
@@ -338,9 +339,11 @@ class SupervisedBox:
         pause = pause_s(self._section.backoff_s, number)
         self._due_ns = process.ended_ns + round(pause * 1e9)
         self._phase = _Phase.WAITING
+        goes_on = self._section.resume and self._restart.run_folder
+        then = "goes on" if goes_on else "starts from the beginning"
         yield (
             f"[Box {self.name}] will be restarted in {pause:g} s (restart {number} of "
-            f"{limit}); its outputs stay off until its experiment starts from the beginning"
+            f"{limit}); its outputs stay off until its experiment {then}"
         )
 
     def _write_over(self, why: str) -> None:
@@ -352,9 +355,13 @@ class SupervisedBox:
         last = read_status(file) if self._process is None else None
         if last is None or last.ended or last.animal != (self.animal or last.animal):
             return None
+        reported = changed(file)
+        # one that was interrupted before it had a run folder was to continue the run before
+        before = read_restart(restart_file(self._rack, self.name))
         return Interruption(
-            last_report=f"{changed(file).astimezone():%Y-%m-%d %H:%M:%S}",
-            run_folder=last.run_folder,
+            last_report=f"{reported.astimezone():%Y-%m-%d %H:%M:%S}",
+            run_folder=last.run_folder or (before.run_folder if before else ""),
+            is_over=self._schedule.is_over(reported),
         )
 
     def _start_when_due(self) -> Iterator[str]:
@@ -367,8 +374,8 @@ class SupervisedBox:
             return
         try:
             file = restart_file(self._rack, self.name)
-            file.unlink(missing_ok=True)
             cause = self._restart or self._interruption()
+            file.unlink(missing_ok=True)
             if cause is not None:
                 write_restart(file, cause)
             over_file(self._rack, self.name).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from io import TextIOWrapper
 from itertools import count
@@ -435,6 +436,7 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
 
 
+@cache
 def _versions() -> dict[str, object]:
     """Return the versions of the program, Python, the system and all packages.
 

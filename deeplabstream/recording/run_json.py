@@ -8,6 +8,7 @@ from typing import Any
 from deeplabstream.core.journal_entries import Measured
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.behaviour_columns import BEHAVIOURS, are_behaviours
+from deeplabstream.recording.resumed_state import RESUMED, is_resumed
 
 Facts = dict[str, Any]
 
@@ -300,6 +301,7 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "pulse_inputs": (_are_pulse_inputs, dict),
     "pulses": (_are_pulses, dict),
     BEHAVIOURS: (are_behaviours, dict),
+    RESUMED: (is_resumed, lambda: None),
 }
 _OPTIONAL = (
     "schema",
@@ -312,4 +314,5 @@ _OPTIONAL = (
     "pulse_inputs",
     "pulses",
     BEHAVIOURS,
+    RESUMED,
 )

@@ -58,7 +58,12 @@ class BoxSection(Subject):
         ge=0,
         le=1000,
         description="how often the box is restarted after an unexpected end, since it was "
-        "started by a user; its experiment then starts from the beginning; 0: never",
+        "started by a user; 0: never",
+    )
+    resume: bool = Field(
+        True,
+        description="after a restart, its experiment goes on where it was; no: it starts from "
+        "the beginning",
     )
     backoff_s: float = Field(
         10.0,

@@ -42,6 +42,7 @@ from deeplabstream.pose.runtimes.runtime_list import (
 )
 from deeplabstream.recording.calibration_copy import calibration_of
 from deeplabstream.recording.light_facts import LIGHT_CYCLE, START_LOCAL
+from deeplabstream.recording.resumed_state import RESUMED, ResumedState
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
 from deeplabstream.settings.arenas import Arenas
@@ -571,11 +572,18 @@ class Settings:
     """Programs and lines that start and stop the rig, and recorders that it starts."""
     started: datetime | None = None
     """Local time of the start of the stream, with its offset from UTC; None: no stream."""
+    resumed: ResumedState | None = None
+    """What the stream continues from an earlier run; None: it continues none."""
 
     @property
     def light_cycle(self) -> LightCycle | None:
         """Light and dark phases of the stream; None: they are not known."""
         return self.light.cycle(self.started)
+
+    @property
+    def earlier_s(self) -> float:
+        """Duration of the experiment in the runs that this one continues, in seconds."""
+        return self.resumed.lasted_s if self.resumed else 0.0
 
     def cameras_of_pulses(self, device: PulseInput) -> tuple[str, ...]:
         """Return the cameras whose exposures have the pulses of an input.
@@ -610,8 +618,12 @@ class Settings:
         }
 
     def new_triggers(self) -> dict[str, Trigger]:
-        """Return new triggers: those of an earlier run may hold its state."""
-        return {name: maker() for name, maker in self.triggers.items()}
+        """Return new triggers, with the counts that are continued from an earlier run."""
+        triggers = {name: maker() for name, maker in self.triggers.items()}
+        counts = self.resumed.triggers if self.resumed else {}
+        for name in triggers.keys() & counts.keys():
+            triggers[name].restore(counts[name])
+        return triggers
 
     def new_experiment(self) -> Experiment:
         """Return the experiment that EXP_NAME names; SettingsError: it names none."""
@@ -624,7 +636,14 @@ class Settings:
                     f"of an [Experiment NAME] ({known})"
                 ]
             )
-        return self.experiments[name]()
+        return self._restored(self.experiments[name](), "")
+
+    def _restored(self, experiment: Experiment, arena: str) -> Experiment:
+        """Continue an experiment with what it has reached in an earlier run."""
+        resumed = self.resumed
+        if resumed is not None and resumed.experiment == self.experiment.exp_name:
+            experiment.restore(resumed.reached.get(arena, {}))
+        return experiment
 
     def new_experiments(self) -> dict[str, Experiment]:
         """Return the experiment of each arena; without arenas, of the name "".
@@ -636,7 +655,9 @@ class Settings:
         self.new_experiment()  # raises if there is none
         maker = self.experiments[self.experiment.exp_name]
         return {
-            arena: experiment_in_arena(maker, arena, self.in_each_arena)
+            arena: self._restored(
+                experiment_in_arena(maker, arena, self.in_each_arena), arena
+            )
             for arena in self.arenas
         }
 
@@ -816,6 +837,7 @@ def effective(settings: Settings) -> dict[str, object]:
             name: _as_values(maker) for name, maker in settings.triggers.items()
         },
         **_pulse_inputs(settings),
+        **({RESUMED: settings.resumed.facts()} if settings.resumed else {}),
     }
 
 

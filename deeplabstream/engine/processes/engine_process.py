@@ -247,6 +247,7 @@ class _Engine:
             self.space_tracker,
             self.settings.light_cycle,
             light_switch_of(self.settings, estimator),
+            earlier_s=self.settings.earlier_s,
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)

@@ -28,6 +28,7 @@ from deeplabstream.recording.light_facts import recorded_start
 from deeplabstream.recording.moment_table import read_moments
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import steps_in_use
+from deeplabstream.recording.resumed_state import resumed_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
@@ -94,7 +95,11 @@ def rerun_decisions(
         # a run of an earlier version, whose calibration was not monitored
         settings = replace(settings, space=replace(settings.space, turned_deg=0.0))
     # the phases are those of the recorded time, whenever and wherever the run is read
-    settings = replace(settings, started=recorded_start(facts))
+    settings = replace(
+        settings,
+        started=recorded_start(facts),
+        resumed=None if throughout else resumed_of(facts),
+    )
     network = _RecordedPoses(folder.skeleton, thresholds.usual)
     behaviours = _RecordedBehaviours()
     clock, deciding = ManualClock(), settings.deciding_camera
@@ -119,6 +124,7 @@ def rerun_decisions(
             arenas=settings.arenas,
             space=space_tracker_of(settings),
             light=settings.light_cycle,
+            earlier_s=settings.earlier_s,
         )
         loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))

@@ -52,6 +52,11 @@ from deeplabstream.engine.session.animal_memory import (
 )
 from deeplabstream.engine.session.animal_progress import AnimalProgress
 from deeplabstream.engine.session.camera_controls import CameraControlRequests
+from deeplabstream.engine.session.earlier_run import (
+    EarlierRun,
+    NothingToResumeError,
+    Resumption,
+)
 from deeplabstream.engine.session.experiment_start import ExperimentStart, StartAction
 from deeplabstream.engine.session.process_manager import ProcessManager
 from deeplabstream.engine.session.remote_control import RemoteController
@@ -68,6 +73,7 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.ipc.stop_link import StopLink
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.recording.resumed_state import RESUMED
 from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.subject import Subject
@@ -115,6 +121,8 @@ class RigSession:
         self._processes: ProcessManager | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
+        self.resumes: Resumption | None = None
+        """The run that the next stream continues; None: none."""
         self._progress = AnimalProgress()
         self._memory = AnimalMemory()
         self._reset()
@@ -140,6 +148,8 @@ class RigSession:
         self._remotes = RemoteController(self)
         self._about_animal = ""
         """Sentence on the animal's progress for the record; empty: none is kept."""
+        self._about_resumed = ""
+        """Sentence on the run that is continued, for the record; empty: none."""
 
     def __enter__(self) -> Self:
         return self
@@ -376,8 +386,7 @@ class RigSession:
         self._reset()
         late_switch_off.stop()  # the engine opens the outputs, and writes 0
         try:
-            settings, about = self._progress.open(with_drawn_seeds(self.settings))
-            settings = replace(self._memory.open(settings), started=started)
+            settings, about = self._open_settings(now_ns, started)
             self._processes = self._start_processes(settings, now_ns)
         except (DeepLabStreamError, OSError) as error:
             self._progress.close()
@@ -388,15 +397,42 @@ class RigSession:
             return
 
         self._set_state(self.state.started(settings, now_ns))
-        self._about_animal = about
+        self._about_animal, self.resumes = about, None
         if about:
             self._news.append(Note("animal", about, now_ns))
+        if self._about_resumed:
+            self._news.append(Note(RESUMED, self._about_resumed, now_ns))
         for camera in settings.triggers_by_camera():
             for text, _ in memory_sentences(settings, camera):
                 self._news.append(Note("identity", text, now_ns))
         self._remotes.links.open()
         for text in self._remotes.links.broken.values():
             self.alarm(text, grave=False)
+
+    def _open_settings(self, start_ns: int, started: datetime) -> tuple[Settings, str]:
+        """Return the settings of a stream, and a sentence on the progress of its animal.
+
+        DeepLabStreamError: a file of an animal, or the run to continue, can't be used.
+        """
+        resumes = self.resumes
+        earlier = EarlierRun(resumes.run) if resumes is not None else None
+        given = earlier.with_seeds(self.settings) if earlier else self.settings
+        settings, about = self._progress.open(with_drawn_seeds(given))
+        if resumes is not None and earlier is not None:
+            try:
+                settings = earlier.resumed(settings, start_ns, started)
+            except NothingToResumeError as error:
+                if resumes.required:
+                    raise
+                settings, about = self._progress.open(with_drawn_seeds(self.settings))
+                self._about_resumed = (
+                    f"the experiment starts from its beginning: {error}"
+                )
+        resumed = settings.resumed
+        if resumed is not None:
+            self._about_resumed = resumed.sentence
+        used = replace(self._memory.open(settings), started=started, resumed=resumed)
+        return used, about
 
     def _stop_stream(self, processes: ProcessManager, how: str) -> None:
         self.experiment_start.cancelled()  # it must not begin while the stream ends
@@ -765,9 +801,12 @@ class RigSession:
                 processes.announce_resources(path)
                 # also alarms of an earlier stream; a record without any says so
                 self._record_alarms(NO_ALARM)
-                if self._about_animal:
-                    note = Note("animal", self._about_animal, self._clock.now_ns())
-                    processes.send_recorder(messages.WriteNote(note))
+                now_ns = self._clock.now_ns()
+                about = {"animal": self._about_animal, RESUMED: self._about_resumed}
+                for kind, text in about.items():
+                    if text:
+                        note = Note(kind, text, now_ns)
+                        processes.send_recorder(messages.WriteNote(note))
             case messages.RecordingProgress():
                 self._check_missed(processes, message)
             case messages.SavingProgress(frames):
