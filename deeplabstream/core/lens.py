@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from deeplabstream.core.lens_distortion import (
     DISTORTIONS,
     Floats,
-    all_coefficients,
     distorted,
+    padded,
     turns_back,
     undistorted,
     undistorted_point,
@@ -75,7 +75,7 @@ class Lens:
 
     @cached_property
     def _coefficients(self) -> Floats:
-        return all_coefficients(np.array(self.distortion))
+        return padded(np.array(self.distortion))
 
     @cached_property
     def _numbers(self) -> list[float]:

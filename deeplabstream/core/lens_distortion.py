@@ -1,7 +1,7 @@
-"""Lens distortion of settings, by the model of OpenCV: points in the plane at distance 1.
+"""Lens distortion: radial, tangential and thin prism, by the model of OpenCV, and its inverse.
 
-Without OpenCV, which settings and experiments do not load; `deeplabstream.space` has that of
-several cameras at once.
+Without OpenCV, which settings and experiments do not load. Points are in the plane at distance
+1 from the camera, in focal lengths from the optical axis.
 
 Sources: Hartley and Zisserman, Multiple View Geometry, 2nd edition (section 7.4: radial
 distortion); OpenCV, module calib3d (tangential and rational distortion, thin prism).
@@ -22,26 +22,28 @@ DISTORTIONS = (
     *("s1", "s2", "s3", "s4"),
 )
 """Names of the coefficients of a lens, in the order of OpenCV."""
-_STEPS = 20
+LENGTHS = (5, 8, 12)
+"""Numbers of coefficients that a lens can have."""
+STEPS = 20
+"""Most steps of a method that undistorts."""
 _CONVERGED = 1e-9
 """Newton's method ends below this error, in focal lengths."""
 _UNDISTORTED = 1e-6
 """Largest error, in focal lengths, of a point that counts as undistorted."""
 
 
-def all_coefficients(distortion: Floats) -> Floats:
-    """Return the coefficients (12,) of a lens, in the order of `DISTORTIONS`."""
-    k = np.zeros(len(DISTORTIONS))
-    k[: len(distortion)] = distortion
-    return k
+def padded(distortion: Floats, length: int = LENGTHS[-1]) -> Floats:
+    """Return so many coefficients of a lens: those that it does not have are 0."""
+    return np.pad(distortion, (0, length - len(distortion)))
 
 
 def turns_back(flat: Floats, k: Floats) -> NDArray[np.bool_]:
     """Return whether points further from the axis are imaged nearer to it, (...)."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         square = (flat * flat).sum(axis=-1)
-        radial, by_square = _radial(square, k)
-        return np.asarray(radial + 2 * square * by_square <= 0)
+        return np.asarray(
+            _radial(square, k) + 2 * square * _radial_slope(square, k) <= 0
+        )
 
 
 def distorted(flat: Floats, k: Floats) -> Floats:
@@ -51,15 +53,17 @@ def distorted(flat: Floats, k: Floats) -> Floats:
         return np.stack(bend(flat[..., 0], flat[..., 1], k), axis=-1)
 
 
-def undistorted(bent: Floats, k: Floats) -> Floats:
-    """Return the points whose images by lenses are `bent`.
+def undistorted(bent: Floats, k: Floats, start: Floats | None = None) -> Floats:
+    """Return the points whose images by lenses are `bent`, by Newton's method.
 
     Parameters
     ----------
     bent : numpy.ndarray of float64, shape (..., 2)
         Distorted points in the plane at distance 1. NaN stays NaN.
-    k : numpy.ndarray of float64, shape (12, ...)
+    k : numpy.ndarray of float64, shape (5, ...), (8, ...) or (12, ...)
         Coefficients in the order of `DISTORTIONS`, for all points, or for each.
+    start : numpy.ndarray of float64, shape (..., 2), optional
+        Points that may be the solutions; from those that are not, the method does not start.
 
     Returns
     -------
@@ -70,7 +74,12 @@ def undistorted(bent: Floats, k: Floats) -> Floats:
         return bent
     flat = bent.copy()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for _ in range(_STEPS):
+        if start is not None:
+            close = np.abs(bent - distorted(start, k)) <= _CONVERGED
+            if close.all():
+                return start
+            flat = np.where(close.all(axis=-1, keepdims=True), start, bent)
+        for _ in range(STEPS):
             miss = bent - distorted(flat, k)
             if not (np.abs(miss) > _CONVERGED).any():
                 break
@@ -92,16 +101,17 @@ def _newton_step(flat: Floats, miss: Floats, k: Floats) -> Floats:
 def bend(x: Any, y: Any, k: Any) -> tuple[Any, Any]:
     """Return a distorted point of the plane at distance 1.
 
-    `x`, `y`: numbers, or arrays; `k`: coefficients (12, ...).
+    `x`, `y`: numbers, or arrays; `k`: 5, 8 or 12 coefficients, each as `x`. The fewer, the
+    faster.
     """
     p1, p2 = k[2:4]
-    s1, s2, s3, s4 = k[8:]
     square = x * x + y * y
-    radial, _ = _radial(square, k)
-    prism_x, prism_y = square * (s1 + s2 * square), square * (s3 + s4 * square)
-    bent_x = x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x) + prism_x
-    bent_y = y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y + prism_y
-    return bent_x, bent_y
+    along = _radial(square, k) + 2 * (p2 * x + p1 * y)
+    if len(k) <= LENGTHS[1]:
+        return along * x + p2 * square, along * y + p1 * square
+    s1, s2, s3, s4 = k[8:]
+    across_x, across_y = p2 + s1 + s2 * square, p1 + s3 + s4 * square
+    return along * x + across_x * square, along * y + across_y * square
 
 
 def newton_step(at: tuple[Any, Any], away: tuple[Any, Any], k: Any) -> tuple[Any, Any]:
@@ -110,10 +120,10 @@ def newton_step(at: tuple[Any, Any], away: tuple[Any, Any], k: Any) -> tuple[Any
     Of numbers, or arrays, as `bend`.
     """
     p1, p2 = k[2:4]
-    s1, s2, s3, s4 = k[8:]
+    s1, s2, s3, s4 = k[8:] if len(k) > LENGTHS[1] else (0.0,) * 4
     x, y = at
     square = x * x + y * y
-    radial, by_square = _radial(square, k)
+    radial, by_square = _radial(square, k), _radial_slope(square, k)
     prism_x, prism_y = s1 + 2 * s2 * square, s3 + 2 * s4 * square
 
     xx = radial + 2 * x * x * by_square + 2 * p1 * y + 6 * p2 * x + 2 * x * prism_x
@@ -129,7 +139,7 @@ def undistorted_point(u: float, v: float, k: Sequence[float]) -> tuple[float, fl
     """Return the point whose image is u, v: as `undistorted`, faster for single points."""
     x, y = u, v
     try:
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             bent_x, bent_y = bend(x, y, k)
             away = u - bent_x, v - bent_y
             if not max(abs(away[0]), abs(away[1])) > _CONVERGED:
@@ -142,17 +152,28 @@ def undistorted_point(u: float, v: float, k: Sequence[float]) -> tuple[float, fl
     except (ZeroDivisionError, OverflowError):
         return nan, nan
     square = x * x + y * y
-    radial, by_square = _radial(square, k)
     is_known = max(abs(away[0]), abs(away[1])) <= _UNDISTORTED
-    is_known = is_known and radial + 2 * square * by_square > 0
+    grows = _radial(square, k) + 2 * square * _radial_slope(square, k) > 0
+    is_known = is_known and grows
     return (x, y) if is_known else (nan, nan)
 
 
-def _radial(square: Any, k: Any) -> tuple[Any, Any]:
-    """Return the radial factor of a lens, and its derivative by the squared radius."""
-    k1, k2, _, _, k3, k4, k5, k6 = k[:8]
+def _radial(square: Any, k: Any) -> Any:
+    """Return the radial factor of a lens."""
+    k1, k2, _, _, k3 = k[:5]
+    above = 1 + square * (k1 + square * (k2 + square * k3))
+    if len(k) <= LENGTHS[0]:
+        return above
+    k4, k5, k6 = k[5:8]
+    return above / (1 + square * (k4 + square * (k5 + square * k6)))
+
+
+def _radial_slope(square: Any, k: Any) -> Any:
+    """Return the derivative of the radial factor by the squared radius."""
+    k1, k2, _, _, k3 = k[:5]
+    k4, k5, k6 = k[5:8] if len(k) > LENGTHS[0] else (0.0,) * 3
     above = 1 + square * (k1 + square * (k2 + square * k3))
     below = 1 + square * (k4 + square * (k5 + square * k6))
     above_by = k1 + square * (2 * k2 + square * 3 * k3)
     below_by = k4 + square * (2 * k5 + square * 3 * k6)
-    return above / below, (above_by * below - above * below_by) / below**2
+    return (above_by * below - above * below_by) / below**2

@@ -9,6 +9,7 @@ from math import inf
 
 import numpy as np
 
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.space_pose import SpacePose
 from deeplabstream.pose.filters.one_euro import OneEuro
@@ -22,7 +23,6 @@ from deeplabstream.space.calibration_monitor import (
     TurnedSince,
 )
 from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.lens_distortion import Floats
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
 from deeplabstream.space.triangulation import triangulate
 

@@ -95,6 +95,10 @@ class AnimalSchedule(BoxSchedule):
         else:
             self.end()
 
+    def is_over(self, reported: datetime) -> bool:
+        """Return whether a run that last reported at a time is not that of the present block."""
+        return self._block.is_over(reported)
+
     def due(self) -> bool:
         """Return whether the next animal's block has to be started now."""
         block = self._block

@@ -4,22 +4,23 @@ The camera's axes are x right, y down, z along the optical axis. Pixel (0, 0) is
 of the first pixel. Source: Hartley and Zisserman, Multiple View Geometry, 2nd edition, chapter 6.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deeplabstream.space.lens_distortion import (
+from deeplabstream.core.lens_distortion import (
     DISTORTIONS,
+    LENGTHS,
     Floats,
-    LensDistortion,
-    all_coefficients,
+    distorted,
+    padded,
+    turns_back,
 )
+from deeplabstream.space.fast_undistortion import Undistortion
 
 LARGEST = 1e9
 """Largest number of a camera; larger ones are damaged, and their squares may overflow."""
-_LENGTHS = (5, 8, 12)
-"""Numbers of coefficients that a camera can have."""
 _ROTATION_TOLERANCE = 1e-3
 """Largest deviation of a rotation matrix from an orthonormal one: files are rounded."""
 
@@ -55,7 +56,6 @@ class CalibratedCamera:
     rotation: Floats
     translation: Floats
     size: tuple[int, int] = (0, 0)
-    _lens: LensDistortion = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         checked = {
@@ -66,8 +66,6 @@ class CalibratedCamera:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        lens = LensDistortion(all_coefficients(self.distortion)[None])
-        object.__setattr__(self, "_lens", lens)
 
     @property
     def centre(self) -> Floats:
@@ -99,10 +97,10 @@ class CalibratedCamera:
         """
         seen = self.in_axes(points)
         depth = np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
-        flat = (seen[..., :2] / depth).reshape(1, -1, 2)
-        bent = self._lens.distort(flat)
-        bent[self._lens.turns_back(flat)] = np.nan
-        return self.to_pixels(bent.reshape(*seen.shape[:-1], 2))
+        flat = seen[..., :2] / depth
+        bent = distorted(flat, self.distortion)
+        bent[turns_back(flat, self.distortion)] = np.nan
+        return self.to_pixels(bent)
 
     def to_pixels(self, flat: ArrayLike) -> Floats:
         """Return pixels (..., 2) of points (..., 2) in the plane at distance 1."""
@@ -126,7 +124,8 @@ class CalibratedCamera:
         """
         inverse = np.linalg.inv(self.matrix[:2, :2])
         bent = (np.asarray(pixels, np.float64) - self.matrix[:2, 2]) @ inverse.T
-        return self._lens.undistort(bent.reshape(1, -1, 2)).reshape(bent.shape)
+        undistorted = Undistortion([self.distortion])
+        return undistorted(bent.reshape(1, -1, 2)).reshape(bent.shape)
 
 
 def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
@@ -163,15 +162,13 @@ def _distortion(value: ArrayLike) -> Floats:
     except (TypeError, ValueError, OverflowError):
         raise ValueError("distortion must be numbers") from None
     used = int(np.flatnonzero(given)[-1]) + 1 if given.any() else 0
-    if used > _LENGTHS[-1]:
+    if used > LENGTHS[-1]:
         raise ValueError(
             f"distortion has {used} coefficients; the largest possible number is "
-            f"{_LENGTHS[-1]} ({', '.join(DISTORTIONS)})"
+            f"{LENGTHS[-1]} ({', '.join(DISTORTIONS)})"
         )
-    length = next(length for length in _LENGTHS if used <= length)
-    padded = np.zeros(length)
-    padded[:used] = given[:used]
-    return _numbers("distortion", padded, (length,))
+    length = next(length for length in LENGTHS if used <= length)
+    return _numbers("distortion", padded(given[:used], length), (length,))
 
 
 def _rotation(value: ArrayLike) -> Floats:

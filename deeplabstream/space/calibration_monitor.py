@@ -22,8 +22,8 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.lens_distortion import Floats
 
 TURNED_DEG = 0.3
 """Turn since the first minute above which a camera has turned."""

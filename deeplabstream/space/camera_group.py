@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.space.calibrated_camera import CalibratedCamera
-from deeplabstream.space.lens_distortion import (
-    Floats,
-    LensDistortion,
-    all_coefficients,
-)
+from deeplabstream.space.fast_undistortion import Undistortion
 
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 """Units of length that a calibration can have."""
@@ -35,7 +32,7 @@ class CameraGroup:
     cameras: tuple[CalibratedCamera, ...]
     _inverses: Floats = field(init=False, repr=False)
     _principal_points: Floats = field(init=False, repr=False)
-    _lenses: LensDistortion = field(init=False, repr=False)
+    _undistorted: Undistortion = field(init=False, repr=False)
     names: tuple[str, ...] = field(init=False, repr=False)
     """Names of the cameras, in their order."""
     px_axes: tuple[Floats, Floats, Floats] = field(init=False, repr=False)
@@ -60,9 +57,7 @@ class CameraGroup:
         for name, value in {
             "_inverses": np.linalg.inv(lenses).swapaxes(1, 2),
             "_principal_points": np.array([c.matrix[:2, 2] for c in self.cameras]),
-            "_lenses": LensDistortion(
-                np.array([all_coefficients(c.distortion) for c in self.cameras])
-            ),
+            "_undistorted": Undistortion([it.distortion for it in self.cameras]),
         }.items():
             object.__setattr__(self, name, value)
         focal = np.array([np.diag(camera.matrix)[:2] for camera in self.cameras])
@@ -168,7 +163,7 @@ class CameraGroup:
         """
         # all cameras at once: of few points, each operation of numpy costs more than its work
         centred = pixels.reshape(len(self), -1, 2) - self._principal_points[:, None]
-        flat = self._lenses.undistort(centred @ self._inverses)
+        flat = self._undistorted(centred @ self._inverses)
         return flat.reshape(pixels.shape)
 
     def _same_place(self) -> tuple[str, str] | None:

@@ -15,8 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.lens_distortion import Floats
 
 LIMIT_PX = 10.0
 """Distance of a view from the point's projection above which it is rejected."""

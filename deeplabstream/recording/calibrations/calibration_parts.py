@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.files.foreign_files import read_bytes
 from deeplabstream.space.calibrated_camera import LARGEST, CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.lens_distortion import Floats
 from deeplabstream.space.rotations import rotation_matrix
 
 MOST_BYTES = 16 << 20

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import check_packages
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.foreign_files import parse_json
 from deeplabstream.files.paths import ROOT
@@ -28,7 +29,6 @@ from deeplabstream.recording.calibrations.calibration_parts import (
 )
 from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.lens_distortion import Floats
 
 PARAMS_ENDING = "_params.mat"
 """End of the names of DANNCE's files, one for each camera."""

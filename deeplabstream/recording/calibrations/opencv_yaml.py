@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import check_packages
+from deeplabstream.core.lens_distortion import Floats
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.recording.calibrations.calibration_parts import (
     CalibrationError,
@@ -24,7 +25,6 @@ from deeplabstream.recording.calibrations.calibration_parts import (
 )
 from deeplabstream.space.calibrated_camera import CalibratedCamera
 from deeplabstream.space.camera_group import CameraGroup
-from deeplabstream.space.lens_distortion import Floats
 
 ENDINGS = (".yaml", ".yml")
 STEREO = ("intrinsics.yml", "extrinsics.yml")
