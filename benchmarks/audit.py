@@ -15,6 +15,7 @@ there. Nothing depends on how busy the computer is.
 
     python benchmarks/audit.py
     python benchmarks/audit.py --quick --json it.json
+    python benchmarks/audit.py --runs 0 --searches 10 --first-seed 100
 """
 
 import argparse
@@ -98,12 +99,12 @@ def figures_of(sample: AuditSample, scene: Scene) -> AuditResults:
 
 
 def coverage(
-    decisions: Decisions, scene: Scene, clips: int, samples: int
+    decisions: Decisions, scene: Scene, clips: int, samples: range
 ) -> list[Coverage]:
     """Return how often the intervals of each figure contain the truth: that of all frames."""
     census = figures_of(decisions.draw(EVERY, 0), scene)
     found = [Coverage(value_of(census, *figure)) for figure in FIGURES]
-    for seed in range(samples):
+    for seed in samples:
         results = figures_of(decisions.draw(clips, seed), scene)
         for entry, figure in zip(found, FIGURES, strict=True):
             if (interval := results.find(*figure)) is not None:
@@ -174,6 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--searches", type=int, default=2, help="Searches of each kind")
     parser.add_argument("--search-frames", type=int, default=8000, help="Of each run")
     parser.add_argument("--search-clips", type=int, default=300)
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="Of runs, samples and searches"
+    )
     parser.add_argument("--wish", type=float, default=0.01)
     parser.add_argument("--json", type=Path, help="File to write")
     options = parser.parse_args(argv)
@@ -205,13 +209,15 @@ def all_coverages(
     found: dict[str, Any] = {}
     for name, kind in sets.items():
         scenes = [
-            replace(kind, seed=kind.seed + at * SEEDS) for at in range(options.runs)
+            replace(kind, seed=kind.seed + (options.first_seed + at) * SEEDS)
+            for at in range(options.runs)
         ]
         runs = []
         for scene in scenes:
             with TemporaryDirectory() as folder:
                 decisions = decisions_of(review(record(Path(folder) / "run", scene)))
-            runs.append(coverage(decisions, scene, options.clips, options.samples))
+            samples = range(options.first_seed, options.first_seed + options.samples)
+            runs.append(coverage(decisions, scene, options.clips, samples))
         for (_, _, measure), entries in zip(
             FIGURES, zip(*runs, strict=True), strict=True
         ):
@@ -233,7 +239,8 @@ def all_searches(
     found: dict[str, Any] = {}
     for name, scene in sets.items():
         kind = replace(scene, frames=options.search_frames)
-        for seed in range(options.searches):
+        for at in range(options.searches):
+            seed = options.first_seed + at
             with TemporaryDirectory() as folder:
                 result = search(
                     Path(folder), kind, seed, options.search_clips, options.wish

@@ -1,6 +1,7 @@
 """Error of "A approaches B" and "A chases B" on scripted encounters.
 
     python benchmarks/pairs.py [--quick] [--fps RATE ...] [--encounters N] [--noise MM]
+    python benchmarks/pairs.py --fps 30 --speed 44 --angle 42 --passing-angle 10 --first-seed 5000
 
 Two animals stand, step, turn, walk past each other, come, leave and follow. A camera sees their
 body parts with noise at 30, 60 or 100 frames per second. The truth is computed from the exact
@@ -14,8 +15,9 @@ Whether a movement will bring the actor TRUE_WAY nearer is not known at its onse
 reaches TRUE_SPEED and ends before TRUE_WAY is a short approach: its first onset is neither right
 nor wrong. Any other onset is wrong. The precision with these onsets as wrong ones is stated, too.
 
-SPEED of the trigger is chosen on one half of the encounters; the figures are of the other half,
-with intervals that hold 95 % of the figures of encounters drawn with replacement.
+SPEED of the trigger is chosen on one half of the encounters, unless `--speed` gives it; the figures
+are of the other half, with intervals that hold 95 % of the figures of encounters drawn with
+replacement. ANGLE and PASSING_ANGLE of the trigger can be given; those of the truth stay.
 
 A chase is true at a moment at which both animals move at CHASE_SPEED or faster, in about the same
 direction and the actor towards the target, so that standing in contact is none. Its figures are
@@ -49,6 +51,8 @@ WINDOW_S, EXIT_DELAY_S = 0.1, 0.15
 """Settings of the trigger."""
 PASSING_ANGLE = 20.0
 """The same, degrees; also of the ready-made experiment on pairs."""
+TEST_SEED = 1000
+"""First seed of the encounters to test, unless `--first-seed` is given."""
 FROM_S = 0.5
 """Start of what is counted: the trigger has seen the animals for WINDOW_S."""
 PAUSE_S = EXIT_DELAY_S
@@ -320,15 +324,23 @@ class Outcome:
         }
 
 
-def trigger(actor: int, speed: float) -> Approach:
+@dataclass(frozen=True)
+class Angles:
+    """Settings of the trigger, degrees."""
+
+    angle: float = TRUE_ANGLE
+    passing_angle: float = PASSING_ANGLE
+
+
+def trigger(actor: int, speed: float, angles: Angles) -> Approach:
     """Return the trigger of one actor."""
     return Approach(
         bodyparts=MICE.bodyparts,
         actor=MICE.animals[actor],
         target=MICE.animals[1 - actor],
         speed=speed,
-        angle=TRUE_ANGLE,
-        passing_angle=PASSING_ANGLE,
+        angle=angles.angle,
+        passing_angle=angles.passing_angle,
         window_s=WINDOW_S,
         exit_delay_s=EXIT_DELAY_S,
     )
@@ -368,7 +380,12 @@ def chases(seeds: range, seconds: float, fps: float, noise: float) -> dict[str, 
 
 
 def outcomes(
-    seeds: range, seconds: float, fps: float, noise: float, speeds: Sequence[float]
+    seeds: range,
+    seconds: float,
+    fps: float,
+    noise: float,
+    speeds: Sequence[float],
+    angles: Angles,
 ) -> dict[float, list[Outcome]]:
     """Return the outcomes of encounters, for each SPEED."""
     found: dict[float, list[Outcome]] = {speed: [] for speed in speeds}
@@ -382,7 +399,7 @@ def outcomes(
             outcome = Outcome()
             of_speed.append(outcome)
             for actor in (0, 1):
-                own = trigger(actor, speed)
+                own = trigger(actor, speed, angles)
                 state = [own.answer(pose, time_s) is True for time_s, pose in frames]
                 rises = np.flatnonzero(np.diff(np.r_[False, state].astype(int)) > 0)
                 onsets = times[rises].tolist()
@@ -445,18 +462,39 @@ def main(argv: list[str]) -> int:
         metavar="N",
         help=f"encounters to choose SPEED, and as many to test (default: {ENCOUNTERS})",
     )
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=TEST_SEED,
+        metavar="N",
+        help=f"first seed of the encounters to test (default: {TEST_SEED})",
+    )
+    for name, default in (("angle", TRUE_ANGLE), ("passing-angle", PASSING_ANGLE)):
+        parser.add_argument(
+            f"--{name}",
+            type=float,
+            default=default,
+            metavar="DEGREES",
+            help=f"of the trigger (default: {default:g})",
+        )
+    parser.add_argument(
+        "--speed", type=float, metavar="MM_S", help="SPEED; nothing is chosen"
+    )
     options = parser.parse_args(argv)
     count, seconds = (3, 20.0) if options.quick else (options.encounters, 60.0)
     results: dict[str, dict[str, object]] = {}
+    angles = Angles(options.angle, options.passing_angle)
+    to_choose = 0 if options.speed else count
     print(
-        f"{count} encounters of {seconds:g} s to choose SPEED, {count} others to test"
+        f"{to_choose} encounters of {seconds:g} s to choose SPEED, {count} others to test"
     )
     reached = True
     for fps in options.fps:
-        half = outcomes(range(count), seconds, fps, options.noise, SPEEDS)
-        speed = chosen(half)
-        others = range(1000, 1000 + count)
-        found = outcomes(others, seconds, fps, options.noise, [speed])[speed]
+        speed = options.speed or chosen(
+            outcomes(range(count), seconds, fps, options.noise, SPEEDS, angles)
+        )
+        others = range(options.first_seed, options.first_seed + count)
+        found = outcomes(others, seconds, fps, options.noise, [speed], angles)[speed]
         tested, between = total(found).report, intervals(found)
         results[f"{fps:g} fps"] = {"speed": speed, **tested, "intervals": between}
         ranges = {
