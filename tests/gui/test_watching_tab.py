@@ -128,3 +128,19 @@ def test_a_board_that_can_not_be_is_said(page: CalibrationPage) -> None:
     tab.bridge.tick()
     assert tab.watch is None
     assert "expected the numbers of squares" in tab.message.text()
+
+
+def test_the_cameras_are_not_started_without_the_squares_of_the_board(
+    page: CalibrationPage,
+) -> None:
+    tab, session = tab_of(page)
+    page.calibrating.panel.form.show_values({"--board": []})
+    tab.begin.click()
+    assert session.asked == []
+    assert tab.message.text().startswith("The board is not known. Enter its squares")
+    assert tab.begin.text() == "Start the cameras"
+
+    page.calibrating.panel.form.show_values({"--board": ["7"]})
+    tab.begin.click()
+    assert session.asked == []
+    assert tab.message.text().endswith("Correct the board on the tab Calibrate.")

@@ -29,6 +29,10 @@ _ABOUT = (
     "At the end, lay the board flat on the floor for a second. No output is switched meanwhile."
 )
 _RUNS = "An experiment runs or is armed. Stop it first: the board is not looked for meanwhile."
+_NO_BOARD = (
+    "The board is not known. Enter its squares, such as 8x11, on the tab Calibrate, or print "
+    "one on the tab Board."
+)
 _ENOUGH = (
     "All cameras have seen enough. Lay the board on the floor, and end the recording."
 )
@@ -72,7 +76,7 @@ class WatchingTab(QWidget):
                 self.bridge.do(Action.STOP_STREAM)
         elif _fires(state):
             self.message.setText(_RUNS)
-        else:
+        elif self._readable_board() is not None:
             self._wanted = True
             if state.phase is Phase.IDLE:
                 self.grid.clear("Opening the cameras …")
@@ -151,15 +155,25 @@ class WatchingTab(QWidget):
 
     def _start_watch(self) -> None:
         self._wanted = False
-        try:
-            board = board_of(self._board())
-        except DeepLabStreamError as error:
-            self.message.setText(f"{error}. Enter the board on the tab Calibrate.")
+        board = self._readable_board()
+        if board is None:
             return
         self.watch = BoardWatch(board, tuple(self.bridge.session.cameras))
         self.watch.watched.connect(self._show)
         self.watch.start()
         self.message.setText("Show the board to the cameras.")
+
+    def _readable_board(self) -> CharucoBoard | None:
+        """Return the board of the tab Calibrate; None, with a message: it has none."""
+        values = self._board()
+        if not any(values.get("--board", ())):
+            self.message.setText(_NO_BOARD)
+            return None
+        try:
+            return board_of(values)
+        except DeepLabStreamError as error:
+            self.message.setText(f"{error}. Correct the board on the tab Calibrate.")
+            return None
 
     def _stop_watch(self) -> None:
         self._wanted = False
