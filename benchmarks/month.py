@@ -315,7 +315,8 @@ def run_rack(minutes: float) -> Month:
         with two_boxes(Path(place)) as rack:
             for box in ("left", "right"):
                 file = rack.file.with_name(box) / "settings.ini"
-                text = file.read_text("utf-8").replace("= 600", "= 80000")
+                text = file.read_text("utf-8")
+                text = text.replace("MAX_ON_S = 600\n", "MAX_ON_S = 80000\n")
                 file.write_text(f"{text}MAX_TOTAL_S = 80000\n", "utf-8")
             rack.start()
             rack.wait_until_on("left", "right")
