@@ -79,6 +79,8 @@ def run_cropzoom_training(
     one for a single animal. `step_hook_of` gives the callback for steps of the detector (0) and
     of the network (1).
     """
+    # a window is as large as the pose in it, so distances in it say nothing of the animal's
+    run = replace(run, learns_relations=False)
     detector = folder / DETECTOR
     several = run.labels.animals > 1
     if not (resume and (detector / "predictions.csv").is_file()):

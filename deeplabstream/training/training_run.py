@@ -90,6 +90,8 @@ class Run:
     about: Mapping[str, object] = field(default_factory=dict)
     """For `model.json`."""
     test_videos: TestVideos | None = None
+    learns_relations: bool = True
+    """Whether the decoder learns how body parts lie to each other; not of cropzoom."""
     right_px: float = RIGHT_PX
     """Pixels of the original images within which a point is right, for confidences."""
     near_px: float | None = None
@@ -256,7 +258,8 @@ def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
     decisive = run.decisive()
     decoder = training_decoder(data, run.settings.network)
     labelled = data.pick(run.parts.train)
-    decoder = with_relations(decoder, labelled, run.settings.augmentation)
+    if run.learns_relations:
+        decoder = with_relations(decoder, labelled, run.settings.augmentation)
     decoder = choose_variant(network, data.pick(decisive), decoder)
     held_out = held_out_error(network, data, decoder, run.known(), run.near_px)
     distance, confidence, points = (
