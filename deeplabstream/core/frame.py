@@ -11,6 +11,16 @@ Image: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 whole numbers. 8-bit, or 16-bit for depth and for cameras that give more than 8."""
 
 
+def eight_bits(image: Image) -> NDArray[np.uint8]:
+    """Return an image with the upper 8 of the bits that are in use.
+
+    Otherwise images of 12-bit cameras and depth in millimetres would be black.
+    """
+    if image.dtype == np.uint8:
+        return np.asarray(image, np.uint8)
+    return (image >> max(0, int(image.max()).bit_length() - 8)).astype(np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
     """Format that a camera delivers, read back from the device."""

@@ -32,8 +32,12 @@ _UNDISTORTED = 1e-6
 """Largest error, in focal lengths, of a point that counts as undistorted."""
 
 
-def padded(distortion: Floats, length: int = LENGTHS[-1]) -> Floats:
-    """Return so many coefficients of a lens: those that it does not have are 0."""
+def padded(distortion: Floats, length: int = 0) -> Floats:
+    """Return so many coefficients of a lens, those that it does not have as 0.
+
+    `length`: one of `LENGTHS`; 0: the shortest that has all.
+    """
+    length = length or next(it for it in LENGTHS if len(distortion) <= it)
     return np.pad(distortion, (0, length - len(distortion)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt5.QtCore import QThread, pyqtSignal
 
-from deeplabstream.core.frame import Frame, Image
+from deeplabstream.core.frame import Frame, Image, eight_bits
 from deeplabstream.offline.camera_calibration.board_views import BoardViews
 from deeplabstream.offline.camera_calibration.charuco_board import (
     CharucoBoard,
@@ -101,7 +101,7 @@ class BoardWatch(QThread):
 
     def take(self, frames: Mapping[str, Frame]) -> Watched:
         """Find the board at one moment."""
-        images = {name: _eight_bits(frame.image) for name, frame in frames.items()}
+        images = {name: eight_bits(frame.image) for name, frame in frames.items()}
         live = self._live
         if not self._is_known:
             live.board = fitting_board(live.board, [*images.values()])
@@ -120,13 +120,6 @@ class BoardWatch(QThread):
                 for name, image in images.items()
             },
         )
-
-
-def _eight_bits(image: Image) -> Image:
-    if image.dtype == np.uint8:
-        return image
-    shift = max(0, int(image.max()).bit_length() - 8)
-    return (image >> shift).astype(np.uint8)
 
 
 def _drawn(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.frame import Image
+from deeplabstream.core.frame import Image, eight_bits
 from deeplabstream.space.calibrated_camera import CalibratedCamera
 
 _MOST_PIXELS = 300
@@ -27,11 +27,7 @@ class FloorImage:
 
     def of(self, image: Image) -> NDArray[np.uint8]:
         """Return blue, green, red and opacity (y, x, 4) of the floor."""
-        if image.dtype != np.uint8:
-            image = (image >> max(0, int(image.max()).bit_length() - 8)).astype(
-                np.uint8
-            )
-        chosen = image[self.rows, self.columns]
+        chosen = eight_bits(image)[self.rows, self.columns]
         floor = np.empty((*self.seen.shape, 4), np.uint8)
         floor[..., :3] = chosen[..., None] if chosen.ndim == 2 else chosen[..., :3]
         floor[..., 3] = np.where(self.seen, 255, 0)

@@ -167,8 +167,8 @@ def _distortion(value: ArrayLike) -> Floats:
             f"distortion has {used} coefficients; the largest possible number is "
             f"{LENGTHS[-1]} ({', '.join(DISTORTIONS)})"
         )
-    length = next(length for length in LENGTHS if used <= length)
-    return _numbers("distortion", padded(given[:used], length), (length,))
+    coefficients = padded(given[:used])
+    return _numbers("distortion", coefficients, coefficients.shape)
 
 
 def _rotation(value: ArrayLike) -> Floats:

@@ -9,7 +9,7 @@ from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion, QResizeE
 from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from PyQt5.sip import voidptr
 
-from deeplabstream.core.frame import Image
+from deeplabstream.core.frame import Image, eight_bits
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import is_rejected
 from deeplabstream.engine.trigger_shapes import TriggerShape
@@ -92,14 +92,8 @@ def draw_lines(painter: QPainter, image: QRectF, lines: Sequence[StateLine]) -> 
 
 
 def to_qimage(image: Image) -> QImage:
-    """Return a copy of an image in the format that Qt paints fastest.
-
-    Of images with more than 8 bits, the upper 8 bits in use are shown: otherwise images
-    of 12-bit cameras and depth in millimetres would be black.
-    """
-    if image.dtype != np.uint8:
-        image = (image >> max(0, int(image.max()).bit_length() - 8)).astype(np.uint8)
-    pixels = np.ascontiguousarray(image)
+    """Return a copy of an image in the format that Qt paints fastest."""
+    pixels = np.ascontiguousarray(eight_bits(image))
     height, width = pixels.shape[:2]
     grey, colour = QImage.Format.Format_Grayscale8, QImage.Format.Format_BGR888
     kind = grey if pixels.ndim == 2 else colour
