@@ -18,7 +18,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,6 +42,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.rack_file import BoxSection
+from tests.rack.test_rack_run import Rack, two_boxes
 
 BEGIN = datetime(2026, 3, 10, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Berlin")
@@ -57,6 +58,8 @@ GROWTH_MB = 1.0
 """Most memory that is added in an hour."""
 WARM_UP = 3
 """Samples that do not count: buffers and caches fill."""
+BOXES = "left", "right"
+"""Boxes of the rack of the tests."""
 SETTINGS = """
 [Pose Estimation]
 MODEL = stand-in:0
@@ -95,6 +98,8 @@ class Sample:
     handles: int
     shared_mb: float
     """Shared memory that they have made."""
+    by_process_mb: Mapping[str, float]
+    """Memory of each process."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +123,18 @@ class Month:
 
     def growth(self, name: str) -> float:
         """Return by how much a figure of the samples grows in an hour: fitted line."""
+        return self._slope(lambda sample: getattr(sample, name))
+
+    def process_growth(self, name: str) -> float:
+        """Return by how many MB a process grows in an hour: fitted line."""
+        return self._slope(lambda sample: sample.by_process_mb.get(name))
+
+    def _slope(self, figure: Callable[[Sample], float | None]) -> float:
+        """Return the slope of a line through a figure of the samples, for each hour."""
         samples = self.samples[WARM_UP:]
-        if len(samples) < 2:
-            return 0.0
-        hours = [sample.hours for sample in samples]
-        values = [getattr(sample, name) for sample in samples]
-        return float(np.polyfit(hours, values, 1)[0])
+        points = [(sample.hours, figure(sample)) for sample in samples]
+        known = np.array([point for point in points if point[1] is not None], float)
+        return float(np.polyfit(*known.T, 1)[0]) if len(known) > 1 else 0.0
 
     @property
     def good(self) -> bool:
@@ -152,6 +163,9 @@ class Month:
         ):
             what = name.removesuffix("_mb").replace("shared", "shared memory")
             yield f"{what}: {value:.0f} {unit} at the end, {self.growth(name):+.3f} {unit} an hour"
+        for process, value in sorted(last.by_process_mb.items()):
+            growth = self.process_growth(process)
+            yield f"  {process}: {value:.1f} MB at the end, {growth:+.3f} MB an hour"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -213,7 +227,7 @@ def run_month(days: int, rate: float) -> Month:
             exposed, told, edged = run_day(settings, folder, schedule, clock, rate)
             runs, exposures = runs + 1, exposures + exposed
             accounted, edges = accounted + told, edges + edged
-            samples.append(sample([psutil.Process()], clock.now_ns() / 3.6e12))
+            samples.append(sample({"month": psutil.Process()}, clock.now_ns() / 3.6e12))
             print(f"run {runs}: {told} of {exposed} exposures", file=sys.stderr)
     hours = clock.now_ns() / 3.6e12
     took_s = perf_counter() - began_s
@@ -286,50 +300,58 @@ def edges_of(folder: RunFolder) -> int:
     return folder.events_path.read_text("utf-8").count(",edge,")
 
 
-def sample(processes: Sequence[psutil.Process], hours: float) -> Sample:
-    """Return what processes use now."""
-    memory, handles = 0, 0
-    for process in processes:
+def sample(processes: Mapping[str, psutil.Process], hours: float) -> Sample:
+    """Return what processes, by name, use now."""
+    memory: dict[str, float] = {}
+    handles, shared = 0, 0
+    for name, process in processes.items():
         try:
-            memory += process.memory_full_info().uss
+            memory[name] = process.memory_full_info().uss / 1e6
             handles += process.num_fds()
         except psutil.Error:
             continue
-    shared = 0
     if Path("/dev/shm").is_dir():
-        for process in processes:
+        for process in processes.values():
             for file in Path("/dev/shm").glob(f"dls-{process.pid}-*"):
                 with suppress(FileNotFoundError):
                     shared += file.stat().st_size
-    return Sample(hours, memory / 1e6, handles, shared / 1e6)
+    return Sample(hours, sum(memory.values()), handles, shared / 1e6, memory)
+
+
+def rack_processes(rack: Rack) -> dict[str, psutil.Process]:
+    """Return the processes of a running rack by box and kind."""
+    known = {rack.running.pid: "rack"}
+    for box in BOXES:
+        status = rack.status(box)
+        for kind, pid in status.processes.items() if status else ():
+            known[pid] = f"{box}, {kind}"
+    root = psutil.Process(rack.running.pid)
+    running = (root, *root.children(recursive=True))
+    return {known.get(one.pid, f"process {one.pid}"): one for one in running}
 
 
 def run_rack(minutes: float) -> Month:
     """Run a rack of two boxes; all its processes count."""
-    from tests.rack.test_rack_run import two_boxes
-
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(
         prefix="month-", ignore_cleanup_errors=True
     ) as place:
         with two_boxes(Path(place)) as rack:
-            for box in ("left", "right"):
+            for box in BOXES:
                 file = rack.file.with_name(box) / "settings.ini"
                 text = file.read_text("utf-8")
                 text = text.replace("MAX_ON_S = 600\n", "MAX_ON_S = 80000\n")
                 file.write_text(f"{text}MAX_TOTAL_S = 80000\n", "utf-8")
             rack.start()
-            rack.wait_until_on("left", "right")
+            rack.wait_until_on(*BOXES)
             began_s = perf_counter()
             every_s = max(60 * minutes / 60, 1.0)
             while (took_s := perf_counter() - began_s) < 60 * minutes:
-                root = psutil.Process(rack.running.pid)
-                processes = [root, *root.children(recursive=True)]
-                samples.append(sample(processes, took_s / 3600))
+                samples.append(sample(rack_processes(rack), took_s / 3600))
                 rest(every_s)
             folders = [
                 RunFolder(Path(status.run_folder))
-                for box in ("left", "right")
+                for box in BOXES
                 if (status := rack.status(box)) is not None
             ]
             rack.type("stop")
