@@ -97,6 +97,7 @@ SMALLEST = {
     "month.py --quick": "accounted for: 1800 of 1800",
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
+    "page_commands.py --quick": "20 of 20 marks are in the records",
     "pair_behaviours.py --quick": "pursues: F1 0",
     "pairs.py --quick": r"100 fps, SPEED = .* approaches[^\n]*\n +chases: precision",
     "prediction.py --quick": "",
@@ -128,6 +129,7 @@ AIM_MISSED = (
     "latency_test.py",
     "live_arenas.py",
     "offline.py",
+    "page_commands.py",
     "pairs.py",
     "record_load.py",
     "triggers.py",
@@ -146,7 +148,8 @@ COSTLY = (
         "first_pose",
         "identity",
     ),
-    *("latency_test", "loop_latency", "most_poses", "offline", "pair_behaviours"),
+    *("latency_test", "loop_latency", "most_poses", "offline", "page_commands"),
+    "pair_behaviours",
     *("pairs", "rack.py", "record_load", "start_from", "two_cameras", "window_cost"),
 )
 """Compute for more than 5 s of processor time: `make test-long` runs them."""
