@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QListView, QTreeView, QWidget
+from PyQt5.QtTest import QTest
+from PyQt5.QtWidgets import QApplication, QLineEdit, QListView, QTreeView, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs import file_dialogs
@@ -43,3 +44,31 @@ def test_names_of_places_and_all_columns_are_whole(
     choose(window, str(tmp_path))
     assert len(room) == 2
     assert min(room) >= 0, room
+
+
+def test_a_path_can_be_typed_while_the_names_that_complete_it_are_shown(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "videos").mkdir()
+    window, typed = QWidget(), []
+    qtbot.addWidget(window)
+    window.show()
+
+    def type_into_the_dialog() -> None:
+        dialog = dialog_in_front()
+        assert dialog is not None
+        line = dialog.findChild(QLineEdit, "fileNameEdit")
+        assert line is not None
+        line.clear()
+        QTest.keyClicks(line, "v")
+        names = QApplication.activePopupWidget()
+        # keys go to the list of names, which gives them to the field
+        if names is not None:
+            QTest.keyClicks(names, "ideos")
+            typed.append(line.text())
+            names.close()
+        dialog.reject()
+
+    QTimer.singleShot(200, type_into_the_dialog)
+    file_dialogs.save_file(window, "A plot", str(tmp_path))
+    assert typed == ["videos"]

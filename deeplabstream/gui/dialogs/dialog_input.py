@@ -112,8 +112,17 @@ class _InputBlock(QObject):
         """Return whether an object is in the dialog, or in a window that it opened."""
         owner: QObject | None = watched
         while owner is not None and owner is not self._dialog:
-            owner = owner.parent()
+            owner = owner.parent() or _completed_field(owner)
         return owner is not None
+
+
+def _completed_field(window: QObject) -> QWidget | None:
+    """Return the field whose completions a list shows; None: it is another window.
+
+    Qt gives that list no parent, only the field as focus proxy.
+    """
+    is_popup = isinstance(window, QWidget) and window.windowType() == Qt.WindowType.Popup
+    return window.focusProxy() if is_popup else None
 
 
 class StopInput(QObject):
