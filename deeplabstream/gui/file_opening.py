@@ -62,6 +62,17 @@ Kind: TypeAlias = Literal[
 _CAMERA, _FRAMES, _USE = "Use as camera", "Pick frames", "Use this network"
 _POSES = "Predict poses"
 _INI = "Settings (*.ini);;All files (*)"
+_WELLS_NEXT = """\
+The rig is complete, with simulated flies: page Live, Start runs it.
+
+For a plate of your own:
+1. Settings, camera plate: choose the Kind of your camera, or a video file.
+2. Live: Start Stream.
+3. Regions, arenas …: drag the corners onto the middles of the outer wells.
+4. Regions: select left half and change it in the first well; all wells have the same.
+5. Settings, Background Subtraction: enter the length of your animals in px.
+6. Settings, outputs: choose the Kind of each well's output.
+7. Live: Stop Stream, then Start."""
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv", ".webm")
 
 
@@ -201,6 +212,7 @@ class FileOpener:
                 return
             files.open_file(rig / SETTINGS)
             self.show_page("Regions")
+            show_message(self.window, _WELLS_NEXT)
 
     def import_version_1(self, old: Path | None = None) -> None:
         """Convert a file of DeepLabStream 1 to a new settings file, and open it."""

@@ -35,6 +35,15 @@ def in_arena(name: str, arena: str) -> str:
     return f"{name}.{arena}"
 
 
+def is_in_arena(name: str) -> bool:
+    """Return whether a trigger or an output is that of one arena; others have no dot.
+
+    >>> is_in_arena("light.A7"), is_in_arena("light")
+    (True, False)
+    """
+    return "." in name
+
+
 def arena_of(name: str, arenas: Collection[str]) -> str:
     """Return the arena in a trigger's or an output's name; empty: it has none.
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from PyQt5.QtCore import QTimer
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QLineEdit, QListView, QTreeView, QWidget
+from PyQt5.QtWidgets import (
+    QApplication,
+    QDialogButtonBox,
+    QLineEdit,
+    QListView,
+    QTreeView,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs import file_dialogs
@@ -72,3 +79,31 @@ def test_a_path_can_be_typed_while_the_names_that_complete_it_are_shown(
     QTimer.singleShot(200, type_into_the_dialog)
     file_dialogs.save_file(window, "A plot", str(tmp_path))
     assert typed == ["videos"]
+
+
+def test_a_new_folder_whose_name_is_suggested_or_typed_can_be_chosen_with_the_button(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_dialogs, "show_question", lambda *words: words[2])
+    window, enabled = QWidget(), []
+    qtbot.addWidget(window)
+    window.show()
+
+    def choose() -> None:
+        dialog = dialog_in_front()
+        assert dialog is not None
+        line = dialog.findChild(QLineEdit, "fileNameEdit")
+        buttons = dialog.findChild(QDialogButtonBox)
+        assert line is not None and buttons is not None
+        button = buttons.button(QDialogButtonBox.Open)
+        assert button is not None
+        enabled.append(button.isEnabled())
+        line.setText("my_wells_2")
+        button.click()
+        if dialog.isVisible():
+            dialog.reject()
+
+    QTimer.singleShot(200, choose)
+    made = file_dialogs.new_folder(window, "Rig", tmp_path / "my_wells")
+    assert enabled == [True]
+    assert made == tmp_path / "my_wells_2" and made.is_dir()

@@ -215,6 +215,7 @@ def test_a_rig_of_48_wells_is_made_and_opened_where_its_grid_is_laid_out(
     assert window.document.settings is not None
     assert len(window.document.settings.arenas) == 48
     assert window.navigation.page == "Regions"
+    assert "Start Stream" in replies.pop(), "what to do for a plate of one's own"
 
     # a second one does not overwrite it
     window.opener.make_wells()

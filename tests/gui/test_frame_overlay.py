@@ -134,6 +134,17 @@ def test_a_point_to_look_at_is_a_cross(canvas: Canvas) -> None:
     assert close_to(canvas.colour(80, 50), GREEN)
 
 
+def test_a_name_that_would_cover_the_next_arena_is_left_out(canvas: Canvas) -> None:
+    square = np.array([[40.0, 40], [50, 40], [50, 50], [40, 50]])
+    for trigger, written in (("left half.A1", False), ("left half", True)):
+        canvas.image.fill(QColor(0, 0, 0))
+        zone = TriggerShape(trigger, "arena", square)
+        draw_zones(canvas.painter, canvas.place, [zone], None)
+        # above the zone, right of it: only a name reaches there
+        beside = {canvas.colour(x, 36).name() for x in np.arange(51, 55, 0.25)}
+        assert (len(beside) > 1) == written
+
+
 def test_an_output_that_is_on_frames_the_picture(canvas: Canvas) -> None:
     picture = QRectF(30, 0, 640, 400)
     draw_state(canvas.painter, picture, None, {"laser": 0.0})

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
+from PyQt5.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Frame, ImageFormat
@@ -88,6 +89,11 @@ def wells(tmp_path: Path, qtbot: QtBot) -> Hand:
 def test_a_region_of_all_arenas_is_drawn_in_the_first_one(wells: Hand) -> None:
     shape = wells.page.canvas.shapes["right half"]
     assert shape.numbers == (79.5, 12.5, 67, 134)
+    wells.page.canvas.chosen.emit("right half")
+    shown = [label.text() for label in wells.page.findChildren(QLabel)]
+    assert "all arenas" in shown and "middle of the arena" in (
+        wells.page.position.toolTip()
+    )
     wells.drag((110, 80), (100, 80))
     assert wells.numbers("right half") == pytest.approx((-10, -67, 67, 134), abs=1.5)
     # one that is drawn in another arena is relative to the centre of that

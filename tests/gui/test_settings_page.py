@@ -124,6 +124,26 @@ def test_another_kind_has_another_form(page: SettingsPage) -> None:
     assert "SOURCE" in page.form.editors
 
 
+def test_another_kind_removes_the_keys_that_only_the_old_one_had(
+    page: SettingsPage,
+) -> None:
+    before = page.document.text
+    page.show_section("Camera arena")
+    page.document.set_value("Camera arena", "RATE", "25")
+    page.document.set_value("Camera arena", "ANALYSE", "no")
+    page.document.set_value("Camera arena", "NONSENSE", "1")
+    choose(page, "KIND", "VideoFile")
+    # a key that is unknown to both stays: it may be a spelling mistake
+    assert page.document.values["Camera arena"] == {
+        "KIND": "VideoFile",
+        "ANALYSE": "no",
+        "NONSENSE": "1",
+    }
+    for _ in range(4):
+        page.document.undo()
+    assert page.document.text == before
+
+
 def test_another_kind_is_chosen_from_the_open_list(
     page: SettingsPage, qtbot: QtBot
 ) -> None:

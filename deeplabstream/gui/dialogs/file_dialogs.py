@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from PyQt5.QtWidgets import QFileDialog, QLineEdit, QSplitter, QWidget
+from PyQt5.QtGui import QShowEvent
+from PyQt5.QtWidgets import (
+    QDialogButtonBox,
+    QFileDialog,
+    QLineEdit,
+    QSplitter,
+    QWidget,
+)
 
 from deeplabstream.gui.dialogs.dialog_input import run_dialog
 from deeplabstream.gui.dialogs.questions import CANCEL, show_message, show_question
@@ -84,11 +91,25 @@ class FolderDialog(QFileDialog):
         self.setOption(QFileDialog.Option.DontUseNativeDialog)
         self.setOption(QFileDialog.Option.ShowDirsOnly)
         self.setFileMode(QFileDialog.FileMode.Directory)
+        self._name = self.findChild(QLineEdit, "fileNameEdit")
+        buttons = self.findChild(QDialogButtonBox, "buttonBox")
+        self._choose = buttons.button(QDialogButtonBox.Open) if buttons else None
+        if self._name is not None:
+            # after Qt's own slot, which disables the button for a folder that is not there
+            self._name.textChanged.connect(self._allow_new)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Enable the button for the suggested name, which does not exist either."""
+        super().showEvent(event)
+        self._allow_new()
+
+    def _allow_new(self) -> None:
+        if self._choose is not None:
+            self._choose.setEnabled(True)
 
     def accept(self) -> None:
         """Confirm the creation of a new folder; report a folder that can't be created."""
-        line = self.findChild(QLineEdit, "fileNameEdit")
-        typed = line.text().strip() if line is not None else ""
+        typed = self._name.text().strip() if self._name is not None else ""
         folder = Path(self.directory().absoluteFilePath(typed))
         if typed and not folder.exists():
             if (

@@ -91,6 +91,7 @@ class RegionsPage(QWidget):
         self.list.setObjectName("clear")
         self.name = QLineEdit()
         self.position = QLineEdit()
+        self._origin_of_position = QLabel()
         self.parts = QLineEdit()
         self.choose_parts = PartsButton(bridge, document, self.parts)
         self.shelter = QCheckBox("shelter")
@@ -199,15 +200,14 @@ class RegionsPage(QWidget):
     def _chosen(self) -> QFrame:
         panel, grid = grid_panel("Selected region")
         rows = (
-            ("name", self.name),
-            ("position", self.position),
-            ("body parts", self.parts),
+            (QLabel("name"), self.name),
+            (self._origin_of_position, self.position),
+            (QLabel("body parts"), self.parts),
         )
         self.name.setToolTip("name in experiments; a change renames it there too")
-        self.position.setToolTip("as in the settings; px from the upper left corner")
         self.parts.setToolTip("all of these must be seen; separated by commas")
-        for row, (text, line) in enumerate(rows, start=1):
-            grid.addWidget(QLabel(text), row, 0)
+        for row, (label, line) in enumerate(rows, start=1):
+            grid.addWidget(label, row, 0)
             grid.addWidget(line, row, 1, 1, 2 if line is self.name else 3)
         self.shelter.setToolTip(
             "the camera does not see animals in it; which ones are in it is remembered "
@@ -341,10 +341,15 @@ class RegionsPage(QWidget):
 
         A trigger that is made for each arena is drawn in the first one.
         """
-        settings = self.document.settings or self.bridge.session.settings
-        if name not in settings.in_each_arena:
+        if not self._is_in_each_arena(name):
             return 0.0, 0.0
+        settings = self.document.settings or self.bridge.session.settings
         return centre_of(next(iter(settings.arenas.values())))
+
+    def _is_in_each_arena(self, name: str) -> bool:
+        """Return whether a trigger is made for each arena."""
+        settings = self.document.settings or self.bridge.session.settings
+        return name in settings.in_each_arena
 
     def _nearest_origin(self, shape: Shape) -> tuple[float, float]:
         """Return the centre of the arena in which a new shape was drawn; 0 0: no arenas."""
@@ -409,6 +414,14 @@ class RegionsPage(QWidget):
         shape = self.canvas.shapes.get(name)
         self.name.setText(name)
         self.position.setText(values.get(key, "") if shape else "")
+        is_in_arenas = self._is_in_each_arena(name)
+        self._origin_of_position.setText("all arenas" if is_in_arenas else "position")
+        self.position.setToolTip(
+            "the same in each arena, drawn in the first one; as in the settings: px from "
+            "the middle of the arena"
+            if is_in_arenas
+            else "as in the settings; px from the upper left corner"
+        )
         self.parts.setText(values.get("BODYPARTS", ""))
         problems = problems_of(self.document.problems, title)
         self.problem.setText("\n".join(f"{key}: {problems[key]}" for key in problems))

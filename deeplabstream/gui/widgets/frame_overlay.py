@@ -22,6 +22,8 @@ from deeplabstream.gui.theme import (
     animal_colour,
     bodypart_colour,
 )
+from deeplabstream.settings.arena_instances import is_in_arena
+from deeplabstream.settings.arenas import listed
 
 _CORNER, _CORNER_WIDTH = 58.0, 250.0
 """Size of the image corner with the camera's name, px."""
@@ -32,6 +34,8 @@ CHOICES = {
 }
 """Titles of optional overlays in the menu, by name."""
 TRAIL_NS = 1_500_000_000
+_MOST_NAMES = 5
+"""Outputs whose names are shown while they are on; wells have one each."""
 _TRAIL_SHADES = 6
 _TRAIL_POINTS = 96
 """Largest number of points of a trail; at higher frame rates some are left out."""
@@ -81,7 +85,21 @@ def draw_zones(
             _draw_cross(painter, corners[0])
         else:
             painter.drawPolygon(QPolygonF(starmap(QPointF, corners)))
-        draw_tag(painter, name_place(place, corners), zone.trigger, pen.color())
+        if _has_room(painter, zone.trigger, corners):
+            draw_tag(painter, name_place(place, corners), zone.trigger, pen.color())
+
+
+def _has_room(
+    painter: QPainter, trigger: str, corners: Sequence[Sequence[float]]
+) -> bool:
+    """Return whether a zone's name is shown: names of arenas must not cover the next ones.
+
+    The animal's name is that of the arena anyway.
+    """
+    if not is_in_arena(trigger):
+        return True
+    left, right = (end(x for x, _ in corners) for end in (min, max))
+    return tag_width(painter, trigger) <= right - left
 
 
 def name_place(place: Fit, corners: Sequence[Sequence[float]]) -> QPointF:
@@ -243,7 +261,8 @@ def draw_state(
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(image.adjusted(2.5, 2.5, -2.5, -2.5))
         corner = QPointF(image.right() - 12, image.top() + 30)
-        draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
+        text = f"● {listed(on, _MOST_NAMES)} on"
+        draw_tag(painter, corner, text, QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
         ambiguous = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
         text = "Identities are ambiguous" if ambiguous else "Animal lost"

@@ -271,11 +271,22 @@ class SettingsForm(QWidget):
         row = grid.rowCount()
         grid.addLayout(left, row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addLayout(right, row, 1)
-        editor.edited.connect(
-            lambda word: self.document.set_value(self.title, key, word)
-        )
+        editor.edited.connect(partial(self._write, key))
         self.editors[key], self.problems[key] = editor, problem
         self.labels[key] = name
+
+    def _write(self, key: str, word: str | None) -> None:
+        """Write a value; with another KIND, remove the keys that only the old one had."""
+        if key != "KIND":
+            self.document.set_value(self.title, key, word)
+            return
+        text = ini_editing.set_value(self.document.text, self.title, key, word)
+        values = {**self.document.values.get(self.title, {}), "KIND": word or ""}
+        if kind := kind_of(self.title, values):
+            # one step: Undo brings KIND back with its keys
+            for old in former_kind_keys(self.kind, kind):
+                text = ini_editing.set_value(text, self.title, old, None)
+        self.document.edit(text)
 
     def _unknown_row(self, grid: QGridLayout, key: str) -> None:
         """Show an unknown key with a button that removes it."""
@@ -298,6 +309,11 @@ class SettingsForm(QWidget):
 
     def _remove(self, key: str, _checked: bool = False) -> None:
         self.document.set_value(self.title, key, None)
+
+
+def former_kind_keys(old: type | None, new: type) -> list[str]:
+    """Return the keys that a KIND has and another one has not."""
+    return [key for key in (keys_of(old) if old else {}) if key not in keys_of(new)]
 
 
 def show_in(area: QScrollArea, form: QWidget) -> None:
