@@ -2,16 +2,18 @@
 
     python utils/Uptime.py output
     python utils/Uptime.py output --json uptime.json
+    python utils/Uptime.py output --daily "19:00 - 07:00"
 
 It reads the tables and events of the runs, and changes none. docs/rack.md defines the figures.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from math import floor
 from pathlib import Path
 from typing import Any
 
+from deeplabstream.analysis.missed_days import days_without_run, missed_spans
 from deeplabstream.analysis.study import find_runs
 from deeplabstream.analysis.uptime import RunUptime, measure_uptime, total
 from deeplabstream.core.visible_text import visible
@@ -19,6 +21,7 @@ from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
+from deeplabstream.settings.daily_span_setting import DailySpanSetting
 from deeplabstream.settings.option_fields import option, program_options
 
 HEAD = (
@@ -27,6 +30,8 @@ HEAD = (
 )  # fmt: skip
 _MOST_GAPS = 50
 """Gaps that are printed; the file has all."""
+_MOST_DAYS = 14
+"""Days without a run that are printed."""
 
 
 @program_options
@@ -35,6 +40,8 @@ class UptimeOptions:
 
     folder: tuple[Path, ...] = option(positional=True)
     """Output folders, or single runs."""
+    daily: DailySpanSetting | None = option(default=None, metavar="SPAN")
+    """Count this time of each day between the runs as planned, such as 19:00 - 07:00."""
     json: Path | None = option(default=None, metavar="FILE")
     """Write the figures here."""
     overwrite: bool = overwrite()
@@ -45,6 +52,10 @@ def report_uptime(options: UptimeOptions) -> int:
     if options.json is not None and not options.overwrite:
         check_new(options.json)
     runs, failed = measure_uptime(find_runs(options.folder))
+    days = days_without_run(runs)
+    if options.daily is not None:
+        runs += missed_spans(runs, options.daily)
+        runs.sort(key=lambda run: run.started.timestamp() if run.started else 0.0)
     whole = total(runs)
 
     for line in _table([HEAD, *map(_cells, runs), _cells(whole)]):
@@ -54,6 +65,12 @@ def report_uptime(options: UptimeOptions) -> int:
         _print(f"gap: {run.name}: {gap.seconds:.1f} s: {gap.reason}")
     if len(gaps) > _MOST_GAPS:
         _print(f"… and {len(gaps) - _MOST_GAPS} more gaps")
+    if days:
+        _print(
+            f"no run on {len(days)} days between the first and the last: {_list(days)}"
+        )
+        if options.daily is None:
+            _print("these days are not counted as planned; --daily counts them")
     for path, problem in failed:
         _print(f"{path}: not counted, it can't be read: {problem}")
 
@@ -61,6 +78,7 @@ def report_uptime(options: UptimeOptions) -> int:
         content = {
             "runs": [_facts(run) for run in runs],
             "total": _facts(whole),
+            "days_without_run": [f"{day:%Y-%m-%d}" for day in days],
             "not_read": {str(path): problem for path, problem in failed},
         }
         write_json(options.json, content)
@@ -87,6 +105,11 @@ UNRECORDED = "not recorded"
 
 def _duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
+
+
+def _list(days: Sequence[date]) -> str:
+    rest = f" and {len(days) - _MOST_DAYS} more" if len(days) > _MOST_DAYS else ""
+    return ", ".join(f"{day:%Y-%m-%d}" for day in days[:_MOST_DAYS]) + rest
 
 
 def _percent(share: float | None) -> str:

@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.analysis.uptime import (
-    INTERRUPTED,
-    RESTARTED,
-    RunUptime,
-    measure_uptime,
-)
+from deeplabstream.analysis.uptime import RunUptime, measure_uptime
+from deeplabstream.analysis.uptime_record import INTERRUPTED, RESTARTED
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.programs.report_uptime import PROGRAM
