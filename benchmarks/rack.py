@@ -3,13 +3,15 @@
     python benchmarks/rack.py                        1, 2, 4, 8 boxes; each kind of process
     python benchmarks/rack.py --quick                1 and 2 boxes, one kill, each policy once
     python benchmarks/rack.py --boxes --kills --rounds 1000 --minutes 600
+    python benchmarks/rack.py --boxes --rounds 0 --kills engine session none --repeats 6 --seconds 6
     python benchmarks/rack.py --json FILE
 
 Boxes have a simulated camera of 320×240 at 30/s. Latencies are those from exposure to decision
 or write, of the records. Each kill is that of kill -9, of a box whose output, a
-pseudo-terminal, is on; another box runs beside it, and its p99 is that of the time before and
-after the kill. Then what controls a rack is killed, by turns: the window, with each value of
-IF_WINDOW_LOST, and the rack itself, whose boxes must stop. Linux only.
+pseudo-terminal, is on; another box runs beside it, and its p99 is that of equal times before
+and after the kill. The ratio of both has a median over the kills, with an interval by order
+statistics; `none` kills nothing. Then what controls a rack is killed, by turns: the window,
+with each value of IF_WINDOW_LOST, and the rack itself, whose boxes must stop. Linux only.
 """
 
 import argparse
@@ -23,9 +25,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if TYPE_CHECKING:
+    from benchmarks.support.rack_kills import Kill
 
 ROOT = Path(__file__).resolve().parents[1]
 BOXES = (1, 2, 4, 8)
@@ -70,21 +75,46 @@ def measure_boxes(numbers: list[int], seconds: float) -> list[dict[str, Any]]:
     return found
 
 
-def measure_kills(kinds: list[str], seconds: float) -> list[dict[str, Any]]:
-    """Print and return what followed the kill of each kind of process."""
+def measure_kills(
+    kinds: list[str], seconds: float, repeats: int
+) -> list[dict[str, Any]]:
+    """Print and return what followed the kills of each kind of process."""
     from benchmarks.support.rack_kills import kill_processes
 
-    print("killed         off ms  restarted s  gap s  other's p99 ms before / after")
-    kills = kill_processes(kinds, seconds) if kinds else []
+    kills = kill_processes(kinds, seconds, repeats) if kinds else []
+    by_kind: dict[str, list[Kill]] = {kind: [] for kind in kinds}
     for kill in kills:
-        off = "–" if kill.off_ms is None else f"{kill.off_ms:.0f}"
-        gap = "–" if kill.gap_s is None else f"{kill.gap_s:.1f}"
-        print(
-            f"{kill.process:13}  {off:>6}  {kill.restarted_s:11.1f}  {gap:>5}  "
-            f"{kill.p99_before_ms:.2f} / {kill.p99_after_ms:.2f}",
-            flush=True,
-        )
-    return [vars(kill) for kill in kills]
+        by_kind[kill.process].append(kill)
+    print(
+        "killed        times  off ms  restarted s  gap s  other's p99 ms before / after  "
+        "ratio: median"
+    )
+    for kind, done in by_kind.items():
+        print(_kills_row(kind, done), flush=True)
+    return [vars(kill) | {"p99_ratio": kill.ratio} for kill in kills]
+
+
+def _kills_row(kind: str, kills: "list[Kill]") -> str:
+    """Return a row of the table: the worst off, medians of times, p99 of all frames."""
+    from benchmarks.support.rack_kills import median_interval, p99_of
+
+    def middle(values: list[float | None]) -> str:
+        known = [it for it in values if it is not None]
+        return f"{median(known):.1f}" if known else "–"
+
+    offs = [kill.off_ms for kill in kills]
+    off = "–" if None in offs else f"{max(filter(None, offs), default=0.0):.0f}"
+    restarted = middle([kill.restarted_s for kill in kills])
+    gap = middle([kill.gap_s for kill in kills])
+    before = p99_of([it for kill in kills for it in kill.before_ms])
+    after = p99_of([it for kill in kills for it in kill.after_ms])
+    ratios = [kill.ratio for kill in kills]
+    low, high, confidence = median_interval(ratios)
+    return (
+        f"{kind:13} {len(kills):5}  {off:>6}  {restarted:>11}  {gap:>5}  "
+        f"{before:18.2f} / {after:<8.2f}  {median(ratios):.2f} "
+        f"({low:.2f} to {high:.2f}, {confidence:.0%})"
+    )
 
 
 def measure_rounds(rounds: int, minutes: float) -> list[dict[str, Any]]:
@@ -117,7 +147,7 @@ def measure_rounds(rounds: int, minutes: float) -> list[dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Return 1 when an output stayed on, or a policy was not held."""
-    from benchmarks.support.rack_kills import KINDS, POLICIES
+    from benchmarks.support.rack_kills import KINDS, NONE, POLICIES
 
     parser = argparse.ArgumentParser(prog="rack.py", description="boxes of a rack")
     add = parser.add_argument
@@ -127,9 +157,10 @@ def main(argv: list[str] | None = None) -> int:
         "--kills",
         nargs="*",
         default=KINDS,
-        choices=KINDS,
+        choices=(*KINDS, NONE),
         help="processes that are killed",
     )
+    add("--repeats", type=int, default=1, help="kills of each kind of process")
     add(
         "--rounds",
         type=int,
@@ -145,7 +176,7 @@ def main(argv: list[str] | None = None) -> int:
 
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     boxes = measure_boxes([*asked.boxes], asked.seconds)
-    kills = measure_kills([*asked.kills], asked.seconds)
+    kills = measure_kills([*asked.kills], asked.seconds, max(asked.repeats, 1))
     rounds = measure_rounds(asked.rounds, asked.minutes)
     print(
         f"aims: p50 at most {AIM_RATIO:g} times that of one box; off within "

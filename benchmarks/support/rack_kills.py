@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import comb
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, perf_counter_ns
@@ -23,9 +24,16 @@ from tests.rack.test_rack_run import RIG, ROOT, Board, Rack, exists
 
 KINDS = ("camera arena", "engine", "recorder", "guard", "session")
 """Processes of a box; `session` is its main process."""
+NONE = "none"
+"""Nothing is killed: how much p99 differs between two such times by itself."""
+KILLS_A_START = 2
+"""The pause before a restart doubles; after so many kills the box is stopped and started, so
+that each restart falls into the time that is measured."""
 POLICIES = ("window lost, stop", "window lost, go on", "rack lost, stop")
 """What is killed, and what must follow: `IF_WINDOW_LOST`; a killed rack stops its boxes."""
 HIT, OTHER = "hit", "other"
+CONFIDENCE = 0.95
+"""Of the interval of a median."""
 END_S = 60.0
 """Time in which the processes of boxes that are stopped must have ended."""
 _CAMERA = "arena"
@@ -44,19 +52,50 @@ rack.wait()
 
 @dataclass
 class Kill:
-    """What followed the kill of one process."""
+    """What followed the kill of one process, or of none."""
 
     process: str
     off_ms: float | None
     """From the kill until the output was off; None: it stayed on."""
-    restarted_s: float
+    restarted_s: float | None
     """From the kill until the output was on again."""
     gap_s: float | None
     """Time without a record, as the new run states it; None: it does not."""
     killed_ns: int
-    p99_before_ms: float = 0.0
-    """Of the other box, in the time before the kill."""
-    p99_after_ms: float = 0.0
+    before_ms: list[float] = field(default_factory=list)
+    """Latencies of the other box, in the time before the kill."""
+    after_ms: list[float] = field(default_factory=list)
+    """The same in as much time after it."""
+
+    @property
+    def ratio(self) -> float:
+        """p99 of the other box after the kill, relative to that before."""
+        return p99_of(self.after_ms) / p99_of(self.before_ms)
+
+
+def p99_of(latencies_ms: Sequence[float]) -> float:
+    """Return the 99th percentile of latencies."""
+    return float(np.percentile(latencies_ms, 99))
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return an interval that contains the median, by order statistics, and its confidence.
+
+    That is 95 % or more; of fewer than six values, it is lower, and the interval is that from
+    the least to the largest.
+
+    >>> median_interval([3.0, 1.0, 2.0, 6.0, 5.0, 4.0])
+    (1.0, 6.0, 0.96875)
+    >>> median_interval([2.0, 1.0])
+    (1.0, 2.0, 0.5)
+    """
+    ordered, number = sorted(values), len(values)
+    outside, cut = 2 * 0.5**number, 0
+    while True:
+        more = outside + 2 * comb(number, cut + 1) * 0.5**number
+        if more > 1 - CONFIDENCE or 2 * (cut + 1) >= number:
+            return ordered[cut], ordered[number - 1 - cut], 1 - outside
+        outside, cut = more, cut + 1
 
 
 @dataclass
@@ -105,23 +144,46 @@ def rack_with(*names: str, head: str = "") -> Iterator[Rack]:
                 os.close(end)
 
 
-def kill_processes(kinds: Sequence[str], seconds: float) -> list[Kill]:
+def kill_processes(
+    kinds: Sequence[str], seconds: float, repeats: int = 1
+) -> list[Kill]:
     """Kill processes of a box one after the other; the latencies are those of another box."""
     with rack_with(HIT, OTHER) as rack:
         rack.start()
-        kills = [_kill(rack, kind, seconds) for kind in kinds]
+        kills: list[Kill] = []
+        since_start = 0
+        for kind in [*kinds] * repeats:
+            if since_start == KILLS_A_START:
+                _start_again(rack)
+                since_start = 0
+            kills.append(_kill(rack, kind, seconds))
+            since_start += kind != NONE
         status = rack.status(OTHER)
         rack.type("stop")
         rack.running.wait(END_S)
+
         run = RunFolder(Path(status.run_folder if status else ""))
         length_ns = round(seconds * 1e9)
         for kill in kills:
             at_ns = kill.killed_ns
             before = latencies_ns(run, _CAMERA, (at_ns - length_ns, at_ns))
             after = latencies_ns(run, _CAMERA, (at_ns, at_ns + length_ns))
-            kill.p99_before_ms = float(np.percentile(before, 99) / 1e6)
-            kill.p99_after_ms = float(np.percentile(after, 99) / 1e6)
+            kill.before_ms = [taken / 1e6 for taken in before]
+            kill.after_ms = [taken / 1e6 for taken in after]
     return kills
+
+
+def _start_again(rack: Rack) -> None:
+    """Stop the box that is killed, and start it."""
+
+    def ends() -> int:
+        return rack.told.read_text("utf-8").count(f"[Box {HIT}] ended")
+
+    before = ends()
+    rack.type(f"stop {HIT}")
+    rack.wait_until_off(HIT)
+    rack.wait(lambda: ends() > before)
+    rack.type(f"start {HIT}")
 
 
 def _kill(rack: Rack, kind: str, seconds: float) -> Kill:
@@ -133,6 +195,9 @@ def _kill(rack: Rack, kind: str, seconds: float) -> Kill:
     board.listen()
 
     killed_ns = perf_counter_ns()
+    if kind == NONE:
+        rest(seconds)
+        return Kill(kind, 0.0, None, None, killed_ns)
     os.kill(status.processes[kind] if status else 0, signal.SIGKILL)
     off = off_ms(board.ours, killed_ns / 1e9, OFF_S)
     board.heard = _OFF
