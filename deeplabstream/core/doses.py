@@ -105,6 +105,10 @@ class DoseHistory:
         while time_s - self._entries[0][0] >= DAY_S:
             self._entries.popleft()
 
+    def close_entry(self) -> None:
+        """Begin a new entry with the next dose, so that the present ones do not change."""
+        self._began_s = -inf
+
     def given(self, window_s: float, time_s: float) -> Dose:
         """Return what was given in the last `window_s`."""
         total = Dose()

@@ -7,7 +7,7 @@ counts all of them as given, which may be too much and is never too little.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -16,7 +16,13 @@ from typing import NamedTuple
 
 from deeplabstream.core.clock import Clock, SystemCalendar, asleep_ns, boot_id
 from deeplabstream.core.command import Pulse, Set, Train
-from deeplabstream.core.doses import MOST_PULSES, Dose, DoseHistory, DoseLimit
+from deeplabstream.core.doses import (
+    DAY_S,
+    MOST_PULSES,
+    Dose,
+    DoseHistory,
+    DoseLimit,
+)
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
@@ -190,6 +196,26 @@ class OutputDoses:
             time_s = self._account.time_s(now_ns)
             given = {it: self.history.given(it.window_s, time_s) for it in self.limits}
         return "; ".join(it.text(dose) for it, dose in given.items() if dose.pulses)
+
+    def given_before(self, now_ns: int) -> list[tuple[float, Dose]]:
+        """Return the doses of the last 24 hours, with the time since each, in s.
+
+        Later doses are counted apart from them, as in a re-run that begins with them.
+        """
+        with self._account.changed:
+            time_s = self._account.time_s(now_ns)
+            self.history.close_entry()
+            return [
+                (time_s - at_s, dose)
+                for at_s, dose in self.history.entries
+                if time_s - at_s < DAY_S
+            ]
+
+    def begin_with(self, doses: Sequence[tuple[float, Dose]], at_ns: int) -> None:
+        """Replace what was given by these doses, each with its time before `at_ns`, in s."""
+        with self._account.changed:
+            time_s = self._account.time_s(at_ns)
+            self.history = DoseHistory((time_s - ago_s, dose) for ago_s, dose in doses)
 
     def record(self, time_s: float, with_reserve: bool) -> tuple[OutputRecord, Dose]:
         """Return its part of the file, and the `total` that this covers."""

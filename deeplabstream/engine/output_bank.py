@@ -26,6 +26,7 @@ from deeplabstream.plugins.output import (
     Output,
     Write,
 )
+from deeplabstream.recording.given_doses import DOSES, given_text
 
 NEVER = 2**63 - 1
 RETRY_NS = 200_000_000
@@ -34,6 +35,8 @@ DEVICE_CHECK_NS = 100_000_000
 """Interval at which reporting devices are checked for faults."""
 SHORTEST_S = 0.002
 """Shortest pulse or pause of a train whose edges the bank writes itself."""
+NOT_SWITCHED_ON = " was not switched on: "
+"""Part of the note on a command that a limit per hour or day has refused."""
 BACKSTOP_NS, BACKSTOP_SHARE = 100_000_000, 0.02
 """Margin after which the bank writes 0 to a device that should have ended its pulses."""
 
@@ -457,6 +460,9 @@ class OutputBank:
             for channel in channels:
                 channel.limited = False
                 channel.pulses.restart(now_ns)
+                if channel.doses and (doses := channel.doses.given_before(now_ns)):
+                    text = given_text(channel.name, doses)
+                    self._unreported.append(Note(DOSES, text, now_ns))
                 if channel.doses and (given := channel.doses.summary(now_ns)):
                     text = (
                         f"[Output {channel.name}] given before this experiment: {given}"
@@ -744,7 +750,7 @@ class OutputBank:
         """Return whether the limits per hour and day permit a command; note a refusal once."""
         why = channel.charge(command, now_ns)
         if why and channel.doses is not None and channel.doses.is_news():
-            text = f"[Output {channel.name}] was not switched on: {why}"
+            text = f"[Output {channel.name}]{NOT_SWITCHED_ON}{why}"
             self._unreported.append(Note("output", text, now_ns))
         return not why
 

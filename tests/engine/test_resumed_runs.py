@@ -1,7 +1,7 @@
 """A run that continues one that was broken off: its limits hold, and it can be re-run alone."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.dose_accounts import OutputDoses
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.replay.rerun import compare
@@ -90,10 +91,12 @@ def record(
     first: int = 0,
     ends: str = "",
     zero: int | None = None,
+    doses: Callable[[ManualClock], Mapping[str, OutputDoses]] | None = None,
 ) -> Recorded:
     """Record frames as a rig does; `ends`: how the experiment has ended, empty: by a kill.
 
-    `first` is the first frame's place in the whole time, `zero` that of Start Stream.
+    `first` is the first frame's place in the whole time, `zero` that of Start Stream; `doses`
+    opens the doses of outputs with limits.
     """
     zero_ns = START_NS + (first if zero is None else zero) * FRAME_NS
     started = DAY + timedelta(microseconds=(zero_ns - START_NS) // 1000)
@@ -111,7 +114,12 @@ def record(
     triggers = settings.new_triggers()
     with (
         RunWriter(made, zero_ns) as writer,
-        opened(virtual_outputs(settings.outputs), clock, writer.entry) as bank,
+        opened(
+            virtual_outputs(settings.outputs),
+            clock,
+            writer.entry,
+            doses(clock) if doses else None,
+        ) as bank,
     ):
         writer.begin("top", SKELETON, tuple(triggers))
         loop = Loop(

@@ -16,14 +16,17 @@ import numpy as np
 from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
+from deeplabstream.core.doses import Dose
 from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Frame, Image
-from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Step
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.dose_accounts import doses_in_memory
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import NOT_SWITCHED_ON, Watch, catch_up, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
 from deeplabstream.engine.space_tracking import space_tracker_of
+from deeplabstream.recording.given_doses import DOSES, read_given
 from deeplabstream.recording.light_facts import recorded_start
 from deeplabstream.recording.moment_table import read_moments
 from deeplabstream.recording.pose_corrections import poses_in_use
@@ -78,13 +81,16 @@ def rerun_decisions(
     folder: RunFolder,
     throughout: bool = False,
     thresholds: Thresholds | None = None,
+    watch: Watch = lambda entry: None,
 ) -> Iterator[tuple[Step, Step]]:
     """Yield the recorded step of each analysed frame, and the step with `settings`.
 
     At each frame the clock is set to the recorded time at which the pose was estimated, so
     that frames that were too old are too old again. Analysis and experiment begin and end
     as recorded; with `throughout` the experiment begins with the first frame, even if none
-    ran. `thresholds` replace the confidences below which triggers saw NaN.
+    ran. Limits of outputs per hour and day begin with what was given before, as the record
+    has it. `thresholds` replace the confidences below which triggers saw NaN. `watch` gets
+    what the simulated outputs do.
     """
     thresholds = thresholds or folder.thresholds
     facts = folder.facts
@@ -105,7 +111,8 @@ def rerun_decisions(
     clock, deciding = ManualClock(), settings.deciding_camera
     outputs = virtual_outputs(settings.outputs)
     ignore = [].append  # type: ignore[var-annotated]
-    with opened(outputs, clock, ignore) as bank:
+    doses = doses_in_memory(outputs, clock)
+    with opened(outputs, clock, watch, doses) as bank:
         rules = settings.experiment
         loop = Loop(
             network,
@@ -137,6 +144,9 @@ def rerun_decisions(
                 if what == "analysis":
                     loop.set_triggers(settings.new_triggers())
                 elif what == "experiment":
+                    for name, (at_ns, given) in boundaries.given.items():
+                        if name in doses:
+                            doses[name].begin_with(given, at_ns)
                     loop.begin(
                         settings.new_experiments(), settings.new_triggers(), bank
                     )
@@ -162,6 +172,18 @@ def filtered_poses(
 
 _BoundaryKind: TypeAlias = Literal["analysis", "experiment", "end"]
 """Start of analysis or experiment, or end of the experiment."""
+_Given: TypeAlias = Mapping[str, tuple[int, Sequence[tuple[float, Dose]]]]
+"""By output: a time, ns, and the doses before it, each with its time before it, s."""
+
+
+@dataclass(frozen=True)
+class _BoundaryNote:
+    """A note of a start or an end."""
+
+    time_ns: int
+    what: _BoundaryKind
+    given: _Given = field(default_factory=dict)
+    """What outputs with limits had given before the start of an experiment."""
 
 
 class _Boundaries:
@@ -171,10 +193,12 @@ class _Boundaries:
     status of the frames is used; it can't show two experiments without a frame between them.
     """
 
-    def __init__(self, notes: Iterable[tuple[int, _BoundaryKind]]) -> None:
+    def __init__(self, notes: Iterable[_BoundaryNote]) -> None:
         self._notes = deque(notes)
-        self._noted = any(what == "experiment" for _, what in self._notes)
+        self._noted = any(note.what == "experiment" for note in self._notes)
         self._running = False
+        self.given: _Given = {}
+        """What outputs had given before the start that was yielded last."""
 
     def before(self, step: Step, decides: bool, runs: bool) -> Iterator[_BoundaryKind]:
         """Yield the boundaries since the previous step; `runs`: an experiment ran on `step`.
@@ -183,15 +207,15 @@ class _Boundaries:
         An experiment whose start note was lost is found by the status of the frame.
         """
         while self._notes:
-            time_ns, what = self._notes[0]
-            slack_ns = _ROUNDED_NS if what == "end" else -_ROUNDED_NS
-            if time_ns + slack_ns > step.posed_ns:
+            note = self._notes[0]
+            slack_ns = _ROUNDED_NS if note.what == "end" else -_ROUNDED_NS
+            if note.time_ns + slack_ns > step.posed_ns:
                 break
             self._notes.popleft()
-            self._running = what == "experiment"
-            yield what
+            self._running, self.given = note.what == "experiment", note.given
+            yield note.what
         if decides and runs is not self._running and (runs or not self._noted):
-            self._running = runs
+            self._running, self.given = runs, {}
             yield "experiment" if runs else "end"
 
 
@@ -199,15 +223,20 @@ _ROUNDED_NS = 1000
 """Times of notes are rounded to 1 µs."""
 
 
-def _notes(folder: RunFolder, start_ns: int) -> Iterator[tuple[int, _BoundaryKind]]:
+def _notes(folder: RunFolder, start_ns: int) -> Iterator[_BoundaryNote]:
     """Yield the boundaries that the run's events contain."""
     table = events_table(folder.events_path)
+    given: dict[str, tuple[int, Sequence[tuple[float, Dose]]]] = {}
     for time_s, *event in table.select("time_s", "kind", "name", "text"):
         time_ns = start_ns + round(float(time_s) * 1e9)
         if is_experiment_boundary(*event):
-            yield time_ns, "experiment" if event[-1] == "started" else "end"
+            what: _BoundaryKind = "experiment" if event[-1] == "started" else "end"
+            yield _BoundaryNote(time_ns, what, given)
+            given = {}
         elif event == ["note", *ANALYSIS_STARTED]:
-            yield time_ns, "analysis"
+            yield _BoundaryNote(time_ns, "analysis")
+        elif event[:2] == ["note", DOSES] and (found := read_given(event[-1])):
+            given[found[0]] = time_ns, found[1]
 
 
 def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
@@ -286,6 +315,8 @@ class Comparison:
     differences: list[DecisionDifference] = field(default_factory=list)
     other_answers: Counter[str] = field(default_factory=Counter)
     """By trigger: number of frames with a different answer."""
+    refused: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By output: how often its limits began to refuse commands, then and now."""
     _then: dict[str, _Course] = field(default_factory=dict)
     _now: dict[str, _Course] = field(default_factory=dict)
     _begun_then: Counter[str] = field(default_factory=Counter)
@@ -338,6 +369,12 @@ class Comparison:
                     f"[Output {name}] was switched on {then} times, "
                     f"would be switched on {now} times"
                 )
+        for name, (then, now) in sorted(self.refused.items()):
+            if then != now:
+                yield (
+                    f"[Output {name}]: limits per hour or day began to refuse commands "
+                    f"{then} times, would begin {now} times"
+                )
         if self.same:
             yield f"the same {counted(self.commands, 'command')}, on the same frames"
         else:
@@ -388,9 +425,27 @@ def compare(
     """
     result = Comparison(poses=poses_in_use(folder.path, folder.corrected))
     start_ns = int(folder.facts["start_ns"])
-    whole = rerun_decisions(settings, folder, throughout)
+    refused = Counter[str]()
+
+    def watch(entry: object) -> None:
+        if isinstance(entry, Note):
+            refused.update(_refused(entry.kind, entry.text))
+
+    whole = rerun_decisions(settings, folder, throughout, watch=watch)
     for then, now in progress(whole, "evaluating", _analysed(folder)):
         result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
+    recorded_refused = Counter(
+        name
+        for kind, about, text in events_table(folder.events_path).select(
+            "kind", "name", "text"
+        )
+        if kind == "note"
+        for name in _refused(about, text)
+    )
+    result.refused = {
+        name: (recorded_refused[name], refused[name])
+        for name in recorded_refused | refused
+    }
     if not result.frames:
         recorded = ", ".join(folder.facts["cameras"]) or "none"
         analysed = ", ".join(settings.triggers_by_camera())
@@ -399,6 +454,13 @@ def compare(
             f"({analysed}); its cameras: {recorded}"
         )
     return result
+
+
+def _refused(kind: str, text: str) -> list[str]:
+    """Return the output of a note that a limit per hour or day has refused a command."""
+    title, refused, _ = text.partition(NOT_SWITCHED_ON)
+    is_refusal = kind == "output" and refused and title.startswith("[Output ")
+    return [title.removeprefix("[Output ").removesuffix("]")] if is_refusal else []
 
 
 def _analysed(folder: RunFolder) -> int:
