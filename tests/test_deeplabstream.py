@@ -63,6 +63,21 @@ def test_a_camera_test_ends_after_its_frames_and_writes_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_rig_without_a_network_records_and_says_what_an_analysis_needs(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = settings.read_text("utf-8")
+    settings.write_text(text.replace("MODEL = stand-in:0\n", "MODEL =\n"), "utf-8")
+    words = ["--settings", str(settings), "--headless", "--recording-enabled"]
+    assert main([*words, "--frames", "20"]) == 0
+    run = next((tmp_path / "runs").iterdir())
+    assert pictures(run / "top.mkv") >= 20
+
+    assert main([*words, "--experiment"]) == 1
+    said = capsys.readouterr().out
+    assert "Cannot start the analysis: [Pose Estimation] MODEL is empty" in said
+
+
 def test_the_program_ends_with_its_experiment(
     settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,13 @@
 """Network loading: opens the networks of the settings, and checks them against the rig."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from deeplabstream.core.errors import ModelError, SettingsError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.behaviour_classifiers import shown_behaviours
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.background.background_detector import (
@@ -66,6 +71,28 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     if problems:
         raise SettingsError(problems)
     return estimator
+
+
+class MissingNetwork:
+    """Estimator of a rig without a network: it finds no body part, so nothing is known.
+
+    The engine refuses the analysis of such a rig, so it is not called.
+    """
+
+    skeleton = Skeleton(())
+    threshold = 1.0
+    provider = ""
+    sha256 = ""
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return a pose without body parts for each image."""
+        points, confidence = np.empty((1, 0, 2)), np.empty((1, 0))
+        pose = Pose(
+            self.skeleton, points.astype(np.float32), confidence.astype(np.float32)
+        )
+        return [pose for _ in images]
 
 
 def network_ready_message(estimator: PoseEstimator, settings: Settings) -> NetworkReady:

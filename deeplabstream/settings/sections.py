@@ -774,6 +774,11 @@ class Settings:
         """Return MODEL as a path beside this file, or as the name of a shipped model."""
         return self.model_named(self.pose.model)
 
+    @property
+    def lacks_network(self) -> bool:
+        """Whether MODEL is empty: cameras stream and record, nothing is analysed."""
+        return not self.pose.model
+
     def model_named(self, text: str) -> str:
         """Return a network's name as `deeplabstream.pose.model.model_opening` takes it."""
         places = (self.folder / text, self.folder / "models" / text)

@@ -1,8 +1,10 @@
 """The one table of what may start when."""
 
 from itertools import product
+from pathlib import Path
 
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
+from deeplabstream.settings.loading import parse
 
 
 def every_status() -> list[SessionState]:
@@ -36,3 +38,10 @@ def test_an_experiment_needs_poses_and_keeps_them() -> None:
 
 def test_analysis_waits_for_the_network() -> None:
     assert Action.START_ANALYSIS not in SessionState(Phase.STREAMING).allowed
+
+
+def test_without_a_network_cameras_record_and_a_start_is_answered() -> None:
+    settings = parse("[Camera top]\nKIND = SimulatedCamera\n", Path("lab").resolve())
+    state = SessionState(Phase.STREAMING, used_settings=settings)
+    assert {Action.START_RECORDING, Action.START_ANALYSIS} <= state.allowed
+    assert Action.START_EXPERIMENT not in state.allowed

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -6,6 +7,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.theme import AMBER, GREEN
 from deeplabstream.gui.widgets.run_buttons import Controls
+from deeplabstream.settings.loading import parse
 from outputs.remotes.controls import TcpStart
 from tests.gui.fake_session import EVERY_STATE, make_settings
 
@@ -114,3 +116,12 @@ def test_a_rig_that_remotes_start_says_that_it_is_armed_and_who_started(
     assert idle.start.toolTip() == tip
     idle.show_status(SessionState(), left=[])
     assert not idle.buttons[Action.ARM].isHidden(), "also while the rig starts"
+
+
+def test_the_status_says_what_an_analysis_without_a_network_needs(qtbot: QtBot) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    used = parse("[Camera top]\nKIND = SimulatedCamera\n", Path("lab").resolve())
+    controls.show_status(SessionState(Phase.STREAMING, used_settings=used))
+    assert "The analysis needs a network" in controls.message.text()
+    assert "MODEL" in controls.message.text()

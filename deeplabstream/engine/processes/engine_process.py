@@ -29,6 +29,7 @@ from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.light_switch import colour_problems, light_switch_of
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.network_loading import (
+    MissingNetwork,
     network_ready_message,
     open_network,
     outdated_networks,
@@ -77,6 +78,7 @@ from deeplabstream.ipc.journal import Journal, JournalWriter
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_opening import NO_MODEL
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.per_light import per_light_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
@@ -224,6 +226,9 @@ class _Engine:
         if self.settings.outputs or self.settings.inputs:
             self.ready()
 
+        if self.settings.lacks_network:
+            self.loop = self.loop_without_network()
+            return
         self.find_plate()
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
@@ -251,6 +256,17 @@ class _Engine:
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)
+
+    def loop_without_network(self) -> Loop:
+        """Return a loop that gets no frames: the cameras stream, and can be calibrated."""
+        return Loop(
+            MissingNetwork(),
+            self.settings.experiment,
+            self.settings.deciding_camera,
+            self.clock,
+            self.write,
+            self.links.zero_ns,
+        )
 
     def find_plate(self) -> None:
         """Move the arenas to where the markers of their plate are seen."""
@@ -556,6 +572,8 @@ class _Engine:
 
     def analysis_problems(self) -> list[str]:
         """Return why the frames must not be analysed."""
+        if self.settings.lacks_network:
+            return [NO_MODEL]
         plate = filter(None, [self.plate_problem()])
         return [*self.images_wrong(), *self.calibration_changed(), *plate]
 

@@ -73,6 +73,7 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.ipc.stop_link import StopLink
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.pose.model.model_opening import NO_MODEL
 from deeplabstream.recording.resumed_state import RESUMED
 from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.settings.loading import Settings
@@ -488,6 +489,8 @@ class RigSession:
                 pass  # see `perform_if_allowed`
             case Action.STOP_STREAM:
                 self._stop_stream(processes, "stopped")
+            case Action.START_ANALYSIS if self.state.lacks_network:
+                self._news.append(Failed(f"Cannot start the analysis: {NO_MODEL}"))
             case Action.START_ANALYSIS:
                 self._start_analysis(processes)
             case Action.STOP_ANALYSIS:

@@ -229,6 +229,11 @@ class SessionState:
     """No tables are written: of this analysis, or of any in this stream."""
 
     @property
+    def lacks_network(self) -> bool:
+        """Whether the stream has no network: its cameras are shown and recorded only."""
+        return bool(self.used_settings and self.used_settings.lacks_network)
+
+    @property
     def remote_controls(self) -> tuple[str, ...]:
         """Remotes that start and stop this stream."""
         return self.used_settings.controls() if self.used_settings else ()
@@ -297,8 +302,9 @@ class SessionState:
         rules = {
             Action.START_STREAM: self.phase is Phase.IDLE,
             Action.STOP_STREAM: self.phase in (Phase.STARTING, Phase.STREAMING),
+            # without a network, the session answers what is missing
             Action.START_ANALYSIS: streaming
-            and self.network_ready
+            and (self.network_ready or self.lacks_network)
             and not self.analysing,
             Action.STOP_ANALYSIS: free,
             Action.START_EXPERIMENT: free,

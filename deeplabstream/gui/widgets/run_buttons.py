@@ -209,6 +209,8 @@ def _sentence(status: SessionState) -> str:
     if status.recording_starting:
         names = ", ".join(f"[Camera {name}]" for name in status.unrecorded)
         return f"The recording starts: no frame of {names} is in its video yet."
+    if status.lacks_network:
+        return "Frames arrive. The analysis needs a network: [Pose Estimation] MODEL."
     if not status.network_ready:
         return "Loading the network …"
     if status.experiment_starting:
