@@ -56,6 +56,11 @@ class VideoFile(Camera):
             pacer: Pacer | None = None
             start_ns = 0
 
+            def begin(at_ns: int) -> None:
+                # frames of several videos that have one time show one moment
+                nonlocal pacer, start_ns
+                pacer, start_ns = Pacer(1e9, start_ns=at_ns), at_ns
+
             def read(image: Image) -> CapturedFrame | None:
                 nonlocal held, pacer, start_ns
                 if pacer is None:
@@ -73,7 +78,7 @@ class VideoFile(Camera):
                     )
                 return None
 
-            yield CameraStream(form, read, knows_losses=True)
+            yield CameraStream(form, read, knows_losses=True, begin=begin)
 
 
 def _frames(

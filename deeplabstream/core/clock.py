@@ -103,12 +103,14 @@ class Pacer:
     """Waits for ticks of a fixed rate; deadlines are absolute, so errors do not add up.
 
     With `aligned`, ticks are at multiples of the period on the computer's clock, and so at the
-    same times in all processes.
+    same times in all processes. `start_ns`: time of tick 0; None: now.
     """
 
-    def __init__(self, rate: float, aligned: bool = False) -> None:
+    def __init__(
+        self, rate: float, aligned: bool = False, start_ns: int | None = None
+    ) -> None:
         self.period_ns = round(1e9 / rate)
-        self._start_ns = time.perf_counter_ns()
+        self._start_ns = time.perf_counter_ns() if start_ns is None else start_ns
         if aligned:
             self._start_ns += -self._start_ns % self.period_ns
 

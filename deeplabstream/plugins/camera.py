@@ -46,6 +46,10 @@ class CameraControl:
     high: Value = None
 
 
+def no_common_start(start_ns: int) -> None:
+    """Ignore when the rig begins: a device exposes at its own times."""
+
+
 def fixed_control(_key: str, _value: Value) -> bool:
     """Change nothing: `set_control` of a camera without controls."""
     return False
@@ -151,6 +155,9 @@ class CameraStream:
     """Messages for the user: settings that the camera does not deliver."""
     controls: Callable[[], tuple[CameraControl, ...]] = no_controls
     """Read back what can be changed while frames are captured. Called between two readings."""
+    begin: Callable[[int], None] = no_common_start
+    """Take the time at which all cameras of the rig begin, in ns of the computer's clock. Called
+    at most once, before the first `read`: recordings that are played begin together."""
     set_control: Callable[[str, Value], bool] = fixed_control
     """Change the setting of that field from the next frame on, to the nearest value that the
     device has. False: not while frames are captured. Called between two readings;

@@ -161,3 +161,20 @@ def numbers_of(camera: VideoFile) -> list[int]:
         while shot := stream.read(image):
             found.append(shot.index)
     return found
+
+
+def test_videos_of_a_rig_begin_at_one_time_however_late_each_is_opened(
+    tmp_path: Path,
+) -> None:
+    path = write_video(tmp_path / "film.mkv")
+    start_ns = SystemClock().now_ns()
+    first = []
+    for _ in range(2):
+        with VideoFile(source=path).opened() as stream:
+            stream.begin(start_ns)
+            image = np.empty(stream.format.shape, stream.format.dtype)
+            shot = stream.read(image)
+            assert shot is not None
+            assert shot.exposed_ns is not None
+            first.append(shot.exposed_ns - shot.index * 10**7)
+    assert first == [start_ns, start_ns]

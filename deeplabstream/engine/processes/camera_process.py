@@ -163,7 +163,9 @@ class _CameraProcess:
                 case Stop():
                     self.stopped = True
                     return False
-                case FillRing(ring):
+                case FillRing(ring, start_ns):
+                    if start_ns is not None:
+                        stream.begin(start_ns)
                     break
                 case None:
                     pass

@@ -76,6 +76,8 @@ class FillRing:
     """Write frames into this ring from now on."""
 
     ring: RingSpec
+    start_ns: int | None = None
+    """Time at which the cameras of the rig begin together; None: this one begins alone."""
 
 
 @dataclass(frozen=True, slots=True)

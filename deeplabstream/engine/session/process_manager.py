@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Entry, Note
@@ -310,8 +311,10 @@ class ProcessManager:
         """Start the engine's reading and these cameras' writing."""
         # the engine first, so that it misses as few of the first frames as possible
         self.send_engine(messages.AttachRings(analysed))
+        start_ns = SystemClock().now_ns() if len(cameras) > 1 else None
         for name in cameras:
-            self.cameras[name].send(messages.FillRing(self.rings[name].spec))
+            fill = messages.FillRing(self.rings[name].spec, start_ns)
+            self.cameras[name].send(fill)
 
     def ended_early(self) -> list[str]:
         """Return which processes are no longer alive, each as part of a sentence."""
