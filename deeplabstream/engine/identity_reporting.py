@@ -263,10 +263,15 @@ class IdentityState:
     @property
     def appearance(self) -> str:
         """A sentence: which animals look alike, and whose appearance is not learned yet."""
+        return self.appearance_problem or "all look different"
+
+    @property
+    def appearance_problem(self) -> str:
+        """Which animals look alike or are not known; empty: all look different."""
         names = self.pose.skeleton.named(len(self.pose.identity))
         distinctness = self.distinctness or nothing_learned(len(names))
-        parts = [*filter(None, distinctness.sentences(names))] or ["all look different"]
-        return "; ".join([*parts, *filter(None, [distinctness.remark])])
+        parts = *distinctness.sentences(names), distinctness.remark
+        return "; ".join(filter(None, parts))
 
     @property
     def ambiguous(self) -> bool:

@@ -124,6 +124,17 @@ class Animals:
         json_schema_extra={"advanced": True},
     )
 
+    appearance_wait_s: float = Field(
+        30.0,
+        ge=0,
+        description=(
+            "longest time (s) that an experiment waits, before it starts, until it is known "
+            "which of several animals look alike; then it starts with a warning; 0: it does "
+            "not wait"
+        ),
+        title="Wait for the appearance (s)",
+        json_schema_extra={"advanced": True},
+    )
     remember: bool = Field(
         False,
         description=(

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import Pose
 from deeplabstream.engine.checks.stream_watchdogs import AnalysisWatchdog
 from deeplabstream.engine.session.session_state import Counts, SessionState
 from deeplabstream.settings.sections import ExperimentRun
-from tests.gui.fake_session import make_step
+from tests.gui.fake_session import SKELETON, make_step
 
 S = 1_000_000_000
 RULES = ExperimentRun(lost_alarm_s=5, skipped_alarm_percent=20)
@@ -104,3 +106,18 @@ def test_many_lost_animals_are_one_alarm() -> None:
         told += watchdog.check(RULES, running(), second * S)
     (text,) = told
     assert "arenas A1, A2" in text and "A10 and 2 more: the animal" in text
+
+
+def test_ambiguous_animals_are_named_instead_of_being_said_to_be_lost() -> None:
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    skeleton = replace(SKELETON, animals=("anna", "bob", "carl"))
+    points = np.ones((3, 3, 2), np.float32)
+    words = "doubt1", "", "doubt1"
+    pose = Pose(skeleton, points, points[..., 0], words)
+    for second in range(6):
+        watchdog.add(replace(step_at(second, lost=True), pose=pose))
+        told += watchdog.check(RULES, running(), second * S)
+    assert told == [
+        "[Camera arena] no decisions for 5 s: the identities of anna and carl are "
+        "ambiguous. Confirm the names (Live, Ctrl+R)"
+    ]

@@ -17,13 +17,15 @@ def in_phase(phase: StartPhase) -> ExperimentStart:
         start.requested(outputs_open=False)
     elif phase is StartPhase.RECORDERS:
         start.recorders_checked(awaited=True)
+    elif phase is StartPhase.ANIMALS:
+        start.animals_checked(awaited=True)
     elif phase is StartPhase.VIDEO:
         start.checked()
     assert start.phase is phase
     return start
 
 
-def test_the_longest_way_waits_for_outputs_recorders_and_video() -> None:
+def test_the_longest_way_waits_for_outputs_recorders_animals_and_video() -> None:
     start = ExperimentStart()
     assert start.requested(outputs_open=False) is StartAction.OPEN_OUTPUTS
     assert not start.recorders_may_start
@@ -31,7 +33,11 @@ def test_the_longest_way_waits_for_outputs_recorders_and_video() -> None:
     assert start.recorders_checked(awaited=True) is StartAction.NOTHING
     assert not start.recorders_may_start
     assert start.recorders_answered(awaited=True) is StartAction.NOTHING
-    assert start.recorders_answered(awaited=False) is StartAction.INSPECT
+    assert start.recorders_answered(awaited=False) is StartAction.CHECK_ANIMALS
+    assert start.animals_checked(awaited=True) is StartAction.NOTHING
+    assert not start.recorders_may_start
+    assert start.animals_learned(awaited=True) is StartAction.NOTHING
+    assert start.animals_learned(awaited=False) is StartAction.INSPECT
     start.checked()
     assert start.recorders_may_start
     assert start.progressed(False, False) is StartAction.NOTHING
@@ -43,7 +49,8 @@ def test_the_longest_way_waits_for_outputs_recorders_and_video() -> None:
 def test_open_outputs_and_no_recorders_go_straight_to_the_inspection() -> None:
     start = ExperimentStart()
     assert start.requested(outputs_open=True) is StartAction.CHECK_RECORDERS
-    assert start.recorders_checked(awaited=False) is StartAction.INSPECT
+    assert start.recorders_checked(awaited=False) is StartAction.CHECK_ANIMALS
+    assert start.animals_checked(awaited=False) is StartAction.INSPECT
     assert not start.waiting
 
 
@@ -64,6 +71,7 @@ def test_without_video_is_remembered_until_the_next_start() -> None:
 EVENTS: dict[StartPhase, Callable[[ExperimentStart], StartAction]] = {
     StartPhase.OUTPUTS: lambda start: start.outputs_opened(""),
     StartPhase.RECORDERS: lambda start: start.recorders_answered(awaited=False),
+    StartPhase.ANIMALS: lambda start: start.animals_learned(awaited=False),
     StartPhase.VIDEO: lambda start: start.progressed(True, False),
 }
 

@@ -15,6 +15,7 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.live_panels import AnimalsPanel
+from deeplabstream.pose.tracking.distinctness import Distinctness
 from tests.gui.fake_session import SKELETON, FakeSession
 
 TOTALS = {"ambiguities": 3, "ambiguous_frames": 20, "exchanged": 0, "swapped": 2}
@@ -119,3 +120,20 @@ def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
         "ambiguous 3 times, 20 frames; names corrected: 0, swapped by the user: 2; "
         "the appearance of anna, bob and carl is not learned yet"
     )
+
+
+def test_the_panel_says_which_animals_look_alike_until_all_differ(qtbot: QtBot) -> None:
+    panel = AnimalsPanel(["arena"])
+    qtbot.addWidget(panel)
+    panel.show_names(("anna", "bob", "carl"))
+    panel.show()
+
+    def shown(known: IdentityState) -> str:
+        panel.show_identity({"arena": known}, Thresholds(0.5))
+        return panel.appearance.text() if panel.appearance.isVisible() else ""
+
+    known = who("", "", "")
+    assert shown(known) == "The appearance of anna, bob and carl is not learned yet."
+    alike = replace(known, distinctness=Distinctness(((0, 2),), ()))
+    assert shown(alike) == "Anna and carl look alike."
+    assert shown(replace(known, distinctness=Distinctness((), ()))) == ""

@@ -8,12 +8,16 @@ from datetime import datetime
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
+from deeplabstream.engine.checks.animal_appearance import (
+    distinctness_by_camera,
+    identified_animals,
+)
 from deeplabstream.engine.checks.system_monitor import nearest_existing
 from deeplabstream.engine.session.animal_memory import memory_sentences
 from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.plugins.remote import RemoteRecorder
-from deeplabstream.pose.tracking.distinctness import listed, nothing_learned
+from deeplabstream.pose.tracking.distinctness import listed
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.sections import Settings
 
@@ -187,18 +191,14 @@ def _arenas(settings: Settings, state: SessionState) -> Iterator[PreflightResult
 
 def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     """Warn of animals that look alike, and of those whose appearance is not known yet."""
-    names = state.skeleton.animals if state.skeleton else ()
-    if len(names) < 2:
-        return
-
+    names = identified_animals(settings, state)
     stays = "stay so until you confirm the names"
     if after_s := settings.animals.believe_after_s:
         stays = f"follow motion alone after {after_s:g} s (BELIEVE_AFTER_S)"
-    for camera in settings.triggers_by_camera():
+    for camera, known in distinctness_by_camera(settings, state).items():
         used = state.used_settings or settings
         for text, is_warning in memory_sentences(used, camera):
             yield _warning(text) if is_warning else PreflightResult(text)
-        known = state.distinctness.get(camera) or nothing_learned(len(names))
         alike, unlearned = known.sentences(names)
         if alike:
             yield _warning(

@@ -9,6 +9,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.messages import RecordingProgress
 from deeplabstream.engine.session.session_state import Counts, SessionState
 from deeplabstream.ipc.ring import FrameRing
+from deeplabstream.pose.tracking.distinctness import listed
 from deeplabstream.settings.sections import ExperimentRun
 
 SILENCE_NS = 1_000_000_000
@@ -96,6 +97,8 @@ class AnalysisWatchdog:
     _lost_since: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """By camera and arena (empty: none): exposure times of the first and the newest frame
     without the animal."""
+    _ambiguous: dict[str, list[str]] = field(default_factory=dict)
+    """By camera: animals whose identity was ambiguous in the newest frame."""
     _counted: dict[str, deque[tuple[int, int, int]]] = field(default_factory=dict)
     """By camera: time, frames delivered, frames analysed."""
     _reported: set[tuple[str, str]] = field(default_factory=set)
@@ -108,7 +111,12 @@ class AnalysisWatchdog:
         `arenas`: the triggers that the experiment of each names. Where one of them is unknown,
         the arena's animal is lost.
         """
-        lost = {"": step.lost}
+        pose, lost = step.pose, {"": step.lost}
+        self._ambiguous[step.camera] = [
+            name
+            for animal, name in enumerate(pose.skeleton.animals)
+            if pose.is_ambiguous(animal)
+        ]
         if arenas and step.status:
             lost = {
                 arena: any(step.triggers.get(name, False) is None for name in names)
@@ -149,6 +157,12 @@ class AnalysisWatchdog:
                 by_camera.setdefault(camera, []).append(arena)
         for camera, arenas in by_camera.items():
             text = f"the animal has not been found for {limit_s:g} s"
+            ambiguous = self._ambiguous.get(camera)
+            if arenas == [""] and ambiguous:
+                text = (
+                    f"no decisions for {limit_s:g} s: the identities of "
+                    f"{listed(ambiguous)} are ambiguous. Confirm the names (Live, Ctrl+R)"
+                )
             if arenas != [""]:
                 # a light that fails loses all at once
                 named = ", ".join(arenas[:MOST_NAMED])

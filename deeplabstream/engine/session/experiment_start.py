@@ -15,6 +15,8 @@ class StartPhase(Enum):
     """The engine opens outputs."""
     RECORDERS = "recorders"
     """Other recorders answer whether they are ready."""
+    ANIMALS = "animals"
+    """The identity trackers learn which animals look alike."""
     VIDEO = "video"
     """Each recorded camera gets a frame into its video; other recorders start."""
 
@@ -25,6 +27,7 @@ class StartAction(Enum):
     NOTHING = "nothing"
     OPEN_OUTPUTS = "open outputs"
     CHECK_RECORDERS = "check recorders"
+    CHECK_ANIMALS = "check animals"
     INSPECT = "inspect"
     """Run the pre-flight check; then start recording, and call `checked`."""
     REFUSE = "refuse"
@@ -42,8 +45,11 @@ class ExperimentStart:
     outputs    `outputs_opened`                             none       check recorders
     outputs    `outputs_opened`, not all could be opened    none       refuse
     none       `recorders_checked`, answers are awaited       recorders  nothing
-    none       `recorders_checked`, none is awaited           none       inspect
-    recorders  `recorders_answered`, none is awaited        none       inspect
+    none       `recorders_checked`, none is awaited           none       check animals
+    recorders  `recorders_answered`, none is awaited        none       check animals
+    none       `animals_checked`, they are not known yet    animals    nothing
+    none       `animals_checked`, known                     none       inspect
+    animals    `animals_learned`                            none       inspect
     none       `checked`                                    video      nothing
     video      `progressed`, all that it waits for is done  none       run
     any        `cancelled`                                  none       nothing
@@ -66,7 +72,7 @@ class ExperimentStart:
     @property
     def recorders_may_start(self) -> bool:
         """Whether only the video can still delay the experiment."""
-        return self.phase not in (StartPhase.OUTPUTS, StartPhase.RECORDERS)
+        return self.phase in (StartPhase.NONE, StartPhase.VIDEO)
 
     def requested(self, outputs_open: bool) -> StartAction:
         """Start the experiment: request its outputs."""
@@ -85,13 +91,27 @@ class ExperimentStart:
     def recorders_checked(self, awaited: bool) -> StartAction:
         """Record that other recorders were requested to answer; `awaited`: there are some."""
         if not awaited:
-            return StartAction.INSPECT
+            return StartAction.CHECK_ANIMALS
         self.phase = StartPhase.RECORDERS
         return StartAction.NOTHING
 
     def recorders_answered(self, awaited: bool) -> StartAction:
         """Record answers of other recorders; `awaited`: some are still missing."""
         if self.phase is not StartPhase.RECORDERS or awaited:
+            return StartAction.NOTHING
+        self.phase = StartPhase.NONE
+        return StartAction.CHECK_ANIMALS
+
+    def animals_checked(self, awaited: bool) -> StartAction:
+        """Record whether it is not known yet which animals look alike."""
+        if not awaited:
+            return StartAction.INSPECT
+        self.phase = StartPhase.ANIMALS
+        return StartAction.NOTHING
+
+    def animals_learned(self, awaited: bool) -> StartAction:
+        """Record whether that is still not known, and may become known in time."""
+        if self.phase is not StartPhase.ANIMALS or awaited:
             return StartAction.NOTHING
         self.phase = StartPhase.NONE
         return StartAction.INSPECT

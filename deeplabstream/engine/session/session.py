@@ -30,6 +30,7 @@ from deeplabstream.core.journal_entries import (
     Step,
 )
 from deeplabstream.engine.audited_triggers import audit_facts, audit_sentence
+from deeplabstream.engine.checks.animal_appearance import unknown_appearance
 from deeplabstream.engine.checks.clock_watchdog import ClockWatchdog
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.checks.stream_watchdogs import (
@@ -139,6 +140,8 @@ class RigSession:
         self._by_index: dict[str, RingReader] = {}
         self.experiment_start = ExperimentStart()
         """Start of the experiment that was requested last."""
+        self._animals_until_ns = 0
+        """Time until which it waits for what is not known of its animals."""
         self.recording_for_experiment = False
         """Whether the recording was started for the experiment, and ends with it."""
         self._complete = True
@@ -558,6 +561,8 @@ class RigSession:
                 self._advance_start(
                     processes, self.experiment_start.recorders_checked(awaited)
                 )
+            case StartAction.CHECK_ANIMALS:
+                self._await_animals(processes)
             case StartAction.INSPECT:
                 self._inspect_and_record(processes)
             case StartAction.RUN:
@@ -582,6 +587,36 @@ class RigSession:
                 "it on, or correct its section, then start again"
             )
         self._advance_start(processes, action)
+
+    def _await_animals(self, processes: ProcessManager) -> None:
+        """Let the experiment wait until it is known which animals look alike."""
+        unknown = self._unknown_appearance()
+        if unknown:
+            limit_s = self.settings.animals.appearance_wait_s
+            self._animals_until_ns = self._clock.now_ns() + round(limit_s * 1e9)
+            self.update_state(experiment_starting=True, animals_unknown=unknown)
+            self.note("experiment", f"waits {limit_s:g} s at most: {unknown}")
+        action = self.experiment_start.animals_checked(bool(unknown))
+        self._advance_start(processes, action)
+
+    def _follow_animals(self, processes: ProcessManager, now_ns: int) -> None:
+        """Continue the start once it is known which animals look alike, or after the limit."""
+        if not self.state.animals_unknown:
+            return
+        unknown = self._unknown_appearance()
+        awaited = bool(unknown) and now_ns < self._animals_until_ns
+        action = self.experiment_start.animals_learned(awaited)
+        if action is StartAction.NOTHING:
+            self.update_state(animals_unknown=unknown)
+            return
+        self.update_state(experiment_starting=False, animals_unknown="")
+        self._advance_start(processes, action)
+
+    def _unknown_appearance(self) -> str:
+        """Return what an experiment must wait for to be known of its animals; or empty."""
+        if not self.settings.animals.appearance_wait_s:
+            return ""
+        return unknown_appearance(self.settings, self.state)
 
     def _inspect_and_record(self, processes: ProcessManager) -> None:
         """Start the recording unless the pre-flight check fails; report all findings.
@@ -626,7 +661,7 @@ class RigSession:
         self.experiment_start.cancelled()
         if self.recording_for_experiment and self._processes is not None:
             self._stop_recording(self._processes)
-        self.update_state(experiment_starting=False)
+        self.update_state(experiment_starting=False, animals_unknown="")
         self.note("experiment", f"not started: {why}")
 
     # --- run folder and recording
@@ -899,6 +934,7 @@ class RigSession:
             self._set_state(self.state.with_alarm(Alarm(text, now_ns)))
 
         self._check_begun(processes, now_ns / 1e9)
+        self._follow_animals(processes, now_ns)
         self._run_when_ready(processes)
 
         folder = self.state.run_folder or self.settings.output_directory

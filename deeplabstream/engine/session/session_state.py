@@ -210,6 +210,8 @@ class SessionState:
     """By camera: frames delivered when the analysis started; empty: none runs."""
     experiment_starting: bool = False
     """The experiment was requested and does not run yet."""
+    animals_unknown: str = ""
+    """What a requested experiment waits for to be known about its animals; empty: nothing."""
     experiments: int = 0
     """Number of experiments that were started in this stream and so in its run folder."""
     unrecorded: tuple[str, ...] = ()
@@ -624,6 +626,7 @@ def _stopped(state: SessionState, phase: Phase) -> SessionState:
         recording=False,
         analysed_from={},
         experiment_starting=False,
+        animals_unknown="",
         unrecorded=(),
         armed=False,
     )

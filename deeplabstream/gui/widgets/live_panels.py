@@ -257,7 +257,9 @@ class MeasuresPanel(Panel):
                 name.setAlignment(Qt.AlignmentFlag.AlignRight)
                 grid.addWidget(name, 0, column)
         for row, (measure, of) in enumerate(rows, 1):
-            label = Elided(_MEASURES[measure].label_of(of))
+            label = QLabel(_MEASURES[measure].label_of(of))
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
             label.setToolTip(f"{measure}: {_MEASURES[measure].definition}")
             grid.addWidget(label, row, 0)
         self.values = {key: QLabel("–") for key in keys}
@@ -308,6 +310,10 @@ class AnimalsPanel(Panel):
         self.confirm_button = QPushButton("Confirm names")
         self.lamps: dict[str, Lamp] = {}
         self.states: dict[str, QLabel] = {}
+        self.appearance = QLabel()
+        """Which animals look alike, and whose appearance is not known yet."""
+        self.appearance.setWordWrap(True)
+        self.appearance.setObjectName("caption")
         self._menu = QMenu(self)
         self._rows = QWidget()
         buttons = QHBoxLayout()
@@ -316,6 +322,7 @@ class AnimalsPanel(Panel):
         buttons.addWidget(self.confirm_button, 1)
         self.column.addWidget(self.camera)
         self.column.addWidget(self._rows)
+        self.column.addWidget(self.appearance)
         self.column.addLayout(buttons)
         self.swap.clicked.connect(self.swap_names)
         self.confirm_button.clicked.connect(self.confirm)
@@ -368,8 +375,15 @@ class AnimalsPanel(Panel):
             colour = animal_colour(number).name() if state == "known" else ""
             lamp.show_colour(GREY if state.endswith("?") else colour)
             self.states[name].setText(state)
+        self._show_appearance("" if identity is None else identity.appearance_problem)
         self.swap.setEnabled(identity is not None)
         self.confirm_button.setEnabled(identity is not None and identity.ambiguous)
+
+    def _show_appearance(self, text: str) -> None:
+        text = f"{text[:1].upper()}{text[1:]}." if text else ""
+        if self.appearance.text() != text:
+            self.appearance.setText(text)
+        self.appearance.setVisible(bool(text))
 
     def swap_names(self) -> None:
         """Swap the names of two animals; with more than two, a menu offers the pairs."""

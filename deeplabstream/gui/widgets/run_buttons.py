@@ -213,6 +213,8 @@ def _sentence(status: SessionState) -> str:
         return "Frames arrive. The analysis needs a network: [Pose Estimation] MODEL."
     if not status.network_ready:
         return "Loading the network …"
+    if unknown := status.animals_unknown:
+        return f"The experiment waits: {unknown}."
     if status.experiment_starting:
         return "The experiment starts …"
     if status.experimenting:
