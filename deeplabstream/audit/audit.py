@@ -135,10 +135,13 @@ class Audit:
         return range(first, self.row_of(clip) + 1)
 
     def results(self) -> AuditResults:
-        """Return the figures of the verdicts so far; with settings that were looked for."""
+        """Return the figures of the verdicts so far; with settings that were looked for.
+
+        The verdicts are read again: others may have judged during a long search.
+        """
         stored = read_results(self.run)
         settings = stored.settings if stored is not None else ()
-        return replace(estimate(self._file), settings=settings)
+        return replace(estimate(read_audit(self.run)), settings=settings)
 
     def save_results(self, settings: Sequence[str] | None = None) -> AuditResults:
         """Store the figures of the verdicts so far in the run folder, and return them.

@@ -50,8 +50,17 @@ def estimate(file: AuditFile) -> AuditResults:
     for _, rater in verdicts:
         raters[rater] += 1
     judged = {clip for clip, _ in verdicts}
+    rows = tuple(_rows(sample, shares))
+    with_figures = {row.name for row in rows if row.group == "trigger"}
     return AuditResults(
-        rows=tuple(_rows(sample, shares)),
+        rows=rows,
+        without_figures=tuple(
+            dict.fromkeys(
+                stratum.of
+                for stratum in sample.strata
+                if stratum.kind == "trigger" and stratum.of not in with_figures
+            )
+        ),
         clips=len(sample.clips),
         judged=len(shares),
         verdicts=len(file.verdicts),

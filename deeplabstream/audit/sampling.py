@@ -34,6 +34,7 @@ from deeplabstream.recording.cell_formats import STATE_NAMES
 from deeplabstream.recording.run_json import networks_of_run
 from deeplabstream.recording.run_review import Review
 from deeplabstream.recording.run_schema import TRIGGER_STATE, members
+from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import load
 
 __all__ = ["NEAR_S", "AuditClip", "AuditSample", "draw_sample"]
@@ -87,7 +88,8 @@ def draw_sample(
     seed : int, optional
         Seed of the drawing; without one, a new one.
     triggers : sequence of str
-        Names of the triggers; empty: all that were evaluated.
+        Names of the triggers; empty: all that were evaluated, except those that are only
+        shelters: their answers decide nothing.
 
     Raises
     ------
@@ -204,6 +206,7 @@ def trigger_populations(
     trigger.
     """
     known: set[str] = set()
+    left_out = only_shelters(review.folder.settings_text)
     animals = _animals_by_trigger(review)
     for camera, frames in review.cameras.items():
         analysed = frames.rows[frames.analysed]
@@ -213,7 +216,7 @@ def trigger_populations(
         columns = members([str(name) for name in analysed.columns], TRIGGER_STATE)
         for name, column in columns.items():
             known.add(name)
-            if chosen and name not in chosen:
+            if name not in chosen if chosen else name in left_out:
                 continue
             answers = analysed[column].to_numpy(np.float64)
             answers = _with_shams(review, name, times_s, answers)
@@ -235,6 +238,24 @@ def trigger_populations(
             f"no answers of [Trigger {missing[0]}] in {review.folder.path.name}; it has "
             f"those of {', '.join(sorted(known)) or 'none'}"
         )
+
+
+def only_shelters(settings_text: str) -> frozenset[str]:
+    """Return the triggers that the settings name as shelters, and nowhere else."""
+    sections = read_sections(settings_text).texts
+    shelters = _words(sections.get("Animals", {}).get("SHELTERS", ""))
+    named = {
+        word
+        for title, keys in sections.items()
+        for key, text in keys.items()
+        if (title, key) != ("Animals", "SHELTERS")
+        for word in _words(text)
+    }
+    return frozenset(shelters - named)
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip() for word in text.split(",")} - {""}
 
 
 def _near_change(times_s: Times, answers: Times) -> NDArray[np.bool_]:

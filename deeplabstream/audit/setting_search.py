@@ -112,7 +112,9 @@ class SettingChoice:
         )
 
 
-def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoice:
+def find_setting(
+    audit: Audit, trigger: str, wish: float = 0.01, place: str = ""
+) -> SettingChoice:
     """Return the setting of a trigger that would have met a wished share of wrong answers.
 
     Parameters
@@ -123,6 +125,8 @@ def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoic
         Name of the trigger.
     wish : float
         Largest share of the frames with a true answer on which the condition may not hold.
+    place : str
+        Text before the progress: which of several searches this is.
 
     Raises
     ------
@@ -155,7 +159,7 @@ def find_setting(audit: Audit, trigger: str, wish: float = 0.01) -> SettingChoic
     )
     frames = sum(int(one.analysed.sum()) for one in audit.review.cameras.values())
     replays = len({candidate.confidence for candidate in candidates})
-    what = f"[Trigger {trigger}], frames replayed"
+    what = f"{place}[Trigger {trigger}], frames replayed"
     with progress_bar(what, frames * replays) as bar:
         answers = answers_with(settings, folder, trigger, camera, candidates, bar)
 

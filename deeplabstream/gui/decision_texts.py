@@ -39,9 +39,11 @@ class DecisionTexts:
             values = ", ".join(f"{key} = {text}" for key, text in texts.items())
             return f"{values}."
         keys = keys_of(kind)
+        # numbers mean nothing without their unit, also where it is the default
+        unit = {"UNIT": str(keys["UNIT"][1].default)} if "UNIT" in keys else {}
         values = "; ".join(
             f"{label_of(key, keys[key][1])}: {text}"
-            for key, text in texts.items()
+            for key, text in {**texts, **unit, **texts}.items()
             if key in keys and text
         )
         return f"{about_kind(kind)}\n{values}".strip()

@@ -80,10 +80,11 @@ def audit_run(options: AuditRun) -> int:
 def _settings(audit: Audit, wish: float) -> list[str]:
     """Return a sentence on the setting of each trigger of the sample."""
     names = [s.of for s in audit.sample.strata if s.kind == "trigger"]
-    sentences = []
-    for name in dict.fromkeys(names):
+    sentences, triggers = [], [*dict.fromkeys(names)]
+    for number, name in enumerate(triggers, start=1):
+        place = f"{number} of {len(triggers)}: " if len(triggers) > 1 else ""
         try:
-            sentences.append(str(find_setting(audit, name, wish)))
+            sentences.append(str(find_setting(audit, name, wish, place)))
         except DeepLabStreamError as error:
             sentences.append(f"no setting of [Trigger {name}]: {error}")
     return sentences

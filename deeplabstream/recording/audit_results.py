@@ -120,6 +120,8 @@ class AuditResults:
         Time of the computation, ISO 8601.
     settings : tuple of str
         Sentences on settings that would have met a wished rate, if they were looked for.
+    without_figures : tuple of str
+        Triggers without a judged true answer.
     """
 
     rows: tuple[AuditRow, ...]
@@ -133,6 +135,7 @@ class AuditResults:
     facts: AuditFacts
     made: str = ""
     settings: tuple[str, ...] = ()
+    without_figures: tuple[str, ...] = ()
 
     def find(
         self, group: Group, name: str, measure: Measure, hour: int | None = None
@@ -168,6 +171,9 @@ class AuditResults:
             + (f", {self.cannot_say} could not be judged" if self.cannot_say else "")
         )
         yield from map(str, self.agreements)
+        if self.without_figures:
+            names = ", ".join(f"[Trigger {name}]" for name in self.without_figures)
+            yield f"no figures of {names}: no true answer was judged"
         if self.not_recorded:
             yield (
                 f"not covered: {counted(self.not_recorded, 'decision')} whose frame was not "
@@ -194,6 +200,8 @@ def read_results(run: Path) -> AuditResults | None:
                 ),
                 "facts": facts_from(found["facts"]),
                 "settings": tuple(map(str, found["settings"])),
+                # missing in audits of earlier versions
+                "without_figures": tuple(map(str, found.get("without_figures", ()))),
             }
         )
     except DAMAGED as error:

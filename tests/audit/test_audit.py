@@ -145,3 +145,15 @@ def test_a_damaged_audit_is_named_and_kept(run: Path, text: str) -> None:
     (run / AUDIT_RESULTS).write_text(text, "utf-8")
     with pytest.raises(DeviceError, match=r"audit_results.json can't be read"):
         read_results(run)
+
+
+def test_figures_count_verdicts_that_were_given_during_a_long_search(run: Path) -> None:
+    audit = open_audit(run, 6, seed=1)
+    for clip in audit.sample.clips:
+        audit.give(clip, "anna", "right")
+    searching = open_audit(run)
+    for clip in audit.sample.clips:
+        audit.give(clip, "bob", "right")
+    results = searching.save_results(["none"])
+    assert results.raters == {"anna": 6, "bob": 6}
+    assert read_results(run) == results

@@ -127,6 +127,9 @@ def test_a_figure_without_clips_is_left_out() -> None:
     assert unjudged.rows == ()
     assert (unjudged.judged, unjudged.cannot_say) == (0, 1)
     assert "1 could not be judged" in next(unjudged.lines())
+    assert results.without_figures == ()
+    said = "no figures of [Trigger in]: no true answer was judged"
+    assert said in list(unjudged.lines())
 
 
 def test_divided_raters_widen_the_interval() -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.audit.sampling import NEAR_S, allocate, draw_sample
+from deeplabstream.audit.sampling import (
+    NEAR_S,
+    allocate,
+    draw_sample,
+    only_shelters,
+)
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.run_review import Review, review
 from tests.audit.scripted_run import Scene, record, steps_of
@@ -123,3 +128,29 @@ def test_the_sample_says_what_it_rests_on(run: Review) -> None:
     assert facts.settings["[Trigger in]"]["REGION"] == "circle 120 150 50"
     assert "[Output light]" not in facts.settings
     assert dataclasses.asdict(facts)
+
+
+@pytest.mark.parametrize("used", ["", "[Trigger not in]\nKIND = Not\nTRIGGER = nest\n"])
+def test_a_trigger_that_is_only_a_shelter_is_not_audited(used: str) -> None:
+    text = (
+        "[Animals]\nSHELTERS = nest, tube\n[Trigger nest]\nKIND = InsideRegion\n"
+        f"[Experiment one]\nTRIGGER = in, tube\n{used}"
+    )
+    assert only_shelters(text) == (set() if used else {"nest"})
+
+
+def test_shelters_are_audited_if_they_are_chosen(run: Review) -> None:
+    text = f"{run.folder.settings_text}\n[Animals]\nSHELTERS = in\n".replace(
+        "TRIGGER = in\n", "TRIGGER = out\n"
+    )
+    settings = run.folder.path / "settings.ini"
+    before = settings.read_text("utf-8")
+    settings.write_text(text, "utf-8")
+    try:
+        sheltered = review(run.folder.path)
+        names = {stratum.of for stratum in draw_sample(sheltered, 60).strata}
+        assert names == {"light"}
+        chosen = draw_sample(sheltered, 60, triggers=["in"])
+        assert {stratum.of for stratum in chosen.strata} == {"in", "light"}
+    finally:
+        settings.write_text(before, "utf-8")

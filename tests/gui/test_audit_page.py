@@ -194,6 +194,7 @@ def test_what_the_program_decided_is_said(page: AuditPage, run: Path) -> None:
     condition = page.panel.condition.text()
     assert condition.startswith("Holds while the body parts are inside the region")
     assert "Region: circle 20 20 9" in condition
+    assert condition.endswith("Unit: px"), "the file has no UNIT"
 
 
 def test_space_pauses_and_starts_again(page: AuditPage, qtbot: QtBot) -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from deeplabstream.gui.widgets.frame_overlay import (
     draw_state,
     draw_zones,
     fit,
+    free_shift,
     zone_pen,
 )
 from deeplabstream.settings.loading import parse
@@ -162,3 +164,12 @@ def test_a_lost_animal_is_told(canvas: Canvas) -> None:
         for y in range(360, 390)
     }
     assert QColor(RED).name() in written
+
+
+def test_names_of_animals_that_are_close_do_not_cover_each_other() -> None:
+    plates = list[QRectF]()
+    wanted = QRectF(100, 50, 30, 18)
+    for _ in range(4):
+        plates.append(wanted.translated(0, free_shift(wanted, plates)))
+    assert not any(one.intersects(other) for one, other in combinations(plates, 2))
+    assert all(plate.top() >= 2 for plate in plates)

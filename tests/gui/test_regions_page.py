@@ -437,3 +437,9 @@ def test_a_region_becomes_a_shelter_and_its_deletion_leaves_none(hand: Hand) -> 
     page.document.undo()
     page._choose("nest")
     assert page.shelter.isChecked()
+
+
+def test_a_long_position_is_shown_from_its_beginning(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(0)
+    assert len(hand.page.position.text()) > 10
+    assert hand.page.position.cursorPosition() == 0

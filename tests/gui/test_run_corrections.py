@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PyQt5.QtCore import QEvent, QPoint, Qt
 from PyQt5.QtGui import QMouseEvent
-from PyQt5.QtWidgets import QApplication, QWidget
+from PyQt5.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.pages.results_page import ResultsPage
@@ -146,7 +146,10 @@ def test_what_does_not_fit_is_a_sentence_and_can_not_be_applied(
     view.kind.activated.emit(view.kind.currentIndex())
     view.animals.tick(("anna",))
     assert view.span_text.text().endswith("Choose two animals.")
+    assert not view.problem.text(), "it is said once"
     assert not view.apply.isEnabled()
+    view.animals.tick(("anna", "bob"))
+    assert "Switch names keeps them" in view.span_text.text()
 
 
 def test_a_span_is_marked_by_a_drag_with_shift(
@@ -366,6 +369,24 @@ def test_keys_work_wherever_the_focus_is_while_the_tab_is_shown(
     button.setFocus()
     qtbot.keyClick(button, Qt.Key.Key_Right)
     assert view.time_s == first_s
+    page.finish()
+
+
+def test_the_tab_takes_the_focus_from_the_search_for_runs(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    write_flags(made(tmp_path / "output", animals=2), {"4": "bob stray"})
+    page = page_that_corrects(tmp_path, qtbot)
+    page.show_tab("Measures")
+    lines = page.findChildren(QLineEdit)
+    (search,) = [it for it in lines if it.placeholderText().startswith("Words")]
+    with qtbot.waitActive(page):
+        page.activateWindow()
+    search.setFocus()
+    page.show_tab("Correct")
+    assert not search.hasFocus()
+    qtbot.keyClick(page.corrections, Qt.Key.Key_N)
+    assert search.text() == ""
     page.finish()
 
 

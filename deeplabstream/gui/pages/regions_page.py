@@ -414,6 +414,7 @@ class RegionsPage(QWidget):
         shape = self.canvas.shapes.get(name)
         self.name.setText(name)
         self.position.setText(values.get(key, "") if shape else "")
+        self.position.setCursorPosition(0)  # a long one is cut at its end
         is_in_arenas = self._is_in_each_arena(name)
         self._origin_of_position.setText("all arenas" if is_in_arenas else "position")
         self.position.setToolTip(

@@ -25,6 +25,8 @@ from deeplabstream.gui.theme import (
 from deeplabstream.settings.arena_instances import is_in_arena
 from deeplabstream.settings.arenas import listed
 
+_TOP = 2.0
+"""Smallest distance of a name from the upper edge, px."""
 _CORNER, _CORNER_WIDTH = 58.0, 250.0
 """Size of the image corner with the camera's name, px."""
 CHOICES = {
@@ -67,11 +69,12 @@ def draw_zones(
     place: Fit,
     zones: Sequence[TriggerShape],
     answers: Mapping[str, bool | None] | None,
-) -> None:
+) -> list[QRectF]:
     """Draw each zone: green if its trigger is true, blue if false, dashed if unknown.
 
-    `answers` is None without analysis: all zones are drawn blue.
+    `answers` is None without analysis: all zones are drawn blue. Returns where names stand.
     """
+    plates = []
     ranked = sorted(zones, key=lambda zone: bool((answers or {}).get(zone.trigger)))
     for zone in ranked:
         answer = False if answers is None else answers.get(zone.trigger)
@@ -86,7 +89,9 @@ def draw_zones(
         else:
             painter.drawPolygon(QPolygonF(starmap(QPointF, corners)))
         if _has_room(painter, zone.trigger, corners):
-            draw_tag(painter, name_place(place, corners), zone.trigger, pen.color())
+            above = name_place(place, corners)
+            plates.append(draw_tag(painter, above, zone.trigger, pen.color()))
+    return plates
 
 
 def _has_room(
@@ -116,12 +121,20 @@ def zone_pen(answer: bool | None) -> QPen:
     return QPen(QColor(GREEN), 4) if answer else QPen(QColor(BLUE), 2)
 
 
-def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> None:
+def draw_pose(
+    painter: QPainter,
+    place: Fit,
+    step: Step,
+    threshold: float,
+    plates: Sequence[QRectF] = (),
+) -> None:
     """Draw edges and points after filtering, and points that were filtered out.
 
     Points below `threshold` are small and faint, rejected points crossed out at the
-    position of the network, and held points hollow. Named animals have a label.
+    position of the network, and held points hollow. Named animals have a label, which
+    neither covers `plates`, where other names stand, nor is covered by points.
     """
+    named = list[tuple[int, NDArray[np.float64]]]()
     pose, seen = step.pose, step.as_seen(threshold)
     edges = [pose.skeleton.indices(edge) for edge in pose.skeleton.edges]
     flags = [step.flags.get(name, "") for name in pose.names]
@@ -144,7 +157,10 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
             if known[part]:
                 _draw_point(painter, points[part], colour, held="held" in flag)
         if pose.skeleton.animals and known.any():
-            _draw_name(painter, points[known], pose, animal)
+            named.append((animal, points[known]))
+    taken = [*plates]
+    for animal, points in named:
+        taken.append(_draw_name(painter, points, pose, animal, taken))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,14 +225,39 @@ def draw_reprojection(painter: QPainter, place: Fit, shown: Reprojection) -> Non
 
 
 def _draw_name(
-    painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
-) -> None:
-    """Write an animal's name above its points, with a question mark if it is ambiguous."""
+    painter: QPainter,
+    points: NDArray[np.float64],
+    pose: Pose,
+    animal: int,
+    taken: Sequence[QRectF],
+) -> QRectF:
+    """Write an animal's name above its points, with a question mark if it is ambiguous.
+
+    It stands higher, or else lower, where it would cover one of the plates `taken`.
+    """
     ambiguous = pose.is_ambiguous(animal)
     name = f"{pose.skeleton.animals[animal]}{'?' if ambiguous else ''}"
     above = QPointF(float(points[:, 0].mean()), float(points[:, 1].min()) - 8)
     colour = QColor(GREY) if ambiguous else animal_colour(animal)
-    draw_tag(painter, above, name, colour, centre=True)
+    wanted = tag_plate(painter, above, name, centre=True)
+    shift = free_shift(wanted, taken)
+    return draw_tag(painter, above + QPointF(0, shift), name, colour, centre=True)
+
+
+def free_shift(wanted: QRectF, taken: Sequence[QRectF]) -> float:
+    """Return by how much to move a plate so that it covers no other, px, up first.
+
+    0 where there is no room within a few plates.
+
+    >>> free_shift(QRectF(0, 50, 20, 10), [QRectF(5, 45, 20, 10)])
+    -11.0
+    """
+    step = wanted.height() + 1
+    for steps in (0, -1, -2, -3, 1, 2, 3):
+        moved = wanted.translated(0, steps * step)
+        if moved.top() >= _TOP and not any(map(moved.intersects, taken)):
+            return float(steps * step)
+    return 0.0
 
 
 def _draw_point(
@@ -279,18 +320,31 @@ def draw_tag(
     *,
     right: bool = False,
     centre: bool = False,
-) -> None:
+) -> QRectF:
     """Write text on a dark background; `corner`: its lower left, right or middle point."""
-    font = tag_font(painter)
-    painter.setFont(font)
-    width, height = tag_width(painter, text), QFontMetricsF(font).height() + 4
-    left = corner.x() - width * (1.0 if right else 0.5 if centre else 0.0)
-    plate = QRectF(left, max(corner.y() - height, 2.0), width, height)
+    painter.setFont(tag_font(painter))
+    plate = tag_plate(painter, corner, text, right=right, centre=centre)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(10, 12, 15, 205))
     painter.drawRoundedRect(plate, 4, 4)
     painter.setPen(colour)
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    return plate
+
+
+def tag_plate(
+    painter: QPainter,
+    corner: QPointF,
+    text: str,
+    *,
+    right: bool = False,
+    centre: bool = False,
+) -> QRectF:
+    """Return the background of a text of `draw_tag`."""
+    width = tag_width(painter, text)
+    height = QFontMetricsF(tag_font(painter)).height() + 4
+    left = corner.x() - width * (1.0 if right else 0.5 if centre else 0.0)
+    return QRectF(left, max(corner.y() - height, _TOP), width, height)
 
 
 def tag_font(painter: QPainter) -> QFont:

@@ -9,6 +9,7 @@ import numpy as np
 from PyQt5.QtCore import QPointF, Qt, pyqtSignal
 from PyQt5.QtGui import QKeySequence, QMouseEvent
 from PyQt5.QtWidgets import (
+    QApplication,
     QComboBox,
     QHBoxLayout,
     QLabel,
@@ -57,6 +58,7 @@ _KINDS: Mapping[str, Kind] = {
     "Set a point": "set",
 }
 _LIST_HEIGHTS = 62, 140  # px
+_MOST_TIMELINE = 190  # px
 KEYS = (
     ("N", "next uncertain place that is not checked"),
     ("C", "the place is checked"),
@@ -225,7 +227,7 @@ class RunCorrections(QWidget):
         self._explain()
         self.kind.addItems(list(_KINDS))
         self.way.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.timeline.setMaximumHeight(100)
+        self.timeline.setMaximumHeight(_MOST_TIMELINE)
         self.apply.setProperty("starts", True)
         self.list.setMinimumHeight(_LIST_HEIGHTS[0])
         self.list.setMaximumHeight(_LIST_HEIGHTS[1])
@@ -429,7 +431,9 @@ class RunCorrections(QWidget):
         try:
             draft = self._draft()
         except DeepLabStreamError as error:
-            self._complain(str(error))
+            # that animals are still to be chosen is said beside the span
+            if not self._lacks_animals:
+                self._complain(str(error))
             draft = None
         if draft is not None:
             by[max(by, default=0) + 1] = draft
@@ -495,21 +499,29 @@ class RunCorrections(QWidget):
             widget.setEnabled(loaded)
         self.to_place.setEnabled(loaded and bool(self.places.places))
         kind = _KINDS[self.kind.currentText()]
-        missing = ""
+        missing = remark = ""
         if self._frames is None:
             missing = "Mark a span: From here, To here, or drag with Shift."
         elif kind == "set" and self.position is None:
             missing = "Click into the corrected frame where the point is."
-        elif kind in OF_TWO and len(self.animals.ticked) != 2:
+        elif self._lacks_animals:
             missing = "Choose two animals."
+        elif kind == "swap" and self._frames[0] != self._frames[1]:
+            remark = "Ambiguous frames become known; Switch names keeps them."
         first, last = self._frames or (0, 0)
         span = f"frames {first} to {last}" if first != last else f"frame {first}"
         self.span_text.setText(
-            f"{span}. {missing}".strip() if self._frames else missing
+            f"{span}. {missing or remark}".strip() if self._frames else missing
         )
         self.parts.setEnabled(kind not in OF_ANIMALS)
         self.apply.setEnabled(self._prepared is not None and not missing)
         self.undo_it.setEnabled(self.list.currentRow() >= 0)
+
+    @property
+    def _lacks_animals(self) -> bool:
+        """Whether two animals must be chosen first."""
+        kind = _KINDS[self.kind.currentText()]
+        return kind in OF_TWO and len(self.animals.ticked) != 2
 
     def _mark(self, start_s: float | None, end_s: float | None) -> None:
         """Mark a span; None: that end is not changed."""
@@ -633,6 +645,11 @@ class RunCorrections(QWidget):
             self.images.release()
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Read the run that was selected while the widget was hidden."""
+        """Read the run that was selected while the widget was hidden.
+
+        A line for text outside must not keep the focus: it would take the keys.
+        """
         super().showEvent(event)
+        if isinstance(QApplication.focusWidget(), QLineEdit):
+            self.setFocus()
         self._read()

@@ -9,7 +9,7 @@ from PyQt5.QtGui import QKeyEvent, QKeySequence
 from PyQt5.QtWidgets import QApplication, QTableView
 
 _ROOT = QModelIndex()
-_WIDEST = 260  # px
+_WIDEST = 360  # px
 
 
 class _Values(QAbstractTableModel):
@@ -80,10 +80,12 @@ class ValuesTable(QTableView):
         self.values.header, self.values.rows = header, rows
         self.values.tips, self.values.header_tips = tips, header_tips
         self.values.endResetModel()
-        if not same:
-            self.resizeColumnsToContents()
-            for column in range(len(header)):
-                self.setColumnWidth(column, min(self.columnWidth(column) + 8, _WIDEST))
+        before = [self.columnWidth(column) for column in range(len(header))]
+        self.resizeColumnsToContents()
+        for column, width in enumerate(before):
+            needed = min(self.columnWidth(column) + 8, _WIDEST)
+            # of the same columns none gets narrower, also one that the user has widened
+            self.setColumnWidth(column, max(needed, width) if same else needed)
 
     def text(self, row: int, column: int) -> str:
         """Return the text of a cell."""

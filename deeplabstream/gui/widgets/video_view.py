@@ -278,13 +278,13 @@ class VideoView(QWidget):
 
         # Zones first, the state of the session last: it must not be hidden.
         step = self._step
-        draw_zones(painter, place, self.zones, step.answers if step else None)
+        plates = draw_zones(painter, place, self.zones, step.answers if step else None)
         answers, chosen = self.space_answers, self.chosen_outline
         draw_outlines(painter, place, self.space_outlines, answers, chosen)
         if step is not None:
             if self.trail is not None:
                 self.trail.draw(painter, place)
-            draw_pose(painter, place, step, self.threshold)
+            draw_pose(painter, place, step, self.threshold, plates)
             if self.reprojects and self.reprojection is not None:
                 draw_reprojection(painter, place, self.reprojection)
             if self.states:
