@@ -213,10 +213,10 @@ def _sentence(status: SessionState) -> str:
         return "Frames arrive. The analysis needs a network: [Pose Estimation] MODEL."
     if not status.network_ready:
         return "Loading the network …"
-    if unknown := status.animals_unknown:
-        return f"The experiment waits: {unknown}."
     if status.experiment_starting:
-        return "The experiment starts …"
+        unknown = status.animals_unknown
+        waits = f"The experiment waits: {unknown}."
+        return waits if unknown else "The experiment starts …"
     if status.experimenting:
         by = f", started by [Remote {status.started_by}]" * bool(status.started_by)
         return f"The experiment controls the outputs{by}."
