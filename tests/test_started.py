@@ -107,6 +107,7 @@ SMALLEST = {
     "remembered_coats.py --quick": r"4 alike +.10% +0\.0%",
     "shelters.py --frames 200": "alike +[1-9]",
     "space.py --quick": "one is lost +100.0%",
+    "space_loop.py --quick": "aims for what is added",
     "start_from.py --quick": "simulated +4 ",
     "tracking.py --quick --half second": "simulated, poor, second +Hungarian",
     "triggers.py --quick": "10 triggers:",
