@@ -25,7 +25,9 @@ from tests.engine.test_attached_rings import engine_of
 def rig(tmp_path: Path) -> tuple[RigSession, FakeProcesses]:
     """A session that analyses; its experiment was requested and its output is not open."""
     fake = FakeProcesses()
-    session = session_of(fake, tmp_path, RIG)
+    session = session_of(
+        fake, tmp_path, f"{RIG}[Pose Estimation]\nMODEL = stand-in:0\n"
+    )
     session.do(Action.START_STREAM)
     session.state = replace(
         session.state,
