@@ -133,7 +133,7 @@ def test_the_panel_says_which_animals_look_alike_until_all_differ(qtbot: QtBot) 
         return panel.appearance.text() if panel.appearance.isVisible() else ""
 
     known = who("", "", "")
-    assert shown(known) == "The appearance of anna, bob and carl is not learned yet."
+    assert shown(known) == "the appearance of anna, bob and carl is not learned yet"
     alike = replace(known, distinctness=Distinctness(((0, 2),), ()))
-    assert shown(alike) == "Anna and carl look alike."
+    assert shown(alike) == "anna and carl look alike"
     assert shown(replace(known, distinctness=Distinctness((), ()))) == ""

@@ -11,6 +11,7 @@ from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.live_panels import MeasuresPanel
 from tests.gui.fake_session import FakeSession
 
@@ -91,3 +92,28 @@ def test_measures_of_two_animals_have_a_row_for_each_other_one(qtbot: QtBot) -> 
         ("anna", "contact_time", "bob"): "4.0 s",
         ("bob", "contact_time", "anna"): "5.0 s",
     }
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_the_measures_of_any_number_of_animals_fit_beside_the_image(
+    qtbot: QtBot, count: int
+) -> None:
+    """A wider panel would cut the right end of all panels of the page."""
+    panel = MeasuresPanel()
+    qtbot.addWidget(panel)
+    panel.show_measures(measured(*(f"animal{n}" for n in range(1, count + 1))))
+    assert panel.minimumSizeHint().width() <= 300
+    panel.resize(300, 900)
+    panel.show()
+
+    def ends() -> list[int]:
+        """Return where the values end, px from the left."""
+        values = panel.values.values()
+        return [it.mapTo(panel, it.rect().topRight()).x() for it in values]
+
+    qtbot.waitUntil(lambda: max(ends()) < 300)
+    if count > 2:
+        names = [it for it in panel.findChildren(Elided) if "latency" in it.toolTip()]
+        assert names
+        for name in names:
+            assert name.width() >= name.fontMetrics().horizontalAdvance(name.text())

@@ -49,6 +49,8 @@ SHOWN_MEASURES = (
 """Measures that are shown."""
 _MEASURES = {measure.name: measure for measure in MEASURES}
 _VALUE_WIDTH = 62  # px
+_MOST_COLUMNS = 4
+"""Largest number of animals beside each other; the panel has no room for more."""
 
 
 class SubjectPanel(Panel):
@@ -243,32 +245,45 @@ class MeasuresPanel(Panel):
 
     def _arrange(self, keys: Sequence[tuple[str, str, str]]) -> None:
         animals = [*dict.fromkeys(animal for animal, _, _ in keys if animal)]
-        rows = [*dict.fromkeys((measure, of) for _, measure, of in keys)]
         content, grid = QWidget(), QGridLayout()
         content.setObjectName("clear")
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(0, 1)
         content.setLayout(grid)
-        if len(animals) > 1:
+        self.values = {key: QLabel("–") for key in keys}
+        for first in range(0, max(1, len(animals)), _MOST_COLUMNS):
+            self._add_block(grid, animals[first : first + _MOST_COLUMNS], len(animals))
+        self._content = _replace(self.column, self._content, content)
+
+    def _add_block(
+        self, grid: QGridLayout, animals: Sequence[str], animals_in_all: int
+    ) -> None:
+        """Add the rows of some animals; of more than two, the values are below the measure."""
+        above = animals_in_all > 2
+        if animals_in_all > 1:
+            row = grid.rowCount()
             for column, animal in enumerate(animals, 1):
                 name = Elided(animal)
                 name.setFixedWidth(_VALUE_WIDTH)
                 name.setAlignment(Qt.AlignmentFlag.AlignRight)
-                grid.addWidget(name, 0, column)
-        for row, (measure, of) in enumerate(rows, 1):
-            label = QLabel(_MEASURES[measure].label_of(of))
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setWordWrap(True)
-            label.setToolTip(f"{measure}: {_MEASURES[measure].definition}")
-            grid.addWidget(label, row, 0)
-        self.values = {key: QLabel("–") for key in keys}
+                grid.addWidget(name, row, column)
+        of_outputs = animals[:1] == [next(it for it, _, _ in self.values)]
+        owners = {*animals, ""} if of_outputs or not animals else {*animals}
+        rows: dict[tuple[str, str], int] = {}
         for (animal, measure, of), value in self.values.items():
+            if animal not in owners:
+                continue
+            if (measure, of) not in rows:
+                row = grid.rowCount()
+                label = Elided(_MEASURES[measure].label_of(of))
+                label.setToolTip(f"{measure}: {_MEASURES[measure].definition}")
+                grid.addWidget(label, row, 0, 1, 1 + len(animals) * above)
+                rows[measure, of] = row + above
             value.setMinimumWidth(_VALUE_WIDTH)
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             column = animals.index(animal) + 1 if animal else 1
-            grid.addWidget(value, rows.index((measure, of)) + 1, column)
-        self._content = _replace(self.column, self._content, content)
+            grid.addWidget(value, rows[measure, of], column)
 
 
 def _replace(column: QVBoxLayout, old: QWidget, new: QWidget) -> QWidget:
@@ -380,7 +395,6 @@ class AnimalsPanel(Panel):
         self.confirm_button.setEnabled(identity is not None and identity.ambiguous)
 
     def _show_appearance(self, text: str) -> None:
-        text = f"{text[:1].upper()}{text[1:]}." if text else ""
         if self.appearance.text() != text:
             self.appearance.setText(text)
         self.appearance.setVisible(bool(text))
