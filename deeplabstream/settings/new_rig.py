@@ -22,6 +22,10 @@ class RigChoices:
     camera: Mapping[str, str] = field(
         default_factory=lambda: {"KIND": "SimulatedCamera"}
     )
+    name: str = CAMERA
+    """Name of the camera."""
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Sections of further cameras, by name."""
     model: str = "arena"
     bodypart: str = "snout"
     region: str = "circle 160 240 70"
@@ -54,7 +58,8 @@ class RigChoices:
                 "EXP_NAME": EXPERIMENT,
                 "EXP_TIME_S": f"{60 * self.minutes:g}",
             },
-            f"Camera {CAMERA}": self.camera,
+            f"Camera {self.name}": self.camera,
+            **{f"Camera {name}": keys for name, keys in self.others.items()},
             f"Trigger {TRIGGER}": trigger,
             f"Output {OUTPUT}": {**self.output, "MAX_ON_S": seconds},
             f"Experiment {EXPERIMENT}": {
@@ -88,7 +93,7 @@ class RigChoices:
         ]
         pause = f", then at least {self.rest_s:g} s off" if self.rest_s else ""
         return {
-            "Camera": camera,
+            "Camera": ", ".join([camera, *self.others]),
             "Network": network,
             "Trigger": f"true while the {self.bodypart} is {side} the region{dwell}",
             "Region": f"{self.region}, in pixels of the image",

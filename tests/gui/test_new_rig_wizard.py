@@ -21,6 +21,7 @@ from deeplabstream.files import rig_folder
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui import camera_preview, file_opening
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.new_rig.camera_page import names_of
 from deeplabstream.gui.dialogs.new_rig.output_page import OutputPage
 from deeplabstream.gui.dialogs.new_rig.wizard import NewRigWizard
 from deeplabstream.gui.file_opening import FileOpener
@@ -183,7 +184,7 @@ def test_a_page_says_what_is_missing_and_stays(
     wizard.next()
     page = wizard.camera
     qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
-    page.use_video(tmp_path / "no_such.mkv")
+    page.use_videos(tmp_path / "no_such.mkv")
     qtbot.waitUntil(lambda: bool(page.problem.text()), timeout=SOON)
     wizard.next()
     assert wizard.currentPage() is page
@@ -339,7 +340,7 @@ def test_a_late_failure_of_the_camera_before_is_not_shown(
     wizard.next()
     page = wizard.camera
     qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
-    page.use_video(tmp_path / "no_such.mkv")
+    page.use_videos(tmp_path / "no_such.mkv")
     preview = page._preview
     assert preview is not None
     assert preview.wait(SOON)  # it has failed, and the window does not know it yet
@@ -371,7 +372,7 @@ def test_a_video_stands_in_for_a_camera(
     wizard.next()
     page = wizard.camera
     qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
-    page.use_video(write_film(tmp_path / "film.mkv"))
+    page.use_videos(write_film(tmp_path / "film.mkv"))
     qtbot.waitUntil(lambda: page.image is not None, timeout=SOON)
     wizard.next()
     assert wizard.network.choice.folder == ROOT / "models" / "openfield"
@@ -379,6 +380,36 @@ def test_a_video_stands_in_for_a_camera(
         wizard.next()
     assert wizard.currentPage() is wizard.output
     assert isinstance(wizard.rig.settings().cameras["camera"], VideoFile)
+
+
+def test_cameras_have_the_names_in_which_their_files_differ() -> None:
+    assert names_of(["mouse_left_1.mp4", "mouse_right_1.mp4"]) == ["left", "right"]
+    assert names_of(["left.mp4", "top.avi"]) == ["left", "top"]
+    assert names_of(["Webcam 0", "Webcam 0", "_.mp4"]) == [
+        "Webcam 0",
+        "Webcam 0 2",
+        "camera",
+    ]
+    assert names_of(["left.mp4"]) == ["camera"]
+
+
+def test_several_videos_become_cameras_with_the_names_of_their_files(
+    wizard: NewRigWizard, qtbot: QtBot, tmp_path: Path
+) -> None:
+    wizard.next()
+    page = wizard.camera
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
+    films = [
+        write_film(_made(tmp_path / folder) / f"{name}.mkv")
+        for folder, name in (("a", "left"), ("b", "right"), ("c", "right"))
+    ]
+    page.use_videos(*films)
+    qtbot.waitUntil(lambda: page.image is not None, timeout=SOON)
+    wizard.next()
+    cameras = wizard.rig.settings().cameras
+    assert [*cameras] == ["left", "right", "right 2"]
+    found = [camera.source for camera in cameras.values()]  # type: ignore[attr-defined]
+    assert found == [film.resolve() for film in films]
 
 
 def test_another_camera_gets_a_region_in_its_frame_and_its_network(
@@ -395,7 +426,7 @@ def test_another_camera_gets_a_region_in_its_frame_and_its_network(
     assert wizard.region.canvas.shapes[TRIGGER].numbers == (500, 400, 50), "same camera"
     for _ in range(2):
         wizard.back()
-    wizard.camera.use_video(write_film(tmp_path / "film.mkv"))
+    wizard.camera.use_videos(write_film(tmp_path / "film.mkv"))
     qtbot.waitUntil(lambda: wizard.camera.image is not None, timeout=SOON)
     image = wizard.camera.image
     assert image is not None
@@ -456,3 +487,8 @@ def test_the_window_opens_the_new_rig(
     assert not window.document.problems
     assert isinstance(window.opener, FileOpener)
     window.end()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

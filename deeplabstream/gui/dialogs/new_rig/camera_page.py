@@ -1,7 +1,9 @@
 """Camera page of the wizard: connected cameras, videos and the simulated mouse."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 from PyQt5.QtCore import Qt
@@ -28,6 +30,7 @@ from deeplabstream.gui.dialogs.new_rig.rig_page import RigDraft, RigPage
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.plugins.camera import Device
+from deeplabstream.settings.new_rig import CAMERA
 
 _DATA = Qt.ItemDataRole.UserRole
 _SIMULATED = {"KIND": "SimulatedCamera", "SEED": "1"}
@@ -40,15 +43,17 @@ class CameraPage(RigPage):
         super().__init__(
             rig,
             "Camera",
-            "Choose a connected camera, a video file, or the simulated mouse.",
+            "Choose a connected camera, a video file, or the simulated mouse. Ctrl and a click "
+            "adds another one: the experiment decides on the image that is shown.",
         )
         self.list, self.view = QListWidget(), VideoView("")
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.again, self.video = (
             QPushButton("Search again"),
-            QPushButton("Video file …"),
+            QPushButton("Video files …"),
         )
+        self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.image: Image | None = None
         """The last frame of the selected camera."""
         self._finder: CameraFinder | None = None
@@ -88,11 +93,19 @@ class CameraPage(RigPage):
         self._finder.finished.connect(self._show_count)
         self._finder.start()
 
-    def use_video(self, video: Path) -> None:
-        """Add a video to the list of cameras, and select it."""
-        section = {"KIND": "VideoFile", "SOURCE": str(video.resolve()), "REPEAT": "yes"}
-        self._add(video.name, section)
-        self.list.setCurrentRow(self.list.count() - 1)
+    def use_videos(self, *videos: Path) -> None:
+        """Add videos to the list of cameras, select them, and show the first."""
+        first = self.list.count()
+        for video in videos:
+            source = str(video.resolve())
+            self._add(
+                video.name, {"KIND": "VideoFile", "SOURCE": source, "REPEAT": "yes"}
+            )
+        if videos:
+            self.list.setCurrentRow(first)
+        for row in range(first, self.list.count()):
+            if (item := self.list.item(row)) is not None:
+                item.setSelected(True)
 
     def take(self) -> str:
         """Take the selected camera."""
@@ -101,7 +114,12 @@ class CameraPage(RigPage):
             return "Choose a camera, a video, or the simulated mouse."
         if self.image is None:
             return self.problem.text() or "Wait for the first frame of the camera."
-        self.rig.choices = replace(self.rig.choices, camera=item.data(_DATA))
+        others = [each for each in self.list.selectedItems() if each is not item]
+        name, *names = names_of([item.text(), *(each.text() for each in others)])
+        further = {n: each.data(_DATA) for n, each in zip(names, others, strict=True)}
+        self.rig.choices = replace(
+            self.rig.choices, camera=item.data(_DATA), name=name, others=further
+        )
         self.rig.camera, self.rig.image = item.text(), self.image
         self.stop()
         return ""
@@ -170,6 +188,28 @@ class CameraPage(RigPage):
         self.problem.setText(why)
 
     def _choose_video(self) -> None:
-        name = file_dialogs.open_file(self, "A video", "", VIDEO_FILTER)
-        if name:
-            self.use_video(Path(name))
+        names = file_dialogs.open_files(
+            self, "A video of each camera", "", VIDEO_FILTER
+        )
+        self.use_videos(*map(Path, names))
+
+
+def names_of(labels: Sequence[str]) -> list[str]:
+    """Return a name for each camera: what differs in the names of their files or devices.
+
+    >>> names_of(["animal_left.mp4", "animal_right.mp4"])
+    ['left', 'right']
+    """
+    if len(labels) == 1:
+        return [CAMERA]
+    words = [re.findall(r"[^\W_]+", Path(label).stem) for label in labels]
+    while all(own[1:] for own in words) and len({own[0] for own in words}) == 1:
+        words = [own[1:] for own in words]
+    while all(own[1:] for own in words) and len({own[-1] for own in words}) == 1:
+        words = [own[:-1] for own in words]
+    names: list[str] = []
+    for own in words:
+        name = " ".join(own) or CAMERA
+        numbered = (f"{name} {number}" for number in count(2))
+        names.append(next(n for n in chain([name], numbered) if n not in names))
+    return names
