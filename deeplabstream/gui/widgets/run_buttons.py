@@ -209,9 +209,7 @@ def _sentence(status: SessionState) -> str:
     if status.recording_starting:
         names = ", ".join(f"[Camera {name}]" for name in status.unrecorded)
         return f"The recording starts: no frame of {names} is in its video yet."
-    if status.lacks_network:
-        return "Frames arrive. The analysis needs a network: [Pose Estimation] MODEL."
-    if not status.network_ready:
+    if not (status.network_ready or status.lacks_network):
         return "Loading the network …"
     if status.experiment_starting:
         unknown = status.animals_unknown
@@ -223,6 +221,8 @@ def _sentence(status: SessionState) -> str:
     if status.armed:
         names = " or ".join(f"[Remote {name}]" for name in status.remote_controls)
         return f"Armed: waits for the start by {names}."
+    if status.lacks_network:
+        return "Frames arrive. The analysis needs a network: [Pose Estimation] MODEL."
     if status.analysing:
         if failed := ", ".join(f"[Output {name}]" for name in status.failed_outputs):
             return f"Tracking; {failed} failed."
