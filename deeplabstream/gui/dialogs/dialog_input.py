@@ -121,10 +121,9 @@ def _completed_field(window: QObject) -> QWidget | None:
 
     Qt gives that list no parent, only the field as focus proxy.
     """
-    is_popup = (
-        isinstance(window, QWidget) and window.windowType() == Qt.WindowType.Popup
-    )
-    return window.focusProxy() if is_popup else None
+    if isinstance(window, QWidget) and window.windowType() == Qt.WindowType.Popup:
+        return window.focusProxy()
+    return None
 
 
 class StopInput(QObject):
