@@ -125,6 +125,19 @@ def test_mirrored_poses_are_plausible_where_mirrored_images_are_trained() -> Non
     assert sure[1] >= sure[0]
 
 
+def test_an_animal_is_as_plausible_in_every_size_that_is_trained() -> None:
+    data = dataset()
+    larger = (data.points * 1.25)[:, :, None]
+    sure = []
+    for scale in (1.0, 1.0), (0.75, 1.3):
+        decoder = with_relations(Heatmaps(4, 1.25), data, replace(STILL, scale=scale))
+        assert isinstance(decoder, Heatmaps) and decoder.relations
+        every = [decoder.relations.choose(p, np.ones((4, 1))).plausible for p in larger]
+        sure.append(np.mean(every))
+    assert sure[0] < 0.8
+    assert sure[1] > 0.9
+
+
 def test_decoders_of_several_animals_or_views_stay_as_they_are() -> None:
     data = dataset()
     several = MultiAnimalDecoder(

@@ -5,7 +5,7 @@ a Gaussian of the offset, or one of the logarithm of the distance. For each body
 pairs from which its position is best known have most of the weight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeAlias
@@ -31,11 +31,13 @@ ENOUGH = 10
 """Fewest poses in which both body parts of a pair are labelled."""
 FOLDS = 5
 PRIOR = 5.0
-"""Weight of a round Gaussian beside the covariance of the labels, in poses."""
+"""Weight of a round Gaussian beside the covariance of the labels, in labelled offsets."""
 LABEL_PX = 2.0
 """Standard deviation of a label, input pixels: no offset is known better."""
 LEAST_DEVIATION = 0.15
 """Smallest standard deviation of the logarithm of a distance."""
+SCALES = 5
+"""Scales of the augmentation at which the poses are learned."""
 USUAL = 0.9
 """Share of the labels of a body part at positions that are fully plausible."""
 LEAST_WEIGHT = 0.02
@@ -107,11 +109,15 @@ def with_relations(decoder: Decoder, data: Dataset, how: Augmentation) -> Decode
         swapped = points[:, mirrored(data.skeleton)] * np.array([-1, 1], np.float32)
         points = np.concatenate([points, swapped])
     every_direction = how.rotation_deg >= TURNING_DEG
-    return replace(decoder, relations=learned_relations(points, every_direction))
+    scales = np.linspace(*how.scale, SCALES)
+    learned = learned_relations(points, every_direction, scales.tolist())
+    return replace(decoder, relations=learned)
 
 
 def learned_relations(
-    points: NDArray[np.floating], every_direction: bool = False
+    points: NDArray[np.floating],
+    every_direction: bool = False,
+    scales: Sequence[float] = (1.0,),
 ) -> PartRelations | None:
     """Return the relations of body parts in labelled poses; None: too few labels.
 
@@ -122,10 +128,12 @@ def learned_relations(
     every_direction
         Whether the animal turns: then only distances are learned, also where the few
         labelled poses have similar directions.
+    scales
+        Sizes of the animal relative to its labelled ones that are as likely as those.
     """
     parts, poses = points.shape[1], np.asarray(points, np.float64)
     kinds: Kinds = (_Distance,) if every_direction else (_Offset, _Distance)
-    found = dict(_pairs(poses, kinds))
+    found = dict(_pairs(poses, kinds, np.asarray(scales, np.float64)))
     if not found:
         return None
 
@@ -150,7 +158,8 @@ def learned_relations(
             mean, deviation = round(model.mean, 4), round(model.deviation, 4)
             distances.append(DistanceRelation(a, b, weight, mean, deviation))
     learned = PartRelations(tuple(offsets), tuple(distances))
-    return replace(learned, usual=_usual(learned, poses))
+    every = np.concatenate([poses * scale for scale in scales])
+    return replace(learned, usual=_usual(learned, every))
 
 
 def _usual(learned: PartRelations, points: NDArray[np.floating]) -> tuple[float, ...]:
@@ -173,7 +182,7 @@ def _area(points: Values) -> float:
 
 
 def _pairs(
-    points: Values, kinds: Kinds
+    points: Values, kinds: Kinds, scales: Values
 ) -> Iterator[tuple[tuple[int, int], tuple[_Offset | _Distance, float]]]:
     """Yield each pair with enough labels, its best model, and the information in it.
 
@@ -186,19 +195,30 @@ def _pairs(
         offsets = offsets[np.isfinite(offsets).all(axis=1)]
         if len(offsets) < ENOUGH:
             continue
-        gains = [_held_out(kind, offsets, area) for kind in kinds]
+        gains = [_held_out(kind, offsets, scales, area) for kind in kinds]
         best = int(np.argmax(gains))
-        yield (a, b), (kinds[best].fitted(offsets), max(gains[best], 0.0))
+        model = kinds[best].fitted(_scaled(offsets, scales))
+        yield (a, b), (model, max(gains[best], 0.0))
+
+
+def _scaled(offsets: Values, scales: Values) -> Values:
+    """Return (offset · scale, 2): each offset in each scale."""
+    return np.asarray((offsets[:, None] * scales[:, None]).reshape(-1, 2))
 
 
 def _held_out(
-    kind: type[_Offset] | type[_Distance], offsets: Values, area: float
+    kind: type[_Offset] | type[_Distance], offsets: Values, scales: Values, area: float
 ) -> float:
-    """Return the mean gain of a kind of model over folds of the poses."""
+    """Return the mean gain of a kind of model over folds of the poses.
+
+    All scales of a pose are in the same fold.
+    """
     fold = np.arange(len(offsets)) % FOLDS
     gains = np.concatenate(
         [
-            kind.fitted(offsets[fold != own]).log_density(offsets[fold == own])
+            kind.fitted(_scaled(offsets[fold != own], scales)).log_density(
+                _scaled(offsets[fold == own], scales)
+            )
             for own in range(FOLDS)
         ]
     )
