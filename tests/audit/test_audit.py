@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,15 @@ def test_figures_count_verdicts_that_were_given_during_a_long_search(run: Path) 
     results = searching.save_results(["none"])
     assert results.raters == {"anna": 6, "bob": 6}
     assert read_results(run) == results
+
+
+def test_results_without_the_triggers_that_have_no_figures_are_read(run: Path) -> None:
+    """Earlier development versions did not list them."""
+    audit = open_audit(run, 6, seed=1)
+    audit.give(audit.clip(1), "anna", "cannot say")
+    saved = audit.save_results()
+    assert saved.without_figures
+    entries = json.loads((run / AUDIT_RESULTS).read_text("utf-8"))
+    del entries["without_figures"]
+    (run / AUDIT_RESULTS).write_text(json.dumps(entries), "utf-8")
+    assert read_results(run) == replace(saved, without_figures=())
