@@ -39,6 +39,7 @@ from deeplabstream.recording.recorded_frames import (
     analysed_cameras,
     read_frames,
 )
+from deeplabstream.recording.resumed_state import resumed_of
 from deeplabstream.recording.run_folder import RunFolder, application_version
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
@@ -198,6 +199,7 @@ def _who(run: _Run) -> ReportTable:
     experiment = facts.get("experiment") or {}
     model = facts.get("model") or {}
     networks = {"": model, **model.get("cameras", {})}
+    resumed = resumed_of(facts)
     rows = [
         ("run folder", summary.path.resolve().name),
         ("started", summary.started.isoformat(" ", "seconds") if summary.started else ""),
@@ -211,6 +213,7 @@ def _who(run: _Run) -> ReportTable:
         ("notes", summary.notes),
         ("tags", ", ".join(summary.tags)),
         ("ended", summary.outcome),
+        ("continues", resumed.sentence if resumed is not None else ""),
         ("cameras", "; ".join(_camera(run, name) for name in facts["cameras"])),
         *((
             f"network {camera}".strip(),

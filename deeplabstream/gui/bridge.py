@@ -6,6 +6,7 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.session.earlier_run import Resumption
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.request_queue import (
     AGENDAS,
@@ -119,11 +120,15 @@ class Bridge(QObject):
             actions.append(Action.ARM)
         return [action for action in actions if not runs[action]]
 
-    def begin(self) -> None:
-        """Start the parts that do not run yet, in order, each as soon as it is allowed."""
+    def begin(self, resumes: Resumption | None = None) -> None:
+        """Start the parts that do not run yet, in order, each as soon as it is allowed.
+
+        `resumes`: the run whose experiment goes on; None: a new one begins.
+        """
         if self.blocked:
             self.failed.emit(self.blocked)
         else:
+            self.session.resumes = resumes
             self._agenda = RequestQueue(self.left_to_start())
 
     def restart(self) -> None:

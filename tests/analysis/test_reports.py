@@ -31,6 +31,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.files.report_document import ReportTable, number
 from deeplabstream.recording.recorded_frames import read_frames
+from deeplabstream.recording.resumed_state import RESUMED, ResumedState
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_summary import change_notes
 from tests.analysis.made import body_at, made_run, run_of_two_experiments
@@ -177,6 +178,18 @@ def test_a_killed_run_is_repaired_and_says_so(tmp_path: Path) -> None:
     assert "Repaired: top.csv: a half-written row was cut off" in top
     assert top.count("a half-written row was cut off") == 1
     assert "killed" in top
+
+
+def test_a_run_that_continues_another_one_names_it(
+    golden: Path, tmp_path: Path
+) -> None:
+    sentence = (
+        "goes on from the run 2026-03-01_12-00-00 after a gap of 61.0 s: 5 s of light"
+    )
+    state = ResumedState(run="runs/a", sentence=sentence, experiment="light")
+    RunFolder(golden).update(**{RESUMED: state.facts()})
+    words = words_of(write_run_report(golden, tmp_path / "a.html"))
+    assert f"continues {sentence}" in words
 
 
 def test_two_animals_have_a_column_each(tmp_path: Path) -> None:

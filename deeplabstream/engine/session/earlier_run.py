@@ -44,6 +44,7 @@ from deeplabstream.settings.sections import Settings
 UNRECORDED_S = 2.0
 """Time that may be missing at the end of a run that was killed: its files are synchronised with
 the disk twice a second."""
+_LAST_RUNS = 10
 _CONTINUABLE = re.compile(
     r"stopped|failed: (\[(Output|Input|Camera)|its recording|the recorder)"
 )
@@ -100,6 +101,20 @@ class EarlierRun:
     def _is_whole(self) -> bool:
         """Whether the run was closed, so that nothing is missing at its end."""
         return self.facts["ended"] is not None and self.facts["how"] != "killed"
+
+    def was_interrupted(self, settings: Settings) -> bool:
+        """Return whether its experiment ran when it ended without the record of an end.
+
+        NothingToResumeError: it is of another animal or other settings; DeviceError: its record
+        can't be read.
+        """
+        if self._is_whole:
+            return False
+        self._check_same(self.with_seeds(settings))
+        span = self._span()
+        if span is None:  # it was interrupted before it continued another run
+            return self.settings.resumed is not None
+        return span.ended_ns is None
 
     def with_seeds(self, settings: Settings) -> Settings:
         """Return settings in which each `SEED = new` has the number of this run."""
@@ -337,3 +352,28 @@ def newest_run(settings: Settings) -> Path:
         of = f" of the animal {animal}" if animal else ""
         raise DeviceError(f"there is no run{of} in {root} that can be continued")
     return max(found)[1]
+
+
+def interrupted_run(settings: Settings) -> Path | None:
+    """Return the last run in OUTPUT_DIRECTORY, if it was interrupted; None: it was not.
+
+    Its end was not recorded, as after a power cut, while an experiment ran that these settings
+    can continue.
+    """
+    found: list[tuple[float, Path]] = []
+    for file in settings.output_directory.glob("*/run.json"):
+        with suppress(OSError):
+            found.append((file.stat().st_mtime, file.parent))
+    # of thousands of runs, only the last ones are read
+    started: list[tuple[str, Path]] = []
+    for _, path in sorted(found)[-_LAST_RUNS:]:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            started.append((str(RunFolder(path).facts["started"]), path))
+    if not started:
+        return None
+
+    path = max(started)[1]
+    try:
+        return path if EarlierRun(path).was_interrupted(settings) else None
+    except (DeepLabStreamError, OSError, ValueError, KeyError):
+        return None

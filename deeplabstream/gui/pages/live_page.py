@@ -18,6 +18,7 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.checks.preflight import WARNING
+from deeplabstream.engine.session.earlier_run import Resumption, interrupted_run
 from deeplabstream.engine.session.session_state import (
     Action,
     Phase,
@@ -77,6 +78,9 @@ class LivePage(QWidget):
         self.measures = MeasuresPanel()
         self.test = test
         self._experimenting = False
+        self._interrupted: Path | None = None
+        """The last run, if it was interrupted and can go on."""
+        self._idle = False
         self._ticks = 0
         self.adjusting: dict[str, QPushButton] = {}
         """Buttons for the controls of each camera."""
@@ -142,6 +146,7 @@ class LivePage(QWidget):
     def _connect(self) -> None:
         self.controls.action_requested.connect(self.request)
         self.controls.begun.connect(self.begin)
+        self.controls.resumed.connect(self.resume)
         self.controls.ended.connect(self.end)
         self.bridge.status_changed.connect(self._show_status)
         self.bridge.stepped.connect(self._take_steps)
@@ -157,6 +162,11 @@ class LivePage(QWidget):
         self.test.acknowledged.connect(self._take_test_answer)
 
     def _show_status(self, status: SessionState) -> None:
+        idle = status.phase is Phase.IDLE
+        if idle and not self._idle:
+            run = self._interrupted = interrupted_run(self.bridge.session.settings)
+            self.controls.interrupted = run.name if run is not None else ""
+        self._idle = idle
         self.show_blocked()
         self.subject.show_fixed(self.bridge.session.fixed_subject)
         if status.phase is Phase.STARTING:
@@ -253,14 +263,24 @@ class LivePage(QWidget):
         commit_field(self)
         self._refused = ""
         if not self._end_test():
+            if action is Action.START_STREAM:
+                self.bridge.session.resumes = None  # of a resumption that was refused
             self.bridge.do(action)
 
     def begin(self) -> None:
         """Start stream, analysis and experiment, each as soon as it is allowed."""
+        self._begin(None)
+
+    def resume(self) -> None:
+        """Start in the same way, and continue the run that was interrupted."""
+        if (run := self._interrupted) is not None:
+            self._begin(Resumption(run))
+
+    def _begin(self, resumes: Resumption | None) -> None:
         commit_field(self)
         self._refused = ""
         if not self._end_test():
-            self.bridge.begin()
+            self.bridge.begin(resumes)
             self.show_blocked()
 
     def end(self) -> None:

@@ -38,6 +38,9 @@ class Controls(QFrame):
     ended = pyqtSignal()
     """Stop was pressed."""
 
+    resumed = pyqtSignal()
+    """*Resume the interrupted run* was pressed."""
+
     action_requested = pyqtSignal(object)
     """Action of the button that was pressed."""
 
@@ -53,6 +56,12 @@ class Controls(QFrame):
         self.start.setProperty("starts", True)
         self.start.clicked.connect(self.begun)
         self.stop.clicked.connect(self.ended)
+        self.interrupted = ""
+        """Name of the run that was interrupted, and can go on; empty: none."""
+        self.resume = QPushButton("Resume the interrupted run")
+        self.resume.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.resume.setProperty("starts", True)
+        self.resume.clicked.connect(self.resumed)
         self.stop.setToolTip("ends experiment, recording, analysis and stream")
         both = QHBoxLayout()
         both.setSpacing(8)
@@ -78,6 +87,7 @@ class Controls(QFrame):
         column.setContentsMargins(12, 10, 12, 10)
         column.setSpacing(8)
         column.addLayout(both)
+        column.addWidget(self.resume)
         column.addLayout(self._build_lamps())
         column.addWidget(self.message)
         column.addWidget(self.unfold)
@@ -159,8 +169,14 @@ class Controls(QFrame):
             AMBER if status.recording_starting else GREEN if status.recording else ""
         )
         idle = status.phase is Phase.IDLE
+        self._enable(self.resume, self.start.isEnabled())
+        self.resume.setVisible(idle and bool(self.interrupted))
+        self.resume.setToolTip(
+            f"continues the experiment of {self.interrupted} where it was; Start begins a "
+            "new one"
+        )
         wrong = (blocked if idle else _unusable(status)) or refused
-        self.message.setText(wrong or _sentence(status))
+        self.message.setText(wrong or _sentence(status, self.interrupted))
         if self.message.objectName() != (name := "problem" if wrong else "caption"):
             self.message.setObjectName(name)
             repolish(self.message)
@@ -199,7 +215,12 @@ def _unusable(status: SessionState) -> str:
     return f"Start stopped here: {'; '.join(failed)}" if failed else ""
 
 
-def _sentence(status: SessionState) -> str:
+def _sentence(status: SessionState, interrupted: str) -> str:
+    if status.phase is Phase.IDLE and interrupted:
+        return (
+            f"The last run, {interrupted}, was interrupted: its end is not recorded, as after "
+            "a power cut."
+        )
     if status.phase is Phase.IDLE:
         return "Nothing is running."
     if status.phase is Phase.STARTING:
