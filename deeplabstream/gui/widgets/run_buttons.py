@@ -216,13 +216,13 @@ def _unusable(status: SessionState) -> str:
 
 
 def _sentence(status: SessionState, interrupted: str) -> str:
-    if status.phase is Phase.IDLE and interrupted:
+    if status.phase is Phase.IDLE:
         return (
             f"The last run, {interrupted}, was interrupted: its end is not recorded, as after "
             "a power cut."
+            if interrupted
+            else "Nothing is running."
         )
-    if status.phase is Phase.IDLE:
-        return "Nothing is running."
     if status.phase is Phase.STARTING:
         return "Opening the cameras …"
     if status.phase is Phase.STOPPING:
