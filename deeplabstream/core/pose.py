@@ -206,6 +206,13 @@ def _places(known: tuple[str, ...], requested: tuple[str, ...]) -> tuple[int, ..
     return tuple(places[name] for name in requested)
 
 
+def nothing_found(skeleton: Skeleton) -> Pose:
+    """Return a pose without any point, for all animals of a skeleton."""
+    shape = max(1, len(skeleton.animals)), len(skeleton.bodyparts)
+    points = np.full((*shape, 2), np.nan, np.float32)
+    return Pose(skeleton, points, np.zeros(shape, np.float32))
+
+
 def pose_from(
     skeleton: Skeleton,
     shape: tuple[int, int],

@@ -17,7 +17,7 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError, Experimen
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
 from deeplabstream.core.light_cycle import LightCycle, LightMoment
-from deeplabstream.core.pose import Pose
+from deeplabstream.core.pose import Pose, nothing_found
 from deeplabstream.core.space_pose import SPACE, SpacePose
 from deeplabstream.engine.identity_reporting import (
     CameraIdentityTrackers,
@@ -25,6 +25,12 @@ from deeplabstream.engine.identity_reporting import (
 )
 from deeplabstream.engine.light_switch import FrameLight, LightSwitch
 from deeplabstream.engine.output_bank import OutputBank
+from deeplabstream.engine.plate_watch import (
+    PLATE,
+    PlateKnown,
+    away_sentence,
+    back_sentence,
+)
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
 from deeplabstream.engine.running_experiment import RunningExperiment, RunningPlan
 from deeplabstream.engine.space_tracking import SpaceTracker, TrackedMoment
@@ -275,7 +281,8 @@ class Loop:
     `light_switch` chooses the network by the light. `earlier_s`: how long the experiment has
     lasted in runs that this one continues; it counts for EXP_TIME_S. Each of `arenas` has a
     plan, triggers, outputs and a permit of its own: an error of its plan or its triggers, or its
-    lost animal, switches only its outputs off.
+    lost animal, switches only its outputs off. `plate` knows whether their plate is in place: while
+    it is not, no pose is estimated.
     """
 
     def __init__(
@@ -296,7 +303,11 @@ class Loop:
         light: LightCycle | None = None,
         light_switch: LightSwitch | None = None,
         earlier_s: float = 0.0,
+        plate: PlateKnown | None = None,
     ) -> None:
+        self._plate = plate
+        self._is_plate_away = False
+        """Whether it was away in the last frame, as it was noted."""
         self._earlier_s = earlier_s
         self._light_switch = light_switch
         self._networks: dict[str, FrameLight] = {}
@@ -344,6 +355,9 @@ class Loop:
         if self._space is not None:
             self._space.reset()
         self._phase = None
+        if self._plate is not None:
+            self._plate.reset()
+            self._is_plate_away = False
         self._networks.clear()
         if self._light_switch is not None:
             self._light_switch.reset()
@@ -416,11 +430,28 @@ class Loop:
         """Process frames of several cameras; their poses are estimated as one batch."""
         images, cameras = [f.image for f in frames], [f.camera for f in frames]
         networks = [self._network_of(frame) for frame in frames]
-        poses = self._estimator.estimate(images, cameras)
+        if self._is_away(frames[-1]):
+            # not even estimated: a background would be learned where the arenas are not
+            poses = [nothing_found(self._estimator.skeleton)] * len(frames)
+        else:
+            poses = self._estimator.estimate(images, cameras)
         return [
             self._process(frame, pose, network)
             for frame, pose, network in zip(frames, poses, networks, strict=True)
         ]
+
+    def _is_away(self, frame: Frame) -> bool:
+        """Return whether the plate of the arenas is away; note a change."""
+        if self._plate is None:
+            return False
+        problem = self._plate.problem_at(frame.time_ns)
+        if bool(problem) is not self._is_plate_away:
+            self._is_plate_away = bool(problem)
+            if problem:
+                self._note("alarm", away_sentence(frame.index, problem))
+            else:
+                self._note(PLATE, back_sentence(frame.index))
+        return bool(problem)
 
     def _network_of(self, frame: Frame) -> FrameLight:
         """Choose the network for the light of a frame; note a change."""

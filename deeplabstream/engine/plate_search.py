@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame
 from deeplabstream.pose.plate_markers import PlatePlace
-from deeplabstream.settings.plate import laid_out_markers, moved_plate, plate_in
+from deeplabstream.settings.plate import (
+    moved_plate,
+    movement_tolerance_px,
+    plate_in,
+    plate_movement_px,
+)
 from deeplabstream.settings.sections import Settings
 
-PLATE = "plate"
-"""Kind of the notes on the plate."""
 TRIES = 5
 """Frames in which the markers are looked for at the start of a stream."""
-MOVED_PX = 2.0
-"""Movement since the start of the stream from which nothing is analysed."""
 
 
 @dataclass
@@ -36,6 +35,11 @@ class PlateSearch:
     def needed(self) -> bool:
         """Whether the arenas are found by markers."""
         return bool(self.settings.plate.markers)
+
+    @property
+    def tolerance_px(self) -> float:
+        """Movement of the plate from which nothing is analysed."""
+        return movement_tolerance_px(self.settings.arenas.values())
 
     def find(self, next_frame: Callable[[], Frame | None]) -> None:
         """Move the arenas to the plate in one of the next frames; None: no frame comes."""
@@ -60,7 +64,7 @@ class PlateSearch:
         if frame is None:
             return f"{where}: no frame has come; check the camera, {again}"
         try:
-            place = plate_in(frame.image, self.settings.plate)
+            moved_px = plate_movement_px(frame.image, self.settings.plate)
         except DeepLabStreamError as error:
             return f"{where}: {error}; {again}"
         if self.place is None:
@@ -68,9 +72,7 @@ class PlateSearch:
                 f"{where}: the plate was not found at the start of the stream, but is seen "
                 "now: stop the stream and start it again"
             )
-        markers = np.concatenate(laid_out_markers(self.settings.plate))
-        moved_px = np.hypot(*(place.place(markers) - markers).T).max()
-        if moved_px > MOVED_PX:
+        if moved_px > self.tolerance_px:
             return (
                 f"{where}: the plate has moved by {moved_px:.1f} px since the start of the "
                 "stream: stop the stream and start it again"

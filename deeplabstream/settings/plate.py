@@ -1,11 +1,12 @@
 """Plate: arenas moved to where their plate lies, in settings and in their text."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from deeplabstream.core.frame import Image
-from deeplabstream.core.regions import parse_region
+from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.pose.plate_markers import (
     PlatePlace,
     Points,
@@ -19,6 +20,10 @@ from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 
+MOVED_PART = 0.05
+"""Part of the smallest arena's width by which the plate may move before it counts as moved."""
+LEAST_MOVED_PX = 2.0
+"""Movement that never counts: markers are found with an error of up to a pixel."""
 _ARENAS = "Arenas"
 
 
@@ -37,6 +42,23 @@ def plate_in(image: Image, plate: Arenas) -> PlatePlace:
     """Return where the plate lies in an image; DeepLabStreamError: why it is not known."""
     found = find_markers(image, plate.dictionary)
     return locate_plate(found, plate.markers, laid_out_markers(plate))
+
+
+def plate_movement_px(image: Image, plate: Arenas) -> float:
+    """Return how far the markers have moved at most since the layout, px.
+
+    At the corners of the markers: so that a turn counts, too. DeepLabStreamError: why it is not
+    known.
+    """
+    place = plate_in(image, plate)
+    before = np.concatenate(laid_out_markers(plate))
+    return float(np.hypot(*(place.place(before) - before).T).max())
+
+
+def movement_tolerance_px(arenas: Iterable[Region]) -> float:
+    """Return the movement of the plate that is harmless for these arenas, px."""
+    widths = [float(np.ptp(arena.outline(), axis=0).min()) for arena in arenas]
+    return max(LEAST_MOVED_PX, MOVED_PART * min(widths, default=0.0))
 
 
 def moved_plate(settings: Settings, place: PlatePlace) -> Settings:

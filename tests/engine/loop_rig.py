@@ -16,6 +16,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.plate_watch import PlateKnown
 from deeplabstream.plugins.experiment import Experiment, Plan, during, until
 from deeplabstream.settings.sections import ExperimentRun
 from experiments.triggers.region_triggers import InsideRegion
@@ -101,6 +102,7 @@ def rig(
     experiment: Experiment | None = None,
     overwritten: Sequence[int] = (),
     hygiene: Mapping[str, Any] | None = None,
+    plate: PlateKnown | None = None,
     **rules: float,
 ) -> Iterator[Rig]:
     clock, entries, light = ManualClock(), list[Entry](), SimulatedOutput()
@@ -114,6 +116,7 @@ def rig(
             entries.append,
             0,
             lambda frame: frame.index not in overwritten,
+            plate=plate,
         )
         tidy: Any = {"bodyparts": ("snout",), "region": Circle(50, 50, 9)}
         triggers = {"inside": InsideRegion(**tidy, **(hygiene or {}))}

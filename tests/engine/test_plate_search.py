@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.frame import Frame, Image, ImageFormat
+from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.plate_search import TRIES, PlateSearch
-from deeplabstream.engine.session.session import RigSession
+from deeplabstream.engine.plate_watch import frame_of_change
+from deeplabstream.engine.replay.rerun import rerun_decisions
+from deeplabstream.engine.session.session import Failed, RigSession
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.pose.plate_markers import find_markers
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.arena_instances import centre_of
 from deeplabstream.settings.loading import Settings, load, parse
@@ -43,6 +47,9 @@ REGION = rectangle 0 -30 30 60
 [Experiment]
 RECORD_EXP = no
 """
+
+
+RATE = 20.0
 
 
 def rig(folder: Path) -> Settings:
@@ -118,13 +125,14 @@ def test_a_rig_without_markers_looks_for_none() -> None:
     assert PlateSearch(parse(text, Path())).problem(None) == ""
 
 
-def stream_of(folder: Path, image: Image) -> Watched:
+def stream_of(folder: Path, *images: Image, each: int = 20) -> Watched:
+    """Return a rig whose video shows the images again and again, `each` for some frames."""
     settings = rig(folder)
-    form = ImageFormat(image.shape, 20.0)
+    form = ImageFormat(images[0].shape, RATE)
     with VideoWriter(folder / "plate.mkv", form) as film:
-        for number in range(20):
-            time_ns = number * 50_000_000
-            film.write(image, number, time_ns, time_ns)
+        for number in range(each * len(images)):
+            time_ns = round(number / RATE * 1e9)
+            film.write(images[number // each], number, time_ns, time_ns)
     return Watched(RigSession(settings))
 
 
@@ -160,3 +168,46 @@ def test_a_stream_without_its_plate_shows_images_but_is_not_analysed(
     assert not rig_.session.state.analysing
     assert "markers not seen: 7 (upper left)" in rig_.session.state.alarms[0].text
     rig_.session.close()
+
+
+@pytest.mark.usefixtures("fork_server")
+def test_a_plate_that_is_moved_during_a_run_is_unknown_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_frames_longer(monkeypatch)
+    rig_ = stream_of(
+        tmp_path, seen(LAID_OUT)[0], seen(shifted(12, -9))[0], each=round(4 * RATE)
+    )
+    rig_.do(Action.START_STREAM)
+    while not rig_.session.state.analysing:
+        # it is refused while the plate lies elsewhere
+        asked = len(rig_.told)
+        rig_.do(Action.START_ANALYSIS)
+        rig_.until(
+            lambda it: (
+                it.session.state.analysing
+                or any(isinstance(news, Failed) for news in it.told[asked:])  # noqa: B023
+            )
+        )
+    rig_.until(lambda it: "are known again from frame" in str(it.of(Note)))
+    state = rig_.session.state
+    run = state.run_folder
+    rig_.stop()
+    rig_.session.close()
+    assert run is not None
+    alarm = next(it.text for it in state.alarms if "from frame" in it.text)
+    assert "the plate has moved by 1" in alarm and "All arenas are unknown" in alarm
+
+    # the record has from which frame on nothing was known
+    changes = [
+        frame_of_change(note.text) for note in rig_.of(Note) if isinstance(note, Note)
+    ]
+    (lost, is_away), (back, is_still_away) = [it for it in changes if it][:2]
+    assert is_away and not is_still_away
+    folder = open_run_folder(run, lambda sentence: None)
+    for recorded, again in rerun_decisions(load(run / "settings.ini"), folder):
+        assert dict(again.triggers) == dict(recorded.triggers)
+        if recorded.index < back:
+            is_unknown = not np.isfinite(recorded.pose.points).any()
+            assert is_unknown or recorded.index < lost
+            assert recorded.index < lost or {*recorded.triggers.values()} == {None}

@@ -104,6 +104,8 @@ class EngineLinks:
     """Released for every journal entry."""
     journal: JournalSpec
     zero_ns: int
+    plate: Connection | None = None
+    """To the plate process; None: the arenas have no markers."""
 
 
 def set_up_child(

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -34,7 +34,8 @@ from deeplabstream.engine.network_loading import (
     open_network,
     outdated_networks,
 )
-from deeplabstream.engine.plate_search import PLATE, PlateSearch
+from deeplabstream.engine.plate_search import PlateSearch
+from deeplabstream.engine.plate_watch import PLATE, PlateSeen, PlateWatch
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.processes.child_process import (
     EngineLinks,
@@ -72,10 +73,17 @@ from deeplabstream.engine.session.messages import (
     TestOutput,
     ToEngine,
     UnknownMessage,
+    WatchPlate,
 )
 from deeplabstream.engine.space_tracking import SpaceTracker, space_tracker_of
 from deeplabstream.ipc.journal import Journal, JournalWriter
-from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
+from deeplabstream.ipc.pipe import (
+    Connection,
+    Messages,
+    has_message,
+    message_check,
+    receive,
+)
 from deeplabstream.ipc.ring import FrameRing, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import NO_MODEL
@@ -212,6 +220,10 @@ class _Engine:
             self.resources,
             dose_places(self.settings),
         )
+        self.plate_watch: PlateWatch | None = None
+        self.has_plate_check: Callable[[], bool] = lambda: False
+        if self.links.plate is not None:
+            self.has_plate_check = message_check(self.links.plate)
         self.loop: Loop
         self.space_tracker: SpaceTracker | None = None
         self.real_time: RealTime | None = None
@@ -253,6 +265,7 @@ class _Engine:
             self.settings.light_cycle,
             light_switch_of(self.settings, estimator),
             earlier_s=self.settings.earlier_s,
+            plate=self.plate_watch,
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.report_network(estimator)
@@ -284,6 +297,26 @@ class _Engine:
         self.settings = self.plate.settings
         if self.plate.place is not None:
             self.send(PlateFound(self.plate.place))
+            self.plate_watch = PlateWatch(self.plate.tolerance_px)
+            self.request_plate_checks()
+
+    def request_plate_checks(self) -> None:
+        """Have the markers looked for in the frames of the deciding camera."""
+        if self.links.plate is not None and self.plate_watch is not None:
+            ring = self.readers[0].spec
+            send_message(self.links.plate, WatchPlate(ring, self.settings.plate))
+
+    def take_plate_checks(self) -> None:
+        """Take the results of the checks that have arrived."""
+        plate, watch = self.links.plate, self.plate_watch
+        if plate is None or watch is None:
+            return
+        while self.has_plate_check():
+            seen = receive(plate)
+            if not isinstance(seen, PlateSeen):
+                # the process has ended, which the session reports; unchecked is unknown
+                return
+            watch.take(seen)
 
     def next_deciding_frame(self) -> Frame | None:
         """Wait for a new frame of the deciding camera; None: it does not come in time."""
@@ -413,6 +446,7 @@ class _Engine:
                 while not self.stopped and has_message(self.pipe):
                     self.handle_message()
                     self.heartbeat()
+                self.take_plate_checks()
                 self.check_real_time(now_ns)
                 self.report_distinctness(now_ns)
                 if now_ns - self.coats_ns > COATS_S * 1e9:
@@ -532,6 +566,8 @@ class _Engine:
                 ring = FrameRing(spec, meanwhile=self.heartbeat)
                 mapped[spec] = RingReader(ring, borrows=True)
         self.readers = tuple(mapped[spec] for spec in specs)
+        if self.readers:
+            self.request_plate_checks()
         tracker = self.space_tracker
         in_space = tracker.cameras.names if tracker is not None else ()
         self.moments = MomentScheduler(

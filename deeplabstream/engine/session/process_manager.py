@@ -46,6 +46,7 @@ from deeplabstream.settings.loading import Settings
 _PROCESSES = "deeplabstream.engine.processes"
 CAMERA = f"{_PROCESSES}.camera_process:camera_main"
 ENGINE = f"{_PROCESSES}.engine_process:engine_main"
+PLATE = f"{_PROCESSES}.plate_process:plate_main"
 GUARD = f"{_PROCESSES}.guard:guard_main"
 RECORDER = f"{_PROCESSES}.recorder_process:recorder_main"
 SECOND_GUARD = f"{_PROCESSES}.second_guard:second_guard_main"
@@ -107,6 +108,9 @@ class ChildProcess:
 class ProcessManager:
     """All processes of a stream. None is daemonic; all end with their parent."""
 
+    plate_watch: ChildProcess | None = None
+    """Process that looks for the markers of the plate; None: the arenas have none."""
+
     def __init__(self, settings: Settings, zero_ns: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._spawn = spawn
@@ -165,6 +169,7 @@ class ProcessManager:
     def _start_engine(self, settings: Settings, zero_ns: int) -> None:
         """Start the engine and both guards; it opens its outputs when both are ready."""
         heart, heart_in = opened_pipe(duplex=False)
+        of_engine, of_watch = opened_pipe()
         second_heart, second_in = opened_pipe(duplex=False)
         links = EngineLinks(
             guards=(heart_in, second_in),
@@ -173,6 +178,7 @@ class ProcessManager:
             listeners=(self._recorder_wake,),
             journal=self.journal.spec,
             zero_ns=zero_ns,
+            plate=of_engine if settings.plate.markers else None,
         )
         self.engine = self._start("engine", ENGINE, (settings,), (links,))
 
@@ -187,6 +193,9 @@ class ProcessManager:
         before = self.outputs, heart, pid
         self.guard = self._start("guard", GUARD, before, (to_guard,))
 
+        if settings.plate.markers:
+            self.plate_watch = self._start("plate watch", PLATE, (), (of_watch,))
+
         # The second guard is not on the list of processes whose end it waits for.
         pids = pid, self.guard.process.pid
         before_second = self.outputs, second_heart, pids, self._others
@@ -195,16 +204,19 @@ class ProcessManager:
             "second guard", SECOND_GUARD, before_second, (to_second,), False
         )
 
-        # A guard detects the end of the engine by the end of its pipe, so no other
-        # process may hold one.
-        for end in (heart, heart_in, second_heart, second_in, self._others):
+        # A guard, and the plate watch, detect the end of the engine by the end of its pipe, so
+        # no other process may hold one.
+        pipes = heart, heart_in, second_heart, second_in, of_engine, of_watch
+        for end in (*pipes, self._others):
             end.close()
 
     @property
     def children(self) -> list[ChildProcess]:
         """All processes."""
         guards = self.guard, self.second_guard
-        return [*self.cameras.values(), self.engine, *guards, self.recorder]
+        children = [*self.cameras.values(), self.engine, *guards, self.recorder]
+        # last: it ends with the engine, whose end is the cause that is reported
+        return [*children, *filter(None, [self.plate_watch])]
 
     def take(self, entry: Entry) -> None:
         """Take the last edges of the outputs, and the journal's end, from an entry."""

@@ -44,7 +44,7 @@ from deeplabstream.engine.measured_latency import (
     timing_facts,
     timing_sentence,
 )
-from deeplabstream.engine.plate_search import PLATE
+from deeplabstream.engine.plate_watch import PLATE
 from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import late_switch_off, messages
 from deeplabstream.engine.session.animal_memory import (
