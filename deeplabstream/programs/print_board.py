@@ -14,13 +14,13 @@ from deeplabstream.core.errors import check_packages
 from deeplabstream.core.visible_text import visible
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.camera_calibration.board_sheet import (
-    PAGES,
     BoardSheet,
     instructions,
     with_largest_square,
     write_board,
 )
 from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
+from deeplabstream.offline.camera_calibration.printed_page import PAGES
 from deeplabstream.programs.board_options import BoardOptions, numbers_of_squares
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite

@@ -10,14 +10,13 @@ import pytest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.offline.camera_calibration.board_sheet import (
-    DPI,
-    PAGES,
     BoardSheet,
     instructions,
     with_largest_square,
     write_board,
 )
 from deeplabstream.offline.camera_calibration.charuco_board import CharucoBoard
+from deeplabstream.offline.camera_calibration.printed_page import DPI, PAGES
 
 pytest.importorskip("matplotlib", reason="it draws the page")
 
