@@ -95,6 +95,9 @@ TASKS = {
         "print-board": Command(
             "utils.PrintBoard", "a board to calibrate cameras with, to print"
         ),
+        "print-markers": Command(
+            "utils.PrintMarkers", "markers of a plate with arenas, to print"
+        ),
         "calibrate-cameras": Command(
             "utils.CalibrateCameras", "several cameras, from videos of a board"
         ),

@@ -57,6 +57,7 @@ RAN = {
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5": "",
     "utils/MotionEnergy.py mouse.mp4 --region whisker": "--overwrite",
     "utils/PrintBoard.py --page A3": "",
+    "utils/PrintMarkers.py": "",
     "utils/PickFrames.py mouse.mp4 --into labels": "",
     "utils/CropFrames.py boxes mouse.csv": "",
 }
@@ -78,6 +79,7 @@ MADE = {
     "utils/RenderVideo.py mouse.mp4 --poses mouse.csv": "mouse.labelled.mp4",
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv": "mouse.labelled.mkv",
     "utils/PrintBoard.py": "board.pdf",
+    "utils/PrintMarkers.py": "markers.pdf",
     "utils/MotionEnergy.py": "mouse.whisker.ROIMotionEnergy.npy",
     "utils/PickFrames.py mouse.mp4": "labels/labeled-data/mouse/*.png",
 }

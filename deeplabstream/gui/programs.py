@@ -15,6 +15,7 @@ from deeplabstream.programs.evaluate_network import EvaluateNetwork
 from deeplabstream.programs.import_model import ImportModel
 from deeplabstream.programs.predict_videos import PredictVideos
 from deeplabstream.programs.print_board import PrintBoard
+from deeplabstream.programs.print_markers import PrintMarkers
 from deeplabstream.programs.quantise_network import QuantiseNetwork
 from deeplabstream.programs.render_video import RenderVideo
 from deeplabstream.programs.smooth_ensemble import SmoothEnsemble
@@ -263,6 +264,23 @@ BOARD = ProgramForm(
     opens="--output",
     writes="--output",
     propose=_board_beside,
+)
+
+
+def _markers_beside(_values: Values, models: Path) -> Mapping[str, Sequence[str]]:
+    return {"--output": [str(models.parent / "markers.pdf")]}
+
+
+MARKERS = ProgramForm(
+    "Print markers",
+    "PrintMarkers.py",
+    "Write the page",
+    "Four markers in true millimetres. Print the page at actual size, cut the markers out "
+    "with their white border, and glue them to the corners of the plate.",
+    form_fields(PrintMarkers),
+    opens="--output",
+    writes="--output",
+    propose=_markers_beside,
 )
 
 CALIBRATE = ProgramForm(

@@ -8,6 +8,7 @@ from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Frame
+from deeplabstream.gui.dialogs.program_window import FormWindow
 from deeplabstream.settings.arena_instances import centre_of
 from tests.gui.test_regions_page import Hand
 from tests.pose.plate_images import LAID_OUT, seen
@@ -160,3 +161,17 @@ def test_esc_leaves_the_drawing_and_back_shows_the_regions(hand: Hand) -> None:
     assert page.cancel() and page.canvas.tool is None
     page.arenas.back.click()
     assert not page.arranges and "left" in page.canvas.shapes
+
+
+def test_the_form_of_printed_markers_has_those_of_the_settings(hand: Hand) -> None:
+    panel = hand.page.arenas
+    drawn(hand)
+    assert panel.printed_markers() == {}
+    hand.page.document.set_value("Arenas", "MARKERS", "7, 3, 12, 5")
+    panel.print.click()
+    (window,) = hand.page.findChildren(FormWindow)
+    values = window.panel.form.values()
+    assert values["--markers"] == ["7,3,12,5"]
+    folder = hand.page.document.path.parent
+    assert values["--output"] == [str(folder / "markers.pdf")]
+    window.close()

@@ -31,7 +31,10 @@ from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.arena_grid import ARENAS, GRID, corners_word, grid_shape
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs import file_dialogs
+from deeplabstream.gui.dialogs.program_window import FormWindow
 from deeplabstream.gui.dialogs.scale_calibration import Calibrating
+from deeplabstream.gui.pages.using_tab import models_of
+from deeplabstream.gui.programs import MARKERS
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
 from deeplabstream.gui.widgets.arena_panel import ArenaPanel
@@ -240,6 +243,7 @@ class RegionsPage(QWidget):
         self.lay_out.clicked.connect(self._lay_out)
         self.arenas.mode_changed.connect(self._show_mode)
         self.arenas.left.connect(self._show_regions)
+        self.arenas.print.clicked.connect(self._print_markers)
         self.copy.clicked.connect(self._copy)
         self.delete.clicked.connect(self._delete)
 
@@ -392,6 +396,11 @@ class RegionsPage(QWidget):
         self.canvas.movable = True
         self._deselect_tool()
         self._refresh()
+
+    def _print_markers(self) -> None:
+        """Open the form of the program that writes a page with markers."""
+        models = models_of(self.document)
+        FormWindow(MARKERS, self.arenas.printed_markers(), models, self).show()
 
     def _show_mode(self) -> None:
         """Show the shapes, and use the tool, of the mode of the arena panel."""

@@ -99,6 +99,7 @@ class ArenaPanel(QWidget):
         self.outputs = QPushButton("Outputs for all arenas")
         self.markers = QPushButton("Find markers")
         self.no_markers = QPushButton("No markers")
+        self.print = QPushButton("Print markers …")
         self.found = QLabel()
         self.back = QPushButton("Back to regions")
         self._group = QButtonGroup(self)
@@ -142,10 +143,12 @@ class ArenaPanel(QWidget):
             "four ArUco markers at the corners of the plate: the arenas are then found "
             "again when it was taken out and put back"
         )
+        self.print.setToolTip("writes a page with four markers to cut out, PDF or PNG")
         self.found.setObjectName("caption")
         below.addWidget(self.markers, 1, 0)
         below.addWidget(self.no_markers, 1, 1, 1, 2)
-        below.addWidget(self.found, 2, 0, 1, 3)
+        below.addWidget(self.print, 2, 0)
+        below.addWidget(self.found, 3, 0, 1, 3)
         for label in (self.how, self.problem, self.found):
             label.setWordWrap(True)
         column = QVBoxLayout(self)
@@ -362,6 +365,16 @@ class ArenaPanel(QWidget):
         for key, word in words.items():
             text = set_value(text, ARENAS, key, word)
         self.document.edit(text)
+
+    def printed_markers(self) -> dict[str, list[str]]:
+        """Return the options of PrintMarkers: the markers of the settings, if there are some."""
+        values = self.document.values.get(ARENAS, {})
+        options = {"--markers": "MARKERS", "--dictionary": "DICTIONARY"}
+        return {
+            option: [values[key].replace(" ", "")]
+            for option, key in options.items()
+            if values.get(key)
+        }
 
     def _remove_markers(self) -> None:
         text = self.document.text
