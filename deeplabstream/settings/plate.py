@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.pose.plate_markers import (
@@ -24,6 +25,8 @@ MOVED_PART = 0.05
 """Part of the smallest arena's width by which the plate may move before it counts as moved."""
 LEAST_MOVED_PX = 2.0
 """Movement that never counts: markers are found with an error of up to a pixel."""
+_SAME_PX = 0.1
+"""Movement within which a plate lies at the same place: positions are written with 0.01 px."""
 _ARENAS = "Arenas"
 
 
@@ -59,6 +62,26 @@ def movement_tolerance_px(arenas: Iterable[Region]) -> float:
     """Return the movement of the plate that is harmless for these arenas, px."""
     widths = [float(np.ptp(arena.outline(), axis=0).min()) for arena in arenas]
     return max(LEAST_MOVED_PX, MOVED_PART * min(widths, default=0.0))
+
+
+def found_plate(settings: Settings, used: Settings) -> Settings:
+    """Return the settings with the arenas where those in use lie.
+
+    `used`: the settings of a stream that has found the plate. They stay as they are if it has the
+    same markers at the same place, or other markers.
+    """
+    plate, found = settings.plate, used.plate
+    if not plate.markers or plate.markers != found.markers:
+        return settings
+    markers = dict(zip(found.markers, laid_out_markers(found), strict=True))
+    try:
+        place = locate_plate(markers, plate.markers, laid_out_markers(plate))
+    except DeepLabStreamError:
+        # the layout was edited since, so that the markers are those of another image
+        return settings
+    before = np.concatenate(laid_out_markers(plate))
+    moved_px = np.hypot(*(place.place(before) - before).T).max()
+    return moved_plate(settings, place) if moved_px > _SAME_PX else settings
 
 
 def moved_plate(settings: Settings, place: PlatePlace) -> Settings:

@@ -8,8 +8,14 @@ from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Frame
+from deeplabstream.engine.session.session_state import Phase
+from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.dialogs.program_window import FormWindow
+from deeplabstream.gui.widgets.live_display import Display
+from deeplabstream.pose.plate_markers import PlatePlace
 from deeplabstream.settings.arena_instances import centre_of
+from deeplabstream.settings.plate import moved_plate
+from tests.gui.fake_session import FakeSession
 from tests.gui.test_regions_page import Hand
 from tests.pose.plate_images import LAID_OUT, seen
 
@@ -175,3 +181,43 @@ def test_the_form_of_printed_markers_has_those_of_the_settings(hand: Hand) -> No
     folder = hand.page.document.path.parent
     assert values["--output"] == [str(folder / "markers.pdf")]
     window.close()
+
+
+def test_arenas_are_shown_and_edited_where_the_stream_has_found_the_plate(
+    hand: Hand,
+) -> None:
+    page, panel = hand.page, hand.page.arenas
+    drawn(hand)
+    corners = "20 20, 40 20, 40 40, 20 40, 600 20, 620 20, 620 40, 600 40"
+    corners += ", 600 440, 620 440, 620 460, 600 460, 20 440, 40 440, 40 460, 20 460"
+    page.document.set_value("Arenas", "MARKER_CORNERS", corners)
+    page.document.set_value("Arenas", "MARKERS", "7, 3, 12, 5")
+    page.arenas.back.click()
+    laid_out = page.document.settings
+    assert laid_out is not None
+    before, text = page.canvas.outlines[0].copy(), page.document.text
+
+    display = Display(hand.bridge)
+    hand.qtbot.addWidget(display)
+
+    # the stream has found it 12 px further to the right
+    place = PlatePlace(np.array([[1.0, 0, 12], [0, 1, 0], [0, 0, 1]]), 12.0, 0.0)
+    session = hand.bridge.session
+    assert isinstance(session, FakeSession)
+    session.update(phase=Phase.STREAMING, used_settings=moved_plate(laid_out, place))
+    hand.bridge.status_changed.emit(session.state)
+    assert page.canvas.outlines[0] == pytest.approx(before + np.array([12, 0]), abs=0.1)
+    assert page.document.text == text
+    (zone,) = trigger_shapes_of(laid_out)[:1]
+    (shown,) = display.grid.views["arena"].zones[:1]
+    assert shown.outline == pytest.approx(zone.outline + np.array([12, 0]), abs=0.1)
+
+    # who edits them gets grid and markers of the present image
+    page.lay_out.click()
+    assert "moved to where the plate was found" in panel.problem.text()
+    settings = page.document.settings
+    assert settings is not None
+    assert settings.plate.marker_corners[0].x == pytest.approx(32)
+    assert page.canvas.outlines[0] == pytest.approx(before + np.array([12, 0]), abs=0.1)
+    page.document.undo()
+    assert page.document.text == text

@@ -51,6 +51,10 @@ from deeplabstream.gui.widgets.space_editor import SpaceEditor, places_of
 from deeplabstream.gui.widgets.still_image import KINDS, StillImage
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.arena_instances import centre_of
+from deeplabstream.settings.arena_layout import SINGLE
+from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.plate import found_plate
+from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import with_name
 
 _SIDE_WIDTH = 310
@@ -72,6 +76,12 @@ _HOW = (
     "Choose a shape, then drag. Polygon: click the corners, double-click to "
     "close. Drag a region or its handles to change it. Arrow keys move it by 1 "
     "px, with Shift by 10 px."
+)
+_ARENA_SECTIONS, _POSITIONS = (ARENAS, SINGLE), ("CORNERS", "MARKER_CORNERS", "REGION")
+"""Sections and keys that say where arenas are."""
+_MOVED = (
+    "The arenas were moved to where the plate was found. Undo brings them back to where "
+    "they were laid out."
 )
 
 
@@ -119,6 +129,10 @@ class RegionsPage(QWidget):
         self.copy = QPushButton("Copy")
         self.delete = QPushButton("Delete")
         self.calibrating = Calibrating(document, self.canvas)
+        self._found: tuple[Settings, Settings, Settings] | None = None
+        """Settings of document and stream, and those of the document where the plate was found."""
+        self._used: Settings | None = None
+        """Settings of the stream, as they were shown last."""
         self.lay_out = QPushButton("arenas …")
         self.lay_out.setToolTip(
             "wells, tubes or dishes of one camera, each with an animal"
@@ -322,9 +336,42 @@ class RegionsPage(QWidget):
         shape = grid_shape(*self._grid_texts())
         return {} if shape is None else {GRID: shape}
 
+    @property
+    def _shown_settings(self) -> Settings:
+        """The settings of the document, with the arenas where the stream has found the plate."""
+        session = self.bridge.session
+        settings, used = self.document.settings, session.state.used_settings
+        if settings is None:
+            return session.settings
+        if session.state.phase is Phase.IDLE or used is None:
+            return settings
+        known = self._found
+        if known is None or known[0] is not settings or known[1] is not used:
+            known = self._found = settings, used, found_plate(settings, used)
+        return known[2]
+
+    def _take_found(self) -> bool:
+        """Write the arenas where the plate was found; return whether they were elsewhere.
+
+        Grid and markers must be those of one image: who edits the grid in the present one
+        needs the markers of that.
+        """
+        shown, settings = self._shown_settings, self.document.settings
+        if settings is None or shown.plate == settings.plate:
+            return False
+        text = self.document.text
+        for title, values in read_sections(shown.text).texts.items():
+            for key in _POSITIONS:
+                if key in values and title.startswith(_ARENA_SECTIONS):
+                    text = ini_editing.set_value(text, title, key, values[key])
+        self.document.edit(text)
+        return True
+
     def _grid_texts(self) -> tuple[str, str, str]:
-        """Return ROWS, COLUMNS and CORNERS."""
+        """Return ROWS, COLUMNS and CORNERS of the arenas as they are shown."""
         values = self.document.values.get(ARENAS, {})
+        if self.document.settings is not None:
+            values = read_sections(self._shown_settings.text).texts.get(ARENAS, {})
         return (
             values.get("ROWS", ""),
             values.get("COLUMNS", ""),
@@ -333,12 +380,12 @@ class RegionsPage(QWidget):
 
     def _outlines(self) -> tuple[NDArray[np.float64], ...]:
         """Return the outlines of the arenas in the image of the deciding camera."""
-        settings = self.document.settings or self.bridge.session.settings
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:
             return ()
         if self.arranges:
             return self.arenas.outlines()
-        return tuple(arena.outline() for arena in settings.arenas.values())
+        arenas = self._shown_settings.arenas.values()
+        return tuple(arena.outline() for arena in arenas)
 
     def _origin(self, name: str) -> tuple[float, float]:
         """Return the place of 0 0 of a trigger in the image, px.
@@ -347,17 +394,16 @@ class RegionsPage(QWidget):
         """
         if not self._is_in_each_arena(name):
             return 0.0, 0.0
-        settings = self.document.settings or self.bridge.session.settings
+        settings = self._shown_settings
         return centre_of(next(iter(settings.arenas.values())))
 
     def _is_in_each_arena(self, name: str) -> bool:
         """Return whether a trigger is made for each arena."""
-        settings = self.document.settings or self.bridge.session.settings
-        return name in settings.in_each_arena
+        return name in self._shown_settings.in_each_arena
 
     def _nearest_origin(self, shape: Shape) -> tuple[float, float]:
         """Return the centre of the arena in which a new shape was drawn; 0 0: no arenas."""
-        settings = self.document.settings or self.bridge.session.settings
+        settings = self._shown_settings
         if not settings.arenas:
             return 0.0, 0.0
         x, y = shape.outline().mean(axis=0)
@@ -388,8 +434,11 @@ class RegionsPage(QWidget):
         """Show the panel of the arenas, which lie in the image of the deciding camera."""
         self._deselect_tool()
         self.camera.setCurrentText(self.bridge.session.settings.deciding_camera)
+        is_moved = self._take_found()
         self.side.setCurrentWidget(self.arenas)
         self.arenas.open()
+        if is_moved:
+            self.arenas.complain(_MOVED)
 
     def _show_regions(self) -> None:
         self.side.setCurrentIndex(0)
@@ -467,6 +516,8 @@ class RegionsPage(QWidget):
             self._change_arena(name, shape)
             return
         title, key = self._place_of(name)
+        if name == GRID:
+            self._take_found()
         try:
             word = (
                 corners_word(shape, *self._grid_texts())
@@ -615,6 +666,10 @@ class RegionsPage(QWidget):
             self.still.clear()
             self.image_problem.hide()
             self.canvas.figures = ""
+        if status.used_settings is not self._used:
+            # the stream has found the plate
+            self._used = status.used_settings
+            self._refresh()
 
     def finish(self) -> None:
         """End the thread that decodes frames."""

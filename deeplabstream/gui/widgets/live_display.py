@@ -37,6 +37,7 @@ from deeplabstream.gui.widgets.flow_layout import FlowLayout
 from deeplabstream.gui.widgets.frame_overlay import Painted, Trail
 from deeplabstream.gui.widgets.space_view import SpaceView
 from deeplabstream.gui.widgets.video_view import VideoGrid, VideoView
+from deeplabstream.settings.sections import Settings
 
 _FIGURES = (
     "Time",
@@ -256,6 +257,8 @@ class Display(QWidget):
         self._figures = Figures(bridge.session.settings.deciding_camera)
         self._tiles = {camera: TileFigures() for camera in bridge.session.cameras}
         self._ticks = 0
+        self._used: Settings | None = None
+        """Settings of the stream whose zones are shown; None: they are those of the session."""
         self._column = column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -332,6 +335,13 @@ class Display(QWidget):
         self._reproject(view)
 
     def _show_status(self, status: SessionState) -> None:
+        used = status.used_settings
+        if used is not None and used is not self._used and used.plate.markers:
+            # the stream has found the plate, or a new one starts
+            self._used = used
+            zones = trigger_shapes_of(used)
+            for view in self.grid.views.values():
+                view.show_zones(zones)
         if not status.analysing:
             streams = status.phase is Phase.STREAMING
             self._clear_space("No analysis" if streams else "No stream")

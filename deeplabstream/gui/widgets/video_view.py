@@ -108,7 +108,8 @@ class VideoView(QWidget):
     def __init__(self, camera: str, zones: Sequence[TriggerShape] = ()) -> None:
         super().__init__()
         self.camera = camera
-        self.zones = tuple(zone for zone in zones if zone.camera == camera)
+        self.zones: tuple[TriggerShape, ...] = ()
+        self.show_zones(zones)
         self.threshold = 0.0
         self.levels: Mapping[str, float] = {}
         """Levels of the outputs, by output."""
@@ -141,6 +142,11 @@ class VideoView(QWidget):
         self.setMinimumSize(240, 180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    def show_zones(self, zones: Sequence[TriggerShape]) -> None:
+        """Draw the zones of this camera from now on."""
+        self.zones = tuple(zone for zone in zones if zone.camera == self.camera)
+        self.update()
 
     def hold(self, button: QWidget) -> None:
         """Show a button in the lower right corner of the image."""

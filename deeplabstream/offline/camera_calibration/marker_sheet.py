@@ -31,7 +31,7 @@ LEAST_MM = 4.0
 _BORDER = 0.25
 """White border as a part of the marker's side: the detector needs at least one module."""
 _GAP_MM = 8.0
-"""Distance between two cards, with the words below each."""
+"""Distance between two markers with their borders; the words below each stand there."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class MarkerSheet:
 
     @property
     def largest_mm(self) -> float:
-        """Largest side of a marker of which four fit on the page, two in a row."""
+        """Largest side of a marker with which four fit on the page, two in a row."""
         width, height = self.size_mm
         room = min(
             (width - 2 * MARGIN_MM - _GAP_MM) / 2,
@@ -91,14 +91,14 @@ class MarkerSheet:
         return room / (1 + 2 * _BORDER)
 
     @property
-    def card_mm(self) -> float:
+    def outer_mm(self) -> float:
         """Side of a marker with its white border, along which it is cut."""
         return self.side_mm * (1 + 2 * _BORDER)
 
     @property
-    def cards_mm(self) -> tuple[tuple[float, float], ...]:
-        """Upper left corner of each card on the page, placed as on the plate."""
-        step = self.card_mm + _GAP_MM
+    def borders_mm(self) -> tuple[tuple[float, float], ...]:
+        """Upper left corner of each border on the page, placed as on the plate."""
+        step = self.outer_mm + _GAP_MM
         places = ((0, 0), (1, 0), (1, 1), (0, 1))
         return tuple((MARGIN_MM + x * step, MARGIN_MM + y * step) for x, y in places)
 
@@ -134,13 +134,13 @@ def _figure(sheet: MarkerSheet) -> "Figure":
     figure, axes = empty_page(sheet.size_mm)
     border = sheet.side_mm * _BORDER
     for number, place, (x, y) in zip(
-        sheet.numbers, PLACES, sheet.cards_mm, strict=True
+        sheet.numbers, PLACES, sheet.borders_mm, strict=True
     ):
         axes.add_patch(
             Rectangle(
                 (x, y),
-                sheet.card_mm,
-                sheet.card_mm,
+                sheet.outer_mm,
+                sheet.outer_mm,
                 fill=False,
                 edgecolor="0.7",
                 linewidth=0.3,
@@ -150,7 +150,7 @@ def _figure(sheet: MarkerSheet) -> "Figure":
         draw_areas(
             axes, np.array(marker_areas_mm(markers, number, sheet.side_mm, corner))
         )
-        below = y + sheet.card_mm + _GAP_MM / 2
+        below = y + sheet.outer_mm + _GAP_MM / 2
         axes.text(x, below, f"{number} {place}", fontsize=FONT_PT, va="center")
     draw_foot(axes, sheet.instructions)
     return figure
