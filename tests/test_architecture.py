@@ -282,7 +282,7 @@ def test_every_process_runs_a_function_that_exists() -> None:
         and ":" in value
         and value.startswith("deeplabstream.")
     ]
-    assert len(bodies) == 5
+    assert len(bodies) == 6
     for body in bodies:
         module, _, function = body.partition(":")
         assert callable(getattr(import_module(module), function))
