@@ -6,10 +6,11 @@ whether a candidate is right on that frame. How many frames of each stratum a ca
 on is known; how many of these are right is estimated as in `estimation`.
 
 A candidate changes one number of the trigger (a limit, or HOLD_MS, MIN_DWELL_S, EXIT_DELAY_S)
-and the confidence from which a body part counts. On one half of the clips, the candidate with
-the best recall is chosen among those that meet a quarter of the wish (`MARGIN`) with a
-probability of `CERTAINTY`: the best of many by few clips is worse than it seems, and another
-video has another rate. With the wish itself, 7 of 10 settings met it on another video.
+and the confidence from which a body part counts. A higher confidence leaves more frames unknown,
+so HOLD_MS is also tried together with each limit at higher confidences. On one half of the clips,
+the candidate with the best recall is chosen among those that meet a quarter of the wish (`MARGIN`)
+with a probability of `CERTAINTY`: the best of many by few clips is worse than it seems, and
+another video has another rate. With the wish itself, 7 of 10 settings met it on another video.
 Its figures are stated on the other half: those of the first half are too good, because the
 best of many was chosen by them.
 """
@@ -52,6 +53,8 @@ _FROM_ZERO: Mapping[str, tuple[float, ...]] = {
 }
 """Values in place of 0, by the end of the key."""
 _CONFIDENCES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_HOLDS_MS = (100.0, 200.0)
+"""HOLD_MS that is tried together with another change."""
 _CONSENSUS = (0.3, 0.6, 0.8, 0.9)
 """Limits between the shares of candidates that fire on a frame."""
 _USUAL_RIGHT, _RARE_WRONG = 0.5, 0.05
@@ -185,13 +188,16 @@ def find_setting(
 def candidates_of(maker: Maker[Trigger], confidence: float) -> Iterator[TriggerSetting]:
     """Yield the settings that are tried, the present one first."""
     single: list[dict[str, float]] = [{}]
+    held: list[dict[str, float]] = []
     for key, value in _numbers(maker):
         for other in _values(key, value):
             if _is_valid(maker, key, other):
                 single.append({key: other})
+                if key not in _DEBOUNCE:
+                    held += [{key: other, "HOLD_MS": hold} for hold in _HOLDS_MS]
     others = [other for other in _CONFIDENCES if abs(other - confidence) > 0.02]
     for threshold in (confidence, *others):
-        for changes in single:
+        for changes in single + held if threshold > confidence else single:
             yield TriggerSetting(threshold, changes)
 
 

@@ -54,6 +54,17 @@ def test_numbers_of_the_trigger_are_tried_and_what_limits_outputs_is_not(
     assert {candidate.confidence for candidate in tried} > {0.5, 0.9}
 
 
+def test_a_limit_is_tried_with_a_hold_where_a_higher_confidence_loses_frames(
+    run: Path,
+) -> None:
+    settings = load(run / "settings.ini")
+    tried = list(candidates_of(settings.triggers["in"], 0.5))
+    held = {"ENTER_MARGIN": 5.0, "HOLD_MS": 200.0}
+    assert TriggerSetting(0.9, held) in tried
+    assert TriggerSetting(0.5, held) not in tried
+    assert TriggerSetting(0.3, held) not in tried
+
+
 def test_a_setting_is_found_that_is_right_more_often(run: Path) -> None:
     """A wrong point has a lower confidence: a higher threshold leaves it out."""
     audit = open_audit(run, 300, seed=1)
