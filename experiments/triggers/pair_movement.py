@@ -29,6 +29,7 @@ class RadialMovement(MovingPairTrigger):
     It begins at SPEED within ANGLE, and lasts while the speed is EXIT_SHARE of SPEED or more
     and the angle is EXIT_ANGLE or less. One that reaches SPEED outside ANGLE, or ends by its
     angle, is of an animal that passes by: until it slows down, it begins within PASSING_ANGLE.
+    PREDICT_S makes up for the delay of a longer WINDOW_S, which has less noise.
     """
 
     velocity: Literal["displacement", "slope"] = Field(
@@ -45,6 +46,12 @@ class RadialMovement(MovingPairTrigger):
         gt=0,
         le=90,
         description="largest angle between the actor's movement and that line, in degrees",
+    )
+    predict_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds by which the speed at the beginning of a movement is extrapolated "
+        "with its change since the frame before; 0: none",
     )
     exit_share: float = Field(
         0.35,
@@ -84,11 +91,43 @@ class RadialMovement(MovingPairTrigger):
         default_factory=dict, init=False, repr=False, compare=False
     )
     """The same of the frame before."""
+    _velocities: dict[int, tuple[float, _Vector]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Time and velocity of each animal on its last frame."""
+    _predicted: dict[int, _Vector] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Velocities on this frame, extrapolated by PREDICT_S."""
 
     def holds(self, pose: Pose, time_s: float) -> Answer:
         """Evaluate the pairs; a phase lasts only from one frame to the next."""
         self._phases_before, self._phases = self._phases, {}
+        self._predicted.clear()
         return super().holds(pose, time_s)
+
+    def animal(
+        self, pose: Pose, row: int, bodyparts: tuple[str, ...], time_s: float
+    ) -> PairAnimal:
+        """Return an animal of this frame; extrapolate the velocity of a possible actor."""
+        seen = super().animal(pose, row, bodyparts, time_s)
+        if self.predict_s and bodyparts == self.bodyparts:
+            before = self._velocities.pop(row, None)
+            if seen.velocity is not None:
+                self._velocities[row] = time_s, seen.velocity
+                if before is not None:
+                    self._predicted[row] = self._extrapolated(
+                        *before, time_s, seen.velocity
+                    )
+        return seen
+
+    def _extrapolated(
+        self, before_s: float, before: _Vector, time_s: float, velocity: _Vector
+    ) -> _Vector:
+        """Return the velocity after PREDICT_S if it goes on changing as since `before_s`."""
+        steps = self.predict_s / (time_s - before_s)
+        (x, y), (before_x, before_y) = velocity, before
+        return x + steps * (x - before_x), y + steps * (y - before_y)
 
     def moves(
         self, actor: PairAnimal, target: PairAnimal, sense: Literal[1, -1]
@@ -105,21 +144,27 @@ class RadialMovement(MovingPairTrigger):
 
         pair = actor.index, target.index
         way = sense * x, sense * y
-        phase = self._phase(self._phases_before.get(pair), actor.velocity, way)
+        predicted = self._predicted.get(actor.index, actor.velocity)
+        begins = speed_towards(predicted, way) >= self.speed
+        before = self._phases_before.get(pair)
+        phase = self._phase(before, actor.velocity, way, begins=begins)
         if phase is not None:
             self._phases[pair] = phase
         return phase == "moving"
 
     def _phase(
-        self, before: _Phase | None, velocity: _Vector, way: _Vector
+        self, before: _Phase | None, velocity: _Vector, way: _Vector, *, begins: bool
     ) -> _Phase | None:
-        """Return the phase of a pair after `before`; None: neither."""
+        """Return the phase of a pair after `before`; None: neither.
+
+        `begins`: whether a movement has the speed to begin.
+        """
         speed, exit_speed = speed_towards(velocity, way), self.speed * self.exit_share
         exit_angle = max(self.angle, self.exit_angle)
         if before == "moving":
             if speed >= exit_speed and is_within(velocity, way, exit_angle):
                 return "moving"
-        elif speed >= self.speed:
+        elif begins:
             # The direction of a movement at the edge of ANGLE is on either side of it by noise,
             # so an animal that passes by would begin to approach on some later frame.
             passes = before == "passing"
@@ -134,6 +179,7 @@ class RadialMovement(MovingPairTrigger):
     def reset_animal(self, index: int) -> None:
         """Discard the positions of an animal and its movements."""
         super().reset_animal(index)
+        self._velocities.pop(index, None)
         self._phases_before = {
             pair: phase
             for pair, phase in self._phases_before.items()
@@ -144,6 +190,7 @@ class RadialMovement(MovingPairTrigger):
         """Discard the positions and movements of all animals."""
         super().reset()
         self._phases.clear()
+        self._velocities.clear()
 
 
 @settings(kw_only=True)

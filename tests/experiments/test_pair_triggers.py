@@ -148,6 +148,41 @@ def test_an_approach_begins_again_after_an_animal_was_lost() -> None:
     assert answers(trigger, course, stands) == [None, True, None, None, False]
 
 
+@pytest.mark.parametrize("kind", [Approach, Withdrawal])
+def test_a_movement_that_speeds_up_begins_by_its_extrapolated_speed(kind: Any) -> None:
+    # 16, then 40 mm/s: 64 mm/s after a further 0.125 s
+    course = [(0.0, 0.0), (2.0, 0.0), (7.0, 0.0)]
+    other = [(200.0 if kind is Approach else -200.0, 0.0)] * 3
+    values = {"actor": "anna", "speed": 60}
+    assert answers(made(kind, **values), course, other) == [None, False, False]
+    found = answers(made(kind, predict_s=0.125, **values), course, other)
+    assert found == [None, False, True]
+
+
+def test_no_speed_is_extrapolated_from_before_an_animal_was_lost() -> None:
+    course = [(0.0, 0.0), (2.0, 0.0), (NAN, NAN), (4.0, 0.0), (9.0, 0.0)]
+    trigger = made(Approach, actor="anna", speed=60, predict_s=0.25)
+    stands = STANDS + STANDS[:1]
+    assert answers(trigger, course, stands) == [None, False, None, None, False]
+
+
+def test_speeds_of_targets_by_other_body_parts_are_not_extrapolated() -> None:
+    # the tail steps, the head, which counts for the target, stands
+    tails = [(0.0, 0.0), (2.0, 0.0), (7.0, 0.0)]
+    trigger = made(
+        Approach,
+        actor="anna",
+        speed=60,
+        predict_s=0.125,
+        target_bodyparts=("head",),
+    )
+    found = [
+        trigger.answer(pose(tail, (200, 0), heads=[(9, 0), (210, 0)]), n / 8)
+        for n, tail in enumerate(tails)
+    ]
+    assert found == [None, False, True]
+
+
 def test_a_stray_ends_an_approach() -> None:
     trigger = made(Approach, actor="anna", speed=50, exit_share=0.4)
     course = [0.0, 10.0, 20.0, 23.0]
