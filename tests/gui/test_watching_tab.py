@@ -13,7 +13,6 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.frame import Frame
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.pages import calibrating_tab
 from deeplabstream.gui.pages.calibration_page import CalibrationPage
 from deeplabstream.gui.pages.watching_tab import WatchingTab
 from deeplabstream.gui.settings_document import Document
@@ -94,27 +93,6 @@ def test_the_board_is_not_looked_for_while_outputs_may_be_switched(
     assert "Stop it first" in tab.message.text()
     tab.begin.click()
     assert tab.watch is None
-
-
-def test_a_recording_in_several_parts_says_that_the_first_is_used(
-    page: CalibrationPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(
-        calibrating_tab, "show_message", lambda _, text: said.append(text)
-    )
-    run = tmp_path / "run"
-    run.mkdir()
-    facts = {"cameras": {name: {} for name in NAMES}}
-    (run / "run.json").write_text(json.dumps(facts), "utf-8")
-    for name in ("left", "left_2", "right"):
-        (run / f"{name}.mkv").touch()
-        (run / f"{name}.frames.csv").touch()
-    page.calibrating.take_run(run)
-    values = page.calibrating.panel.form.values()
-    assert values["Videos"] == [str(run / f"{name}.mkv") for name in NAMES]
-    assert len(said) == 1
-    assert "run has several videos of left. The first of each camera is used" in said[0]
 
 
 def test_a_recording_that_has_ended_is_calibrated_with(

@@ -103,14 +103,6 @@ class CalibratingTab(QWidget):
             return
         paths = [str(video) for video in videos.values()]
         self.panel.form.show_values({"Videos": paths, "--names": [*videos]})
-        if parts := [n for n in videos if len(RunFolder(run).video_tables(n)) > 1]:
-            show_message(
-                self,
-                f"{run.name} has several videos of {', '.join(parts)}. The first of each "
-                "camera is used. If the board is not in them, choose the videos of another "
-                "part; to record in one piece, set SPLIT_MINUTES and SPLIT_MB of [Recording] "
-                "to 0.",
-            )
 
     def _list_runs(self, menu: QMenu) -> None:
         menu.clear()
