@@ -250,7 +250,7 @@ def free_shift(wanted: QRectF, taken: Sequence[QRectF]) -> float:
     0 where there is no room within a few plates.
 
     >>> free_shift(QRectF(0, 50, 20, 10), [QRectF(5, 45, 20, 10)])
-    -11.0
+    -22.0
     """
     step = wanted.height() + 1
     for steps in (0, -1, -2, -3, 1, 2, 3):
