@@ -10,10 +10,12 @@ While the plate is away, the arenas are somewhere else in the image, so all pose
 The record has these unknown poses, so that a re-run takes the same decisions without the watch.
 """
 
-import re
 from dataclasses import dataclass
 from math import nan
 from typing import Protocol
+
+from deeplabstream.ipc.ring import RingSpec
+from deeplabstream.settings.arenas import Arenas
 
 PLATE = "plate"
 """Kind of the notes on the plate."""
@@ -31,8 +33,17 @@ STALE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class WatchPlate:
+    """From the engine to the plate process: look for the markers in these frames."""
+
+    ring: RingSpec
+    plate: Arenas
+    """With the corners of the markers where they were at the start of the stream."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlateSeen:
-    """Result of a check: where the plate was in a frame."""
+    """From the plate process to the engine: result of a check: where the plate was in a frame."""
 
     time_ns: int
     """Exposure of the frame."""
@@ -115,16 +126,3 @@ def away_sentence(index: int, problem: str) -> str:
 def back_sentence(index: int) -> str:
     """Return the note when the plate is in place again."""
     return f"the plate is in place: the arenas are known again from frame {index} on"
-
-
-def frame_of_change(text: str) -> tuple[int, bool] | None:
-    """Return from which frame on the plate is away (True) or back; None: another text.
-
-    >>> (
-    ...     frame_of_change(away_sentence(7, "it has moved")),
-    ...     frame_of_change(back_sentence(9)),
-    ... )
-    ((7, True), (9, False))
-    """
-    found = re.search(r"arenas are (unknown|known again) from frame (\d+) on", text)
-    return (int(found[2]), found[1] == "unknown") if found else None

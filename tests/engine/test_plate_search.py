@@ -8,7 +8,6 @@ import pytest
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.plate_search import TRIES, PlateSearch
-from deeplabstream.engine.plate_watch import frame_of_change
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.session import Failed, RigSession
 from deeplabstream.engine.session.session_state import Action
@@ -18,6 +17,7 @@ from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.arena_instances import centre_of
 from deeplabstream.settings.loading import Settings, load, parse
 from deeplabstream.settings.plate import points_word
+from tests.engine.test_plate_watch import frame_of_change
 from tests.engine.test_session import Watched
 from tests.engine.tolerant import TOLERANT, hold_frames_longer
 from tests.pose.plate_images import LAID_OUT, NUMBERS, SIZE, WELLS, seen, shifted, wells

@@ -1,5 +1,7 @@
 """A plate that is moved while it is watched: confirmed movements, hidden markers, the way back."""
 
+import re
+
 from deeplabstream.engine.plate_watch import (
     CHECK_S,
     CONFIRMED,
@@ -9,12 +11,17 @@ from deeplabstream.engine.plate_watch import (
     PlateWatch,
     away_sentence,
     back_sentence,
-    frame_of_change,
 )
 from tests.engine.loop_rig import IN, MS, rig
 
 S = 1_000_000_000
 HIDDEN = "markers not seen: 7 (upper left)"
+
+
+def frame_of_change(text: str) -> tuple[int, bool] | None:
+    """Return from which frame on the plate is away (True) or back; None: another text."""
+    found = re.search(r"arenas are (unknown|known again) from frame (\d+) on", text)
+    return (int(found[2]), found[1] == "unknown") if found else None
 
 
 class Watched:

@@ -175,4 +175,4 @@ def test_every_message_of_every_process_belongs_to_one_union() -> None:
         for kind in vars(messages).values()
         if isinstance(kind, type) and kind.__module__ == messages.__name__
     }
-    assert kinds - listed == {messages.GuardTookOver, messages.WatchPlate}
+    assert kinds - listed == {messages.GuardTookOver}, "a ProblemReport"

@@ -35,7 +35,12 @@ from deeplabstream.engine.network_loading import (
     outdated_networks,
 )
 from deeplabstream.engine.plate_search import PlateSearch
-from deeplabstream.engine.plate_watch import PLATE, PlateSeen, PlateWatch
+from deeplabstream.engine.plate_watch import (
+    PLATE,
+    PlateSeen,
+    PlateWatch,
+    WatchPlate,
+)
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.processes.child_process import (
     EngineLinks,
@@ -73,7 +78,6 @@ from deeplabstream.engine.session.messages import (
     TestOutput,
     ToEngine,
     UnknownMessage,
-    WatchPlate,
 )
 from deeplabstream.engine.space_tracking import SpaceTracker, space_tracker_of
 from deeplabstream.ipc.journal import Journal, JournalWriter

@@ -10,13 +10,12 @@ from math import nan
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame
-from deeplabstream.engine.plate_watch import CHECK_S, PlateSeen
+from deeplabstream.engine.plate_watch import CHECK_S, PlateSeen, WatchPlate
 from deeplabstream.engine.processes.child_process import (
     report_errors,
     send_message,
     set_up_child,
 )
-from deeplabstream.engine.session.messages import WatchPlate
 from deeplabstream.ipc.pipe import Connection, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.settings.arenas import Arenas

@@ -23,7 +23,6 @@ from deeplabstream.recording.behaviour_columns import ShownBehaviour
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.retention_rules import RetentionRules
 from deeplabstream.recording.run_folder import ModelFacts
-from deeplabstream.settings.arenas import Arenas
 from deeplabstream.video.recording_options import RecordingOptions
 
 # to every process
@@ -402,15 +401,6 @@ class GuardRemark:
     """A guard lacks a requested priority; the text is for the record."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class WatchPlate:
-    """From the engine to the plate process: look for the markers in these frames."""
-
-    ring: RingSpec
-    plate: Arenas
-    """With the corners of the markers where they were at the start of the stream."""
 
 
 ToCamera: TypeAlias = FillRing | ChangeControl | Stop
