@@ -245,13 +245,11 @@ ALIGN = ProgramForm(
 )
 
 
-def _calibration_beside(_values: Values, models: Path) -> Mapping[str, Sequence[str]]:
-    """Propose a file beside the settings."""
-    return {"--output": [str(models.parent / "calibration.toml")]}
-
-
-def _board_beside(_values: Values, models: Path) -> Mapping[str, Sequence[str]]:
-    return {"--output": [str(models.parent / "board.pdf")]}
+def _beside_settings(
+    file: str,
+) -> Callable[[Values, Path], Mapping[str, Sequence[str]]]:
+    """Return what proposes a file beside the settings."""
+    return lambda _values, models: {"--output": [str(models.parent / file)]}
 
 
 BOARD = ProgramForm(
@@ -263,12 +261,8 @@ BOARD = ProgramForm(
     form_fields(PrintBoard),
     opens="--output",
     writes="--output",
-    propose=_board_beside,
+    propose=_beside_settings("board.pdf"),
 )
-
-
-def _markers_beside(_values: Values, models: Path) -> Mapping[str, Sequence[str]]:
-    return {"--output": [str(models.parent / "markers.pdf")]}
 
 
 MARKERS = ProgramForm(
@@ -280,7 +274,7 @@ MARKERS = ProgramForm(
     form_fields(PrintMarkers),
     opens="--output",
     writes="--output",
-    propose=_markers_beside,
+    propose=_beside_settings("markers.pdf"),
 )
 
 CALIBRATE = ProgramForm(
@@ -293,7 +287,7 @@ CALIBRATE = ProgramForm(
     form_fields(CalibrateCameras, without=("floor", "from_below")),
     outcomes={1: "The calibration is refused: see above."},
     writes="--output",
-    propose=_calibration_beside,
+    propose=_beside_settings("calibration.toml"),
 )
 """The tab Floor has editors of its own for the options that are left out."""
 

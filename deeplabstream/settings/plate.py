@@ -53,7 +53,11 @@ def plate_movement_px(image: Image, plate: Arenas) -> float:
     At the corners of the markers: so that a turn counts, too. DeepLabStreamError: why it is not
     known.
     """
-    place = plate_in(image, plate)
+    return _movement_px(plate, plate_in(image, plate))
+
+
+def _movement_px(plate: Arenas, place: PlatePlace) -> float:
+    """Return how far a corner of a marker lies at most from where it was laid out, px."""
     before = np.concatenate(laid_out_markers(plate))
     return float(np.hypot(*(place.place(before) - before).T).max())
 
@@ -79,9 +83,8 @@ def found_plate(settings: Settings, used: Settings) -> Settings:
     except DeepLabStreamError:
         # the layout was edited since, so that the markers are those of another image
         return settings
-    before = np.concatenate(laid_out_markers(plate))
-    moved_px = np.hypot(*(place.place(before) - before).T).max()
-    return moved_plate(settings, place) if moved_px > _SAME_PX else settings
+    is_moved = _movement_px(plate, place) > _SAME_PX
+    return moved_plate(settings, place) if is_moved else settings
 
 
 def moved_plate(settings: Settings, place: PlatePlace) -> Settings:
