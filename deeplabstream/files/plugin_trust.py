@@ -36,9 +36,7 @@ _MOST_NAMED = 10
 def plugin_hashes(rig: Path) -> dict[str, str]:
     """Return the SHA-256 of all files of a rig that Python can import, by relative path."""
     return {
-        file.relative_to(rig).as_posix(): _hash(file)
-        for family in PLUGIN_FOLDERS
-        for file in _importable_files(rig / family)
+        file.relative_to(rig).as_posix(): _hash(file) for file in importable_files(rig)
     }
 
 
@@ -50,8 +48,13 @@ def _hash(file: Path) -> str:
         return ""
 
 
+def importable_files(rig: Path) -> Iterator[Path]:
+    """Yield the files of a rig that Python can import, also through links to folders."""
+    for family in PLUGIN_FOLDERS:
+        yield from _importable_files(rig / family)
+
+
 def _importable_files(folder: Path) -> Iterator[Path]:
-    """Yield the files that Python can import, also through links to folders."""
     visited = set[Path]()
     for place, folders, files in os.walk(folder, followlinks=True):
         resolved = Path(place).resolve()

@@ -28,9 +28,9 @@ from deeplabstream.engine.session.messages import (
     GuardTookOver,
     ProblemReport,
 )
-from deeplabstream.files import rig_folder
 from deeplabstream.ipc.shared_memory_cleanup import remove_abandoned
 from deeplabstream.plugins.output import Output
+from deeplabstream.rack.box_outputs import BoxOutputs
 from deeplabstream.rack.box_process import BoxProcess, runs
 from deeplabstream.rack.box_status import BoxAlarm
 from deeplabstream.recording.journal_recovery import append_event, complete_events
@@ -61,6 +61,7 @@ class LastGuard:
 
     def __init__(self, box: RackBox, clock: Clock) -> None:
         self._box, self._clock = box, clock
+        self._known = BoxOutputs(box)
         self._outputs: Mapping[str, Output] = {}
         self._process: BoxProcess | None = None
         """The box that has ended; None: there is nothing to watch."""
@@ -73,17 +74,16 @@ class LastGuard:
         acts = self._attempt is not None and not self._attempt.settled
         return self._process is not None or acts
 
+    def prepare(self) -> None:
+        """Read the outputs ahead after a change of the settings, so that a start is fast."""
+        self._known.read_ahead()
+
     def box_starts(self) -> None:
         """Store the outputs of the box, which starts now; the box opens them from here on."""
         if self._attempt is not None:
             self._attempt.stop()
         self._process = self._attempt = None
-        folder = self._box.file.resolve().parent
-        try:
-            with rig_folder.used(folder):
-                self._outputs = self._box.settings().outputs
-        except (DeepLabStreamError, OSError):
-            self._outputs = {}  # the box itself says what is wrong, and opens nothing
+        self._outputs = self._known.read()
 
     def box_ended(self, process: BoxProcess) -> None:
         """Take the end of the box; one that has closed its record has switched off itself."""
@@ -112,6 +112,7 @@ class LastGuard:
         run = Path(folder) if folder else None
         if run is None or not recorded_as_off(run):
             others = process.left_of()
+            self._known.discard()
             self._attempt = _Attempt(self._box.name, self._outputs, run, others)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from itertools import cycle
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
@@ -105,6 +106,8 @@ class _RackRun:
         self._shown: tuple[str, ...] = ()
         self._shown_ns: int | None = None
         self._stopped = False
+        self._turns = cycle(boxes.values())
+        """The box whose settings are read ahead next: one at a time, as each takes a while."""
 
     @property
     def active(self) -> bool:
@@ -196,6 +199,7 @@ class _RackRun:
         if self._alarms is not None:
             self._alarms.watch(self._said)
         self._said.clear()
+        next(self._turns).prepare()
         if not self._tables:
             return
         now_ns = self._clock.now_ns()

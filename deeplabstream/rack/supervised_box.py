@@ -224,6 +224,11 @@ class SupervisedBox:
         if self._phase is _Phase.WAITING:
             yield f"[Box {self.name}] starts when its processes have ended: {self._left}"
 
+    def prepare(self) -> None:
+        """Read its settings ahead if they have changed, so that its next start is fast."""
+        if not self.running:
+            self._last_guard.prepare()
+
     def stop(self) -> None:
         """Ask it to switch its outputs off, close its record and end; start it no more."""
         self._stopped, self._awaited = True, ""

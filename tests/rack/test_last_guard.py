@@ -152,6 +152,21 @@ def test_a_box_that_has_closed_its_record_is_left_alone(desk: Desk) -> None:
     assert (desk.said, desk.heard()) == ([], b"")
 
 
+def test_settings_that_have_changed_count_from_the_next_start_on(
+    desk: Desk, tmp_path: Path
+) -> None:
+    text = (tmp_path / "settings.ini").read_text("utf-8")
+    (tmp_path / "settings.ini").write_text(text.partition("[Output")[0], "utf-8")
+    desk.guard.box_starts()
+    desk.end(report())
+    assert not desk.guard.active
+    (tmp_path / "settings.ini").write_text(text, "utf-8")
+    desk.guard.prepare()
+    desk.guard.box_starts()
+    desk.end(report())
+    desk.wait(lambda: desk.heard() == b"L")
+
+
 def test_the_rack_opens_no_port_while_a_guard_lives(
     desk: Desk, sleeper: psutil.Process
 ) -> None:

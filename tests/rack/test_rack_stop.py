@@ -27,6 +27,9 @@ class NotingBox(SupervisedBox):
     def active(self) -> bool:
         return self.name != "idle"
 
+    def prepare(self) -> None:
+        self.done.append(f"prepare {self.name}")
+
     def stop(self) -> None:
         self.done.append(f"stop {self.name}")
 
@@ -94,3 +97,12 @@ def test_all_boxes_are_stopped_before_anything_is_written(tmp_path: Path) -> Non
     done.clear()
     run.carry_out("stop left")
     assert done == ["stop left", "note left", "report"]
+
+
+def test_settings_are_read_ahead_of_one_box_at_a_time(tmp_path: Path) -> None:
+    done: list[str] = []
+    boxes = {name: NotingBox(tmp_path / "rack.ini", name, done) for name in "ab"}
+    run = _RackRun(boxes, lambda _text: None, ManualClock(), None, False)
+    for _ in range(3):
+        run.watch()
+    assert done == ["prepare a", "prepare b", "prepare a"]
