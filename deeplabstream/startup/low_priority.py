@@ -1,4 +1,4 @@
-"""Low priority: lets a process compute and write only when no other process does."""
+"""Low priority: lets a process compute after others, or only when no other process does."""
 
 import os
 import sys
@@ -6,8 +6,15 @@ from contextlib import suppress
 
 import psutil
 
-_LOWEST = 19
-"""Priority, in steps of `nice`."""
+_LOWER, _LOWEST = 10, 19
+"""Priorities, in steps of `nice`."""
+
+
+def lower_own_priority() -> None:
+    """Set a lower CPU priority for this process and the threads that it starts from now on."""
+    with suppress(psutil.Error, OSError):
+        windows = sys.platform == "win32"
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if windows else _LOWER)
 
 
 def lower_priority(pid: int) -> None:

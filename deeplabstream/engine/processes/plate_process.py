@@ -20,8 +20,7 @@ from deeplabstream.ipc.pipe import Connection, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.settings.arenas import Arenas
 from deeplabstream.settings.plate import plate_movement_px
-
-_NICE_STEPS = 10
+from deeplabstream.startup.low_priority import lower_own_priority
 
 
 def plate_main(pipe: Connection, engine: Connection) -> None:
@@ -31,8 +30,7 @@ def plate_main(pipe: Connection, engine: Connection) -> None:
     set_up_child(orphaned=lambda: os._exit(0))
     # one core at most, and only what camera, engine and recorder leave
     cv2.setNumThreads(1)
-    with suppress(AttributeError, OSError):  # Windows has no `nice`
-        os.nice(_NICE_STEPS)
+    lower_own_priority()
     with report_errors(pipe):
         _watch(engine)
 
