@@ -2,14 +2,15 @@
 
     python benchmarks/accuracy.py --json accuracy.json
     python benchmarks/accuracy.py --changes network.sigma=1.5 --sets lips --json lips.json
+    python benchmarks/accuracy.py --changes batch=4+steps=1500 --steps 750 --json batches.json
     python benchmarks/accuracy.py --ways live best --json accuracy.json --networks networks
 
 Each data set is divided into folds: whole clips where there are five or more, else blocks of
 time; frames next to a block are not trained on. Each fold is predicted by a network that was
 trained on the others with the settings that TrainNetwork chooses; each `--changes` changes one
-of them. Changes are compared with the unchanged settings on the same folds, seeds and steps:
-the ratio of the mean errors, with a 95 % interval (images resampled). Finished trainings in the
-JSON file are not repeated.
+of them, or several that `+` joins. Changes are compared with the unchanged settings on the same
+folds, seeds and steps: the ratio of the mean errors, with a 95 % interval (images resampled).
+Finished trainings in the JSON file are not repeated.
 
 `--ways` also predicts the images that were kept back as files with the networks that
 `--networks` keeps: `live` as a rig does, `highest` the same without the relative positions of
@@ -103,9 +104,15 @@ def open_set(name: str, folder: Path, made: Path) -> LabelledSet:
 
 
 def changed(settings: Any, change: str) -> Any:
-    """Return settings with `NAME=VALUE` or `PART.NAME=VALUE`; ValueError: there is none."""
+    """Return settings with `NAME=VALUE`, `PART.NAME=VALUE`, or several joined by `+`.
+
+    ValueError: there is no such setting.
+    """
     if change == UNCHANGED:
         return settings
+    one, _, others = change.partition("+")
+    if others:
+        return changed(changed(settings, one), others)
     name, _, text = change.partition("=")
     first, _, rest = name.partition(".")
     if first not in {field.name for field in fields(settings)}:
@@ -179,10 +186,12 @@ def all_trainings(
                     name = key(case.name, options, change, seed, fold)
                     if name in done or fold >= (options.some or options.folds):
                         continue
-                    settings = changed(case.settings, change)
                     settings = replace(
-                        settings, steps=options.steps or settings.steps, seed=seed
+                        case.settings,
+                        steps=options.steps or case.settings.steps,
+                        seed=seed,
                     )
+                    settings = changed(settings, change)
                     if options.labels:
                         rng = np.random.default_rng((seed, fold))
                         train = rng.permutation(train)[: options.labels].tolist()

@@ -3,15 +3,15 @@
     python benchmarks/rack.py                        1, 2, 4, 8 boxes; each kind of process
     python benchmarks/rack.py --quick                1 and 2 boxes, one kill, each policy once
     python benchmarks/rack.py --boxes --kills --rounds 1000 --minutes 600
-    python benchmarks/rack.py --boxes --rounds 0 --kills engine session none --repeats 6 --seconds 6
+    python benchmarks/rack.py --boxes --rounds 0 --kills session none --repeats 20 --seconds 6
     python benchmarks/rack.py --json FILE
 
 Boxes have a simulated camera of 320×240 at 30/s. Latencies are those from exposure to decision
 or write, of the records. Each kill is that of kill -9, of a box whose output, a
 pseudo-terminal, is on; another box runs beside it, and its p99 is that of equal times before
-and after the kill. The ratio of both has a median over the kills, with an interval by order
-statistics; `none` kills nothing. Then what controls a rack is killed, by turns: the window,
-with each value of IF_WINDOW_LOST, and the rack itself, whose boxes must stop. Linux only.
+and after the kill, of the frames of all kills; its ratio has a 95 % interval (kills resampled);
+`none` kills nothing. Then what controls a rack is killed, by turns: the window, with each value
+of IF_WINDOW_LOST, and the rack itself, whose boxes must stop. Linux only.
 """
 
 import argparse
@@ -87,16 +87,16 @@ def measure_kills(
         by_kind[kill.process].append(kill)
     print(
         "killed        times  off ms  restarted s  gap s  other's p99 ms before / after  "
-        "ratio: median"
+        "ratio"
     )
     for kind, done in by_kind.items():
         print(_kills_row(kind, done), flush=True)
-    return [vars(kill) | {"p99_ratio": kill.ratio} for kill in kills]
+    return [vars(kill) for kill in kills]
 
 
 def _kills_row(kind: str, kills: "list[Kill]") -> str:
     """Return a row of the table: the worst off, medians of times, p99 of all frames."""
-    from benchmarks.support.rack_kills import median_interval, p99_of
+    from benchmarks.support.rack_kills import p99_of, pooled_ratio
 
     def middle(values: list[float | None]) -> str:
         known = [it for it in values if it is not None]
@@ -108,12 +108,10 @@ def _kills_row(kind: str, kills: "list[Kill]") -> str:
     gap = middle([kill.gap_s for kill in kills])
     before = p99_of([it for kill in kills for it in kill.before_ms])
     after = p99_of([it for kill in kills for it in kill.after_ms])
-    ratios = [kill.ratio for kill in kills]
-    low, high, confidence = median_interval(ratios)
+    ratio, low, high = pooled_ratio(kills)
     return (
         f"{kind:13} {len(kills):5}  {off:>6}  {restarted:>11}  {gap:>5}  "
-        f"{before:18.2f} / {after:<8.2f}  {median(ratios):.2f} "
-        f"({low:.2f} to {high:.2f}, {confidence:.0%})"
+        f"{before:18.2f} / {after:<8.2f}  {ratio:.2f} ({low:.2f} to {high:.2f})"
     )
 
 

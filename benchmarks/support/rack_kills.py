@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from math import comb
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, perf_counter_ns
@@ -32,8 +31,8 @@ that each restart falls into the time that is measured."""
 POLICIES = ("window lost, stop", "window lost, go on", "rack lost, stop")
 """What is killed, and what must follow: `IF_WINDOW_LOST`; a killed rack stops its boxes."""
 HIT, OTHER = "hit", "other"
-CONFIDENCE = 0.95
-"""Of the interval of a median."""
+CONFIDENCE, RESAMPLED = 0.95, 1000
+"""Of the interval of a ratio, and samples of a bootstrap."""
 END_S = 60.0
 """Time in which the processes of boxes that are stopped must have ended."""
 _CAMERA = "arena"
@@ -67,35 +66,31 @@ class Kill:
     after_ms: list[float] = field(default_factory=list)
     """The same in as much time after it."""
 
-    @property
-    def ratio(self) -> float:
-        """p99 of the other box after the kill, relative to that before."""
-        return p99_of(self.after_ms) / p99_of(self.before_ms)
-
 
 def p99_of(latencies_ms: Sequence[float]) -> float:
     """Return the 99th percentile of latencies."""
     return float(np.percentile(latencies_ms, 99))
 
 
-def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return an interval that contains the median, by order statistics, and its confidence.
+def pooled_ratio(kills: Sequence[Kill]) -> tuple[float, float, float]:
+    """Return p99 of all frames after the kills, relative to that before, and its interval.
 
-    That is 95 % or more; of fewer than six values, it is lower, and the interval is that from
-    the least to the largest.
-
-    >>> median_interval([3.0, 1.0, 2.0, 6.0, 5.0, 4.0])
-    (1.0, 6.0, 0.96875)
-    >>> median_interval([2.0, 1.0])
-    (1.0, 2.0, 0.5)
+    The interval is that of a bootstrap over the kills: the frames of one kill are not
+    independent.
     """
-    ordered, number = sorted(values), len(values)
-    outside, cut = 2 * 0.5**number, 0
-    while True:
-        more = outside + 2 * comb(number, cut + 1) * 0.5**number
-        if more > 1 - CONFIDENCE or 2 * (cut + 1) >= number:
-            return ordered[cut], ordered[number - 1 - cut], 1 - outside
-        outside, cut = more, cut + 1
+    rng = np.random.default_rng(0)
+    places = rng.integers(0, len(kills), (RESAMPLED, len(kills)))
+
+    def ratio(some: Sequence[int]) -> float:
+        before, after = (
+            p99_of([ms for place in some for ms in getattr(kills[place], name)])
+            for name in ("before_ms", "after_ms")
+        )
+        return after / before
+
+    outside = (1 - CONFIDENCE) / 2
+    low, high = np.quantile([ratio(some) for some in places], [outside, 1 - outside])
+    return ratio(range(len(kills))), float(low), float(high)
 
 
 @dataclass

@@ -71,3 +71,8 @@ def test_the_interval_contains_the_ratio_of_paired_errors() -> None:
     low, high = ratio_interval(base, noisy)
     assert low < np.nanmean(noisy.error) / np.nanmean(base.error) < high
     assert high - low < 0.1
+
+
+def test_a_change_may_join_several() -> None:
+    both = changed(FitSettings(), "batch=4+network.sigma=1.5")
+    assert both.batch == 4 and both.network.sigma == 1.5
