@@ -44,7 +44,9 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
         except FAILURES as error:
             late_s = float(process.communicate()[0])
             if late_s > LATE_S:
-                pytest.skip(f"this computer held programs up for {late_s:.2f} s: {error}")
+                pytest.skip(
+                    f"this computer held programs up for {late_s:.2f} s: {error}"
+                )
             raise
         finally:
             process.kill()
