@@ -107,7 +107,8 @@ def measured(views: Views, seconds: float, lost: str = "") -> dict[str, Any]:
         present = [it for it in CAMERAS if it != lost or number < count // 2]
         began_s = thread_time()
         ended = [
-            tracker.add(name, poses[name], time_ns, too_old=False) for name in present
+            tracker.add(name, poses[name], number, time_ns, too_old=False)
+            for name in present
         ]
         times_ms.append(1e3 * (thread_time() - began_s))
 

@@ -67,6 +67,11 @@ class SimulatedSpaceCamera(Camera):
         0, ge=0, description="number of frames until the stream ends; 0: no end"
     )
 
+    @property
+    def exposes_on_pulses(self) -> bool:
+        """Exposures are multiples of the period on the computer's clock."""
+        return True
+
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
         """Paint the arena; exposures go on between two calls of `read`."""

@@ -582,12 +582,15 @@ class Loop:
         limit_ns = self._rules.max_age_ms * 1e6
         oldest_ns = posed_ns - limit_ns if limit_ns else -inf
         try:
-            return self._space.add(
-                frame.camera, pose, frame.time_ns, too_old, oldest_ns
+            moment = self._space.add(
+                frame.camera, pose, frame.index, frame.time_ns, too_old, oldest_ns
             )
         except Exception as error:
             _add_place(error, "[Space]")
             raise
+        for sentence in self._space.messages:
+            self._note("alarm", sentence)
+        return moment
 
     def _experiment_of(
         self, is_deciding: bool, moment: TrackedMoment | None, posed_ns: int

@@ -4,7 +4,7 @@ It runs between pose filtering and triggers. Matching, triangulation and smoothi
 poses and times of frames only, so a re-run from the recorded poses gives equal points.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -24,10 +24,12 @@ from deeplabstream.space.calibration_monitor import (
 )
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
+from deeplabstream.space.pulse_numbering import PulseNumbers
 from deeplabstream.space.triangulation import triangulate
 
 LEFT_OUT_EVERY = 5
 """The errors by leaving each camera out are computed for one in so many moments."""
+_NEVER_NS = -(2**62)
 
 _SINCE = {
     TurnedSince.CALIBRATION: "since the calibration",
@@ -44,6 +46,8 @@ class _View:
     """Filtered pose of one camera's frame."""
 
     pose: Pose
+    time_ns: int
+    """Of its exposure; where its pulse is known, that of the pulse."""
     too_old: bool
 
 
@@ -74,6 +78,8 @@ class SpaceTracker:
         self.cameras = cameras
         self._rules = rules
         self.decides = decides
+        self.messages: tuple[str, ...] = ()
+        """Alarms that the last frame has given: cameras that missed pulses."""
         self.monitor: CalibrationMonitor | None = None
         if rules.turned_deg:
             self.monitor = CalibrationMonitor(cameras, rules.turned_deg)
@@ -87,9 +93,10 @@ class SpaceTracker:
 
     def restart(self) -> None:
         """Discard the state of earlier frames; a camera that has turned stays so."""
-        self._moments = 0
-        self._matcher = MomentMatcher[_View](self.cameras.names)
-        rules = self._rules
+        rules, names = self._rules, self.cameras.names
+        self._moments, self._last_ns = 0, _NEVER_NS
+        self._pulses = PulseNumbers(names) if rules.match == "pulses" else None
+        self._matcher = MomentMatcher[_View](names, self._pulses is not None)
         self._smoothing = None
         if rules.smooth_hz:
             self._smoothing = OneEuro(rules.smooth_hz, rules.smooth_beta)
@@ -98,33 +105,48 @@ class SpaceTracker:
         self,
         camera: str,
         pose: Pose,
+        index: int,
         time_ns: int,
         too_old: bool,
         oldest_ns: float = -inf,
     ) -> TrackedMoment | None:
         """Add the filtered pose of a frame; return the moment that ends with it, if one does.
 
-        `time_ns` is the time of its exposure; a moment before `oldest_ns` is too old, as one
-        that lacked a view can be when the next frame ends it.
+        `index` is its number at the device, `time_ns` the time of its exposure; a moment before
+        `oldest_ns` is too old, as one that lacked a view can be when the next frame ends it.
         """
+        self.messages = ()
         if camera not in self.cameras.names:
             return None
-        view = _View(pose, too_old)
-        moment = self._matcher.add(camera, time_ns, view)
+        moment = self._matched(camera, index, _View(pose, time_ns, too_old))
         if moment is None:
             return None
+        # delays of the cameras differ, so pulses may seem to go back
+        earliest_ns = min(view.time_ns for view in moment.views.values())
+        time_ns = self._last_ns = max(earliest_ns, self._last_ns + 1)
         any_too_old = any(view.too_old for view in moment.views.values())
         pixels, confidence = self._arrays(moment, len(pose.skeleton.bodyparts))
         alarm, monitor = "", self.monitor
-        if monitor is not None and monitor.add(pixels, moment.time_ns):
+        if monitor is not None and monitor.add(pixels, time_ns):
             alarm = turned_sentence(monitor)
         return TrackedMoment(
-            self._pose(moment, pose.skeleton, pixels, confidence),
-            any_too_old or moment.time_ns < oldest_ns,
+            self._pose(time_ns, pose.skeleton, pixels, confidence),
+            any_too_old or time_ns < oldest_ns,
             len(moment.views),
             monitor.turned if monitor is not None else (),
             alarm,
         )
+
+    def _matched(self, camera: str, index: int, view: _View) -> Moment[_View] | None:
+        """Add a view to its moment; one whose pulse is not certain belongs to none."""
+        if self._pulses is None:
+            return self._matcher.add(camera, view.time_ns, view)
+        pulsed = self._pulses.add(camera, index, view.time_ns)
+        self.messages = self._pulses.messages
+        if pulsed is None:
+            return None
+        view = replace(view, time_ns=pulsed.time_ns)
+        return self._matcher.add(camera, pulsed.number, view)
 
     def _arrays(self, moment: Moment[_View], count: int) -> tuple[Floats, Floats]:
         """Return x, y (camera, body part, 2) and confidence of a moment; NaN: not seen."""
@@ -140,12 +162,12 @@ class SpaceTracker:
 
     def _pose(
         self,
-        moment: Moment[_View],
+        time_ns: int,
         skeleton: Skeleton,
         pixels: Floats,
         confidence: Floats,
     ) -> SpacePose:
-        """Return the pose in space of a moment; every point is NaN with a single view."""
+        """Return the pose in space at a time; every point is NaN with a single view."""
         names = self.cameras.names
         # held points have the confidence of the frame on which they were missing
         weights = np.where(np.isfinite(confidence), np.maximum(confidence, 1e-3), 0.0)
@@ -161,14 +183,14 @@ class SpaceTracker:
         )
         points = found.points.astype(np.float32)
         if self._smoothing is not None:
-            points = self._smoothing.step(points, moment.time_ns / 1e9)
+            points = self._smoothing.step(points, time_ns / 1e9)
         used = found.used
         number = used.sum(axis=0)
         sure = np.where(used, confidence, 0.0).sum(axis=0) / np.maximum(number, 1)
         return SpacePose(
             skeleton,
             names,
-            moment.time_ns,
+            time_ns,
             points,
             found.error_mm.astype(np.float32),
             found.reprojection_px.astype(np.float32),

@@ -250,6 +250,11 @@ class Camera(ABC):
         return from_scale(scale, self.lens) if scale else None
 
     @property
+    def exposes_on_pulses(self) -> bool:
+        """Whether each exposure belongs to a pulse that other cameras have too."""
+        return False
+
+    @property
     def occupied(self) -> tuple[DeviceAddress, ...]:
         """Devices that no other rig can use meanwhile; by default none is known."""
         return ()
@@ -310,3 +315,8 @@ class SynchronisedCamera(Camera):
                 f"LEADER = {self.leader} needs TRIGGER = line: with TRIGGER = "
                 f"{self.trigger} no pulses are followed"
             )
+
+    @property
+    def exposes_on_pulses(self) -> bool:
+        """Whether it follows pulses, or gives them."""
+        return self.leads or self.trigger == "line"

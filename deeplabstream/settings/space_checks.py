@@ -50,6 +50,11 @@ def space_problems(rig: Settings) -> Iterator[str]:
             yield f"[Space] CAMERAS = {name}: no section [Camera {name}]"
         elif not camera.analyse:
             yield f"[Space] CAMERAS = {name}: [Camera {name}] has ANALYSE = no"
+        elif rig.space.match == "pulses" and not camera.exposes_on_pulses:
+            yield (
+                f"[Space] MATCH = pulses: [Camera {name}] follows no pulses and gives none; set "
+                "TRIGGER = line or LEADS = yes there, or MATCH = times"
+            )
     if len(set(names)) < max(2, len(names)):
         yield "[Space] CAMERAS: enter two cameras or more, each once"
         return

@@ -1,6 +1,7 @@
 """Space section: the calibrated cameras whose poses become points in space."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -22,6 +23,13 @@ class Space:
         default=(),
         description="cameras, as their sections and the calibration name them; empty: all "
         "analysed cameras",
+    )
+    match: Literal["times", "pulses"] = Field(
+        default="times",
+        description="how frames of one moment are found; times: by time of exposure; pulses: by "
+        "the frame numbers of cameras with TRIGGER = line or LEADS = yes, where time and number "
+        "agree; other frames are not used",
+        title="Match frames by",
     )
     limit_px: float = Field(
         default=LIMIT_PX,

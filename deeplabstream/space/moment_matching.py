@@ -23,8 +23,8 @@ View = TypeVar("View")
 class Moment(Generic[View]):
     """Views of one moment that has ended."""
 
-    time_ns: int
-    """Earliest exposure of its views."""
+    at: int
+    """Earliest exposure of its views in ns, or the number of their pulse."""
     views: dict[str, View]
     """By camera; cameras that gave none are missing."""
 
@@ -34,36 +34,37 @@ class MomentMatcher(Generic[View]):
 
     A moment ends when each expected camera, and at least two, have given a view, or with the
     first frame of a later one. A camera without a view in the last `MISSED` moments is not
-    expected. Times of moments increase.
+    expected. Times of moments increase. `numbered`: frames come with the number of their pulse
+    in place of a time, and one moment has one number.
     """
 
-    def __init__(self, cameras: Sequence[str]) -> None:
+    def __init__(self, cameras: Sequence[str], numbered: bool = False) -> None:
         self._missed = dict.fromkeys(cameras, 0)
-        self._periods = {camera: _Period() for camera in cameras}
-        self._half_ns = 0
+        self._periods = {} if numbered else {camera: _Period() for camera in cameras}
+        self._half = 0
         self._views: dict[str, View] = {}
-        self._begun_ns = 0
+        self._begun = 0
         self._ended: tuple[int, frozenset[str]] | None = None
-        """Time and cameras of the last moment that ended."""
+        """Time or pulse, and cameras, of the last moment that ended."""
         self.late = 0
         """Frames of moments that had ended: they are not used."""
 
-    def add(self, camera: str, time_ns: int, view: View) -> Moment[View] | None:
-        """Add a frame; return the moment that ends with it, if one does."""
-        if self._periods[camera].add(time_ns):
-            self._half_ns = self._shortest_period() // 2
+    def add(self, camera: str, at: int, view: View) -> Moment[View] | None:
+        """Add a frame, exposed `at` this ns or pulse; return the moment that ends with it."""
+        if self._periods and self._periods[camera].add(at):
+            self._half = self._shortest_period() // 2
 
-        if self._views and self._belongs(camera, time_ns):
+        if self._views and self._belongs(camera, at):
             self._views[camera] = view
-            self._begun_ns = min(self._begun_ns, time_ns)
+            self._begun = min(self._begun, at)
             return self._end() if self._complete else None
-        if self._is_late(camera, time_ns):
+        if self._is_late(camera, at):
             self.late += 1
             return None
 
         # a frame of a later moment: nothing of the earlier one is waited for any more
         before = self._end() if self._views else None
-        self._views, self._begun_ns = {camera: view}, time_ns
+        self._views, self._begun = {camera: view}, at
         return before
 
     @property
@@ -75,33 +76,33 @@ class MomentMatcher(Generic[View]):
     def _complete(self) -> bool:
         return len(self._views) > 1 and self.expected <= self._views.keys()
 
-    def _belongs(self, camera: str, time_ns: int) -> bool:
+    def _belongs(self, camera: str, at: int) -> bool:
         """Return whether a frame belongs to the moment that has begun."""
-        after_last = self._ended is None or time_ns > self._ended[0]
-        near = abs(time_ns - self._begun_ns) <= self._half_ns
+        after_last = self._ended is None or at > self._ended[0]
+        near = abs(at - self._begun) <= self._half
         return near and after_last and camera not in self._views
 
-    def _is_late(self, camera: str, time_ns: int) -> bool:
+    def _is_late(self, camera: str, at: int) -> bool:
         """Return whether a frame belongs to a moment that has ended."""
-        if self._views and time_ns <= self._begun_ns:
+        if self._views and at <= self._begun:
             return True
         if self._views or self._ended is None:
             return False
 
-        ended_ns, cameras = self._ended
-        is_of_it = abs(time_ns - ended_ns) <= self._half_ns and camera not in cameras
+        ended_at, cameras = self._ended
+        is_of_it = abs(at - ended_at) <= self._half and camera not in cameras
         if is_of_it:
             # it was not expected, and has returned: the next moment waits for it
             self._missed[camera] = 0
-        return is_of_it or time_ns <= ended_ns
+        return is_of_it or at <= ended_at
 
     def _end(self) -> Moment[View]:
-        ended = Moment(self._begun_ns, self._views)
+        ended = Moment(self._begun, self._views)
         for camera in self._missed:
             self._missed[camera] += 1
             if camera in ended.views:
                 self._missed[camera] = 0
-        self._ended = ended.time_ns, frozenset(ended.views)
+        self._ended = ended.at, frozenset(ended.views)
         self._views = {}
         return ended
 

@@ -84,12 +84,24 @@ def rig(tmp_path: Path) -> Settings:
 
 
 def recorded(
-    rig: Settings, path: Path, frames: int = 60, bumped: int = 10**6
+    rig: Settings,
+    path: Path,
+    frames: int = 60,
+    bumped: int = 10**6,
+    late_ms: float = 0.0,
+    missed: int = 10**6,
 ) -> tuple[RunFolder, list[Step]]:
     """Record a snout that rises and falls, with lost frames; return run and steps.
 
-    The front camera turns by 1° at the frame `bumped`.
+    The front camera turns by 1° at the frame `bumped`, the right one misses the pulse `missed`.
+    Times come up to `late_ms` late.
     """
+    late = np.random.default_rng(2).uniform(0, late_ms, (frames, len(CAMERAS)))
+    exposures = sorted(
+        (round((10 * number + place + late[number, place]) * MS), number, place)
+        for number in range(frames)
+        for place in range(len(CAMERAS))
+    )
     model = ModelFacts("script", "ab" * 32, 0.5, "script")
     facts = RunFacts(0, dict.fromkeys(CAMERAS, FORM), SKELETON, model, effective(rig))
     folder = RunFolder.create_at(path, datetime(2026, 11, 25, tzinfo=UTC), RIG, facts)
@@ -112,24 +124,24 @@ def recorded(
         )
         writer.entry(Note(*ANALYSIS_STARTED, 0))
         loop.set_triggers(rig.new_triggers())
-        for number in range(frames):
-            if number == 10:
-                catch_up(bank, clock, (10 * number - 1) * MS)
+        for time_ns, number, place in exposures:
+            name = CAMERAS[place]
+            if number >= 10 and not loop.experimenting:
+                catch_up(bank, clock, time_ns - MS)
                 loop.begin(rig.new_experiment(), rig.new_triggers(), bank)
+            if rng.random() < 0.1 or (name == "right" and number == missed):
+                continue
+            view = four_cameras().camera(name)
+            if name == "front" and number >= bumped:
+                view = turned(view, 1.0)
             at = np.array([10.0, 20.0, 40 + 30 * np.sin(number / 5)])
-            for place, name in enumerate(CAMERAS):
-                if rng.random() < 0.1:
-                    continue
-                camera = four_cameras().camera(name)
-                if name == "front" and number >= bumped:
-                    camera = turned(camera, 1.0)
-                views.pixel = camera.project(at) + rng.normal(0, 0.3, 2)
-                if rng.random() < 0.05:
-                    views.pixel = np.full(2, np.nan)
-                time_ns = (10 * number + place) * MS
-                catch_up(bank, clock, time_ns)
-                image = np.zeros((4, 4), np.uint8)
-                steps.append(loop.step(Frame(name, number, time_ns, time_ns, image)))
+            views.pixel = view.project(at) + rng.normal(0, 0.3, 2)
+            if rng.random() < 0.05:
+                views.pixel = np.full(2, np.nan)
+            catch_up(bank, clock, time_ns)
+            image = np.zeros((4, 4), np.uint8)
+            index = number - (name == "right" and number > missed)
+            steps.append(loop.step(Frame(name, index, time_ns, time_ns, image)))
         loop.end()
     folder.finish(datetime(2026, 11, 25, 1, tzinfo=UTC), "stopped", [])
     return folder, steps
@@ -175,6 +187,32 @@ def test_a_rerun_finds_the_turned_camera_at_the_same_moment(
     unmonitored = [now for _, now in rerun_decisions(settings_in(folder.path), folder)]
     late = [it.space_triggers for it in unmonitored[-240:] if it.space is not None]
     assert any(True in it.values() for it in late)
+
+
+def test_a_rerun_matches_the_same_pulses(rig: Settings, tmp_path: Path) -> None:
+    by_pulses = replace(rig.space, match="pulses")
+    folder, steps = recorded(
+        replace(rig, space=by_pulses), tmp_path / "run", 200, late_ms=7, missed=100
+    )
+    assert "[Camera right] missed 1 of the pulses" in folder.events_path.read_text(
+        "utf-8"
+    )
+
+    again = replace(settings_in(folder.path), space=by_pulses)
+    pairs = [*rerun_decisions(again, folder)]
+    moments = [step.space for step in steps]
+    assert len([it for it in moments if it is not None]) > 100
+    for then, (_, now) in zip(moments, pairs, strict=True):
+        assert (now.space is None) is (then is None)
+        if now.space is not None and then is not None:
+            assert now.space.points.tobytes() == then.points.tobytes()
+            assert now.space.time_ns == then.time_ns
+    assert compare(again, folder).same
+    # matched by times, the same run has other points
+    by_times = [
+        now.space for _, now in rerun_decisions(settings_in(folder.path), folder)
+    ]
+    assert [it is None for it in by_times] != [it is None for it in moments]
 
 
 def test_the_moments_are_recorded_exactly(rig: Settings, tmp_path: Path) -> None:

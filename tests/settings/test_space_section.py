@@ -75,6 +75,22 @@ def test_an_experiment_decides_in_space_if_it_uses_a_trigger_in_space(
     assert in_space.triggers_by_camera() == {"left": ("near",), "right": ()}
 
 
+def test_cameras_matched_by_pulses_must_follow_pulses_or_lead(folder: Path) -> None:
+    by_pulses = RIG.replace("cameras.toml", "cameras.toml\nMATCH = pulses")
+    assert [text[:43] for text in problems(by_pulses, folder)] == [
+        "[Space] MATCH = pulses: [Camera left] follo",
+        "[Space] MATCH = pulses: [Camera right] foll",
+    ]
+    follower = "KIND = Basler\nTRIGGER = line\nLEADER = right"
+    leader = "KIND = Basler\nSERIAL = 2\nLEADS = yes"
+    camera = "[Camera {}]\nKIND = SimulatedCamera\n"
+    triggered = by_pulses.replace(
+        camera.format("left") + camera.format("right"),
+        f"[Camera left]\n{follower}\nSERIAL = 1\n[Camera right]\n{leader}\n",
+    )
+    assert rig(triggered, folder).space.match == "pulses"
+
+
 def test_the_deciding_camera_can_be_named(folder: Path) -> None:
     chosen = "EXP_NAME = light\nCAMERA = {}"
     space = rig(RIG.replace("EXP_NAME = light", chosen.format("space")), folder)

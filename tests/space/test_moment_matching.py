@@ -26,7 +26,7 @@ def moments(
     found: list[Moment[int] | None] = [
         matcher.add(camera, time_ns, time_ns) for camera, time_ns in frames
     ]
-    return [(it.time_ns, tuple(sorted(it.views))) for it in found if it is not None]
+    return [(it.at, tuple(sorted(it.views))) for it in found if it is not None]
 
 
 def test_a_moment_ends_with_the_last_expected_camera() -> None:
@@ -114,7 +114,7 @@ def test_the_moments_are_those_of_a_recording_and_their_times_increase(
     matcher = MomentMatcher[int](CAMERAS)
     found = [m for t, camera in frames if (m := matcher.add(camera, t, t)) is not None]
 
-    began = [moment.time_ns for moment in found]
+    began = [moment.at for moment in found]
     assert began == sorted(set(began))
     offline = {
         tuple(
