@@ -118,6 +118,6 @@ def test_ambiguous_animals_are_named_instead_of_being_said_to_be_lost() -> None:
         watchdog.add(replace(step_at(second, lost=True), pose=pose))
         told += watchdog.check(RULES, running(), second * S)
     assert told == [
-        "[Camera arena] no decisions for 5 s: the identities of anna and carl are "
+        "[Camera arena] triggers are unknown for 5 s: the identities of anna and carl are "
         "ambiguous. Confirm the names (Live, Ctrl+R)"
     ]

@@ -13,6 +13,7 @@ from PyQt5.QtGui import QColor, QImage, QPainter
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.theme import AMBER, GREEN, RED, bodypart_colour
+from deeplabstream.gui.widgets import frame_overlay
 from deeplabstream.gui.widgets.frame_overlay import (
     draw_pose,
     draw_state,
@@ -22,7 +23,13 @@ from deeplabstream.gui.widgets.frame_overlay import (
     zone_pen,
 )
 from deeplabstream.settings.loading import parse
-from tests.gui.fake_session import POINTS, close_to, make_settings, make_step
+from tests.gui.fake_session import (
+    POINTS,
+    SKELETON,
+    close_to,
+    make_settings,
+    make_step,
+)
 
 SIZES = st.integers(1, 2000)
 
@@ -164,6 +171,39 @@ def test_a_lost_animal_is_told(canvas: Canvas) -> None:
         for y in range(360, 390)
     }
     assert QColor(RED).name() in written
+
+
+@pytest.mark.parametrize(
+    ("states", "words", "said"),
+    [
+        ({"bob left": None}, ("doubt1", ""), "Identities are ambiguous: no decisions"),
+        (
+            {"any near": True, "bob left": None, "bob right": None},
+            ("doubt1", ""),
+            "Identities are ambiguous: bob left, bob right unknown",
+        ),
+        ({"any near": True, "bob left": None}, (), "Animal lost: bob left unknown"),
+        ({"any near": True}, (), "Animal lost: triggers unknown"),
+    ],
+)
+def test_no_decisions_are_said_only_while_all_triggers_are_unknown(
+    canvas: Canvas,
+    monkeypatch: pytest.MonkeyPatch,
+    states: dict[str, bool | None],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(
+        frame_overlay, "draw_tag", lambda _p, _c, text, *_, **__: texts.append(text)
+    )
+    step = make_step(0, states, lost=True)
+    points = np.ones((2, 3, 2), np.float32)
+    two = Pose(
+        replace(SKELETON, animals=("anna", "bob")), points, points[..., 0], words
+    )
+    draw_state(canvas.painter, QRectF(30, 0, 640, 400), replace(step, pose=two), {})
+    assert texts == [said]
 
 
 def test_names_of_animals_that_are_close_do_not_cover_each_other() -> None:

@@ -160,7 +160,7 @@ class AnalysisWatchdog:
             ambiguous = self._ambiguous.get(camera)
             if arenas == [""] and ambiguous:
                 text = (
-                    f"no decisions for {limit_s:g} s: the identities of "
+                    f"triggers are unknown for {limit_s:g} s: the identities of "
                     f"{listed(ambiguous)} are ambiguous. Confirm the names (Live, Ctrl+R)"
                 )
             if arenas != [""]:

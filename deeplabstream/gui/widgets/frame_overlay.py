@@ -305,11 +305,26 @@ def draw_state(
         text = f"● {listed(on, _MOST_NAMES)} on"
         draw_tag(painter, corner, text, QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
-        ambiguous = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
-        text = "Identities are ambiguous" if ambiguous else "Animal lost"
-        text = "Frames are too old" if step.too_old else text
         middle = QPointF(image.center().x(), image.bottom() - 16)
-        draw_tag(painter, middle, f"{text}: no decisions", QColor(RED), centre=True)
+        draw_tag(painter, middle, _lost_text(step), QColor(RED), centre=True)
+
+
+def _lost_text(step: Step) -> str:
+    """Return why triggers are unknown; and which, where others are known.
+
+    A trigger on any animal may be true while the identity of another one is ambiguous: then
+    the experiment still decides.
+    """
+    if step.too_old:
+        return "Frames are too old: no decisions"
+    ambiguous = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
+    why = "Identities are ambiguous" if ambiguous else "Animal lost"
+    states = step.answers
+    unknown = [name for name, state in states.items() if state is None]
+    if len(unknown) == len(states):
+        return f"{why}: no decisions"
+    # where none is listed, the triggers of another camera are unknown
+    return f"{why}: {listed(unknown, _MOST_NAMES) if unknown else 'triggers'} unknown"
 
 
 def draw_tag(
