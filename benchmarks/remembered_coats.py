@@ -13,7 +13,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
+from deeplabstream.numerics.share_interval import wilson_interval
 from deeplabstream.pose.tracking.identity_tracker import (
     IdentitySettings,
     IdentityTracker,
@@ -137,16 +137,10 @@ def _shares(counts: Counter[str]) -> dict[str, Any]:
     asserted = counts["right"] + counts["wrong"]
     row: dict[str, Any] = {name: counts[name] for name in ("right", "wrong", "unknown")}
     row["asserted"] = asserted / counts.total()
-    row["least_right"] = _lower(counts["right"], asserted) if asserted else None
+    row["least_right"] = (
+        wilson_interval(counts["right"], asserted)[0] if asserted else None
+    )
     return row
-
-
-def _lower(right: int, count: int, z: float = 1.96) -> float:
-    """Return the lower end of the 95 % interval of a share (Wilson score)."""
-    share, scale = right / count, 1 + z * z / count
-    middle = share + z * z / (2 * count)
-    half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return (middle - half) / scale
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -152,6 +152,8 @@ class Counts:
     """After how many of these its first asserted name came within 2 s, and was right."""
     said_alike: int = 0
     """Pairs that were said to look alike `SAID_S` after the names."""
+    undecided: int = 0
+    """Pairs for which it was said that it can't be told yet."""
     unlearned: int = 0
     """Animals of which it was said then that their appearance is not known yet."""
     walks: int = 0
@@ -240,6 +242,7 @@ def walk(kind: tuple[bool, int, int]) -> Counts:
             said = True
             counts.walks += 1
             counts.said_alike += len(tracker.distinctness.alike)
+            counts.undecided += len(tracker.distinctness.undecided)
             counts.unlearned += len(tracker.distinctness.unlearned)
     return counts
 

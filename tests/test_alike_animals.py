@@ -62,6 +62,6 @@ def test_that_they_look_alike_is_recorded_before_the_first_decision(
         ]
         return found
 
-    alike = "warning: [Camera arena] anna, bob, carl and dora look alike: "
+    alike = "warning: [Camera arena] anna, bob, carl and dora look alike (told apart"
     waits_s = time_s("experiment", "waits 30 s at most: ")
     assert waits_s < time_s("preflight", alike) < time_s("experiment", "started")

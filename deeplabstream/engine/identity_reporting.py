@@ -262,12 +262,14 @@ class IdentityState:
 
     @property
     def appearance(self) -> str:
-        """A sentence: which animals look alike, and whose appearance is not learned yet."""
-        return self.appearance_problem or "all look different"
+        """A sentence: which animals look alike, and for which that is not known yet."""
+        known = self.distinctness
+        certainty = known.certainty if known is not None else ""
+        return self.appearance_problem or f"all look different{certainty}"
 
     @property
     def appearance_problem(self) -> str:
-        """Which animals look alike or are not known; empty: all look different."""
+        """Which animals look alike, or may; empty: all look different."""
         names = self.pose.skeleton.named(len(self.pose.identity))
         distinctness = self.distinctness or nothing_learned(len(names))
         parts = *distinctness.sentences(names), distinctness.remark

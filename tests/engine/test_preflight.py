@@ -7,6 +7,7 @@ import pytest
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
+from deeplabstream.engine.checks.animal_appearance import unknown_appearance
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.checks.stream_watchdogs import FrameRateMeter
 from deeplabstream.engine.session.messages import (
@@ -19,6 +20,7 @@ from deeplabstream.engine.session.messages import (
 from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.output import SelfTestResult
+from deeplabstream.pose.tracking.appearance_samples import PairTrials
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
@@ -143,6 +145,22 @@ def test_animals_that_look_alike_or_are_unknown_are_warned_of(
     assert all(map(re.search, said, notes))
     good = [finding.text for finding in found if finding.good]
     assert ("[Camera arena] anna and bob look different" in good) is not bool(said)
+
+
+def test_animals_of_which_it_cannot_be_told_are_warned_of(
+    rig: FakeSession, tmp_path: Path
+) -> None:
+    text = RIG.replace("circle 10 20", "circle 90 90")
+    rig.settings = parse(text + "[Animals]\nNAMES = anna, bob\n", tmp_path)
+    assert rig.state.skeleton is not None
+    rig.update(skeleton=replace(rig.state.skeleton, animals=("anna", "bob")))
+    undecided = Distinctness((), (), ((0, 1),), (PairTrials(5, 6),))
+    rig.state = rig.state.after(AnimalsDistinct("arena", undecided))
+    found = inspected(rig, {"arena": 29.8})
+    (note,) = [finding.text for finding in found if not finding.good]
+    assert "it cannot be told yet whether anna and bob look alike" in note
+    assert not any("look different" in finding.text for finding in found)
+    assert "it cannot be told yet" in unknown_appearance(rig.settings, rig.state)
 
 
 def test_an_analysis_that_starts_knows_no_appearance(rig: FakeSession) -> None:

@@ -187,7 +187,9 @@ def test_animals_with_bands_have_their_names_again_after_a_meeting(
     scene = Banded(evidence)
     one, other, between = (50, 100), (300, 300), (170, 200)
     scene.shown(one, other, times=25 * RATE)
-    assert (not scene.identity.distinctness.alike) is learned
+    known = scene.identity.distinctness
+    assert not known.alike  # neither has moved: its coat says nothing
+    assert (not known.undecided) is learned
     for share in np.linspace(0, 1, 20):
         met = [
             tuple((np.array(start) * (1 - share) + np.array(between) * share).tolist())

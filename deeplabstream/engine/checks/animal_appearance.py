@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.pose.tracking.distinctness import (
     Distinctness,
-    listed,
     nothing_learned,
 )
 from deeplabstream.settings.sections import Settings
@@ -42,15 +41,13 @@ def unknown_appearance(settings: Settings, state: SessionState) -> str:
     """
     names = identified_animals(settings, state)
     animals = (state.used_settings or settings).animals
-    unknown = {
-        names[animal]: None
+    unknown = [
+        sentence
         for camera, known in distinctness_by_camera(settings, state).items()
         if any(name not in animals.coats_on(camera) for name in names)
-        for animal in known.unlearned
-    }
+        for sentence in known.sentences(names)[1:]
+        if sentence
+    ]
     if not unknown:
         return ""
-    return (
-        "it is not known yet which animals look alike: the appearance of "
-        f"{listed([*unknown])} is not learned until all animals were seen apart"
-    )
+    return f"it is not known yet which animals look alike: {'; '.join(unknown)}"

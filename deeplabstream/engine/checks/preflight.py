@@ -199,11 +199,16 @@ def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightRe
         used = state.used_settings or settings
         for text, is_warning in memory_sentences(used, camera):
             yield _warning(text) if is_warning else PreflightResult(text)
-        alike, unlearned = known.sentences(names)
+        alike, undecided, unlearned = known.sentences(names)
         if alike:
             yield _warning(
                 f"[Camera {camera}] {alike}: once ambiguous, their identities {stays}. "
                 "Mark them, for instance with dye"
+            )
+        if undecided:
+            yield _warning(
+                f"[Camera {camera}] {undecided}. Wait until all animals have walked "
+                "about, apart from each other"
             )
         if unlearned:
             yield _warning(
@@ -212,8 +217,10 @@ def _identities(settings: Settings, state: SessionState) -> Iterator[PreflightRe
             )
         if known.remark:
             yield _warning(f"[Camera {camera}] {known.remark}")
-        if not alike and not unlearned:
-            yield PreflightResult(f"[Camera {camera}] {listed(names)} look different")
+        if not alike and not undecided and not unlearned:
+            yield PreflightResult(
+                f"[Camera {camera}] {listed(names)} look different{known.certainty}"
+            )
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:

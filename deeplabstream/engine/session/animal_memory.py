@@ -130,7 +130,7 @@ def memory_sentences(rig: Settings, camera: str) -> Iterator[tuple[str, bool]]:
 
     alike = RememberedCoats([coats[name] for name in names]).alike
     if alike:
-        sentence, _ = Distinctness(alike, ()).sentences(names)
+        sentence, *_ = Distinctness(alike, ()).sentences(names)
         yield f"{where}{sentence}, so they are not recognised; {stay}", True
     unable = {animal for pair in alike for animal in pair}
     able = [name for number, name in enumerate(names) if number not in unable]

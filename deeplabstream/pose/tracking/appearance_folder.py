@@ -7,7 +7,6 @@ embeddings, float32 (n, feature). Both are data: nothing in them is run as a pro
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.paths import is_folder
+from deeplabstream.numerics.share_interval import wilson_interval
 from deeplabstream.pose.model.model_folder import network_hash
 from deeplabstream.pose.runtimes.onnx_runtime import single_thread_session, unusable
 from deeplabstream.pose.tracking.aligned_crops import SIZE
@@ -34,7 +34,6 @@ LEAST_PRECISION = 0.95
 all of them right, reach it."""
 LEAST_PAIR = 0.8
 """Rank-1 accuracy between two animals below which they are said to look alike."""
-_Z = 1.959963984540054
 
 _Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 _Count = Annotated[int, pydantic.Field(ge=0)]
@@ -77,13 +76,7 @@ class AppearanceScores:
     @property
     def precision_interval(self) -> tuple[float, float]:
         """95 % interval of the linking precision (Wilson score); (0, 1) without links."""
-        if not self.links:
-            return 0.0, 1.0
-        n, share = self.links, self.precision
-        middle = share + _Z**2 / (2 * n)
-        half = _Z * sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
-        scale = 1 + _Z**2 / n
-        return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+        return wilson_interval(self.right, self.links)
 
     @property
     def alike(self) -> tuple[PairAccuracy, ...]:

@@ -28,6 +28,7 @@ from deeplabstream.pose.tracking.appearance_folder import (
     AppearanceFolder,
     CropEmbedder,
 )
+from deeplabstream.pose.tracking.appearance_samples import PairTrials
 from deeplabstream.pose.tracking.identity_evidence import Array, Mask
 
 BURST = 5
@@ -149,6 +150,12 @@ class EmbeddingEvidence:
         """Return (animal, animal): whether the evidence on two can reach `least`."""
         both = np.logical_and.outer(self.known, self.known)
         return np.asarray(both & (2 * MOST_BURSTS * self.limits >= least))
+
+    def trials(self, one: int, other: int) -> PairTrials:
+        """Return how many bursts of two animals fitted their own one, before they were learned."""
+        pair = [one, other], [other, one]
+        tried = int(self._tried[pair].sum())
+        return PairTrials(tried - int(self._wrong[pair].sum()), tried)
 
     def _learn(self, animal: int, mean: Array) -> None:
         known = self.known

@@ -16,7 +16,7 @@ confirmed them. These may follow another flag: `doubt1+swapped`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import dist
 from typing import Literal
@@ -27,6 +27,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
+from deeplabstream.pose.tracking.appearance_samples import AppearanceSamples
 from deeplabstream.pose.tracking.detections import (
     CLEAR,
     CLEAR_TO_LEARN,
@@ -140,6 +141,8 @@ class IdentityTracker:
     """By animal: clear views in `_views`; of a part of it, that share of a view."""
     _shown: list[int] = field(init=False)
     """By animal: frames with a clear view in `_views`."""
+    _samples: AppearanceSamples = field(init=False)
+    """Samples by which it is known which animals look alike."""
     _whole: WholeViews = field(init=False)
     """Views by which animals are recognised; of those that have had no name."""
     _margins: Array = field(init=False)
@@ -165,6 +168,7 @@ class IdentityTracker:
         self._corrections = {}
         self._views = np.zeros((animals, 0))
         self._counts, self._shown = [0.0] * animals, [0] * animals
+        self._samples = AppearanceSamples(animals, DISTINCT / 2)
         self._whole = WholeViews(animals)
         self._margins = np.full((animals, animals), np.inf)
         self._covered = HiddenAnimals()
@@ -176,12 +180,9 @@ class IdentityTracker:
     @property
     def distinctness(self) -> Distinctness:
         """Which animals their appearance does not distinguish."""
-        found = distinctness_of(self._appearance, DISTINCT)
-        if self.embeddings is None:
-            return found
-        told_apart = self.embeddings.distinct(DECISIVE)
-        alike = [pair for pair in found.alike if not told_apart[pair]]
-        return replace(found, alike=tuple(alike))
+        return distinctness_of(
+            self._appearance, self._samples, DISTINCT, self.embeddings, DECISIVE
+        )
 
     def coats_now(self) -> tuple[Coat, ...]:
         """Return the coats of all animals, to remember them; empty: one is not known yet."""
@@ -250,7 +251,7 @@ class IdentityTracker:
         self._corrections = {}
 
         # Last: appearance is learned for the identities assigned in this frame
-        self._learn(of, views)
+        self._learn(of, views, detected, time_s)
         return self._named_pose(detected, of, ends)
 
     def _clear_views(
@@ -341,6 +342,7 @@ class IdentityTracker:
         self._counts[one] = self._counts[other] = 0.0
         self._shown[one] = self._shown[other] = 0
         self._whole.reset((one, other))
+        self._samples.interrupt((one, other))
         if self.embeddings is not None:
             self.embeddings.begin((one, other))
 
@@ -631,6 +633,7 @@ class IdentityTracker:
             # the one that has lost its name may be any of those that remain
             if not was_possible:
                 self._revise_appearance([slot, animal])
+                self._samples.reset([slot, animal])
                 for other in {*range(len(self._counts))} - {slot, animal}:
                     self._begin_ambiguity(slot, other, time_s)
 
@@ -652,6 +655,7 @@ class IdentityTracker:
         animals = swapped or self._ambiguities.ambiguous_animals()
         if swapped is not None:
             self._swap(*swapped, {})
+            self._samples.reset(swapped)
         self._ambiguities.confirm(animals)
         flag = "swapped" if swapped else "confirmed"
         self._corrections |= dict.fromkeys(animals, flag)
@@ -672,8 +676,14 @@ class IdentityTracker:
             if 2 * np.trace(costs) > costs.sum():
                 self._appearance.swap(*pair)
 
-    def _learn(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
-        """Update the appearance of animals with known identity."""
+    def _learn(
+        self,
+        of: dict[int, int],
+        views: dict[int, ClearView],
+        detected: Detections,
+        time_s: float,
+    ) -> None:
+        """Update the appearance of animals with known identity, and their samples."""
         if not self._named:
             return
         learned = self._appearance.learned
@@ -681,13 +691,33 @@ class IdentityTracker:
             # An ambiguous animal may be another one: its views would degrade both
             # models. A part of an animal may look different from the whole
             view = views.get(detection)
-            if view is None or view.share < 1 or self._ambiguities.is_ambiguous(animal):
+            if view is None or view.share < 1:
+                continue
+            self._sample(animal, view.features, detected.middles[detection], time_s)
+            if self._ambiguities.is_ambiguous(animal):
                 continue
             if learned[animal] and learned.sum() > 1:
                 costs = self._appearance.costs(view.features[None])[0]
                 if costs[animal] > costs[learned].min() + DISTINCT / 2:
                     continue  # perhaps a switch: `_resolve_by_appearance` decides
             self._appearance.learn(animal, view.features)
+
+    def _sample(self, animal: int, view: Array, middle: Array, time_s: float) -> None:
+        """Add a view of a whole animal to the samples by which it is known who looks alike."""
+        rivals = {}
+        if self._ambiguities.is_ambiguous(animal) and self._appearance.learned[animal]:
+            costs = self._appearance.costs(view[None])[0]
+            rivals = {
+                other: float(costs[other] - costs[animal])
+                for other in np.flatnonzero(self._appearance.learned).tolist()
+                if self._ambiguities.is_between(animal, other)
+            }
+            if not rivals:
+                return
+        elif self._ambiguities.is_ambiguous(animal):
+            return
+        x, y = middle.tolist()
+        self._samples.add(animal, view, (x, y), self._motion.length, time_s, rivals)
 
     def _update_views(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
         """Update the recent appearance of each animal, a mean over about five views."""
@@ -726,6 +756,7 @@ class IdentityTracker:
         if self.embeddings is not None:
             self.embeddings.reorder(order)
         self._whole.reorder(order)
+        self._samples.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._shown = [self._shown[n] for n in order]
