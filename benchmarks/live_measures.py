@@ -17,8 +17,9 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.settings.loading import parse
 from deeplabstream.simulation.virtual_output import virtual_outputs
 

@@ -16,7 +16,8 @@ from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import Entry, Note, Pulsed, Sensed, TagRead
 from deeplabstream.engine.checks.output_pulse import PULSE_S
 from deeplabstream.engine.dose_accounts import DosePlace, open_accounts
-from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.pulse_timer import PulseTimer
 from deeplabstream.plugins.input import (
     Input,
     InputBroken,

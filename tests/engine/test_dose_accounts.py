@@ -20,7 +20,8 @@ from deeplabstream.engine.dose_accounts import (
     dose_places,
     open_accounts,
 )
-from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.plugins.output import Output
 from deeplabstream.recording.dose_file import (
     ClockReading,

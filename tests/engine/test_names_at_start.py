@@ -13,7 +13,8 @@ from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder

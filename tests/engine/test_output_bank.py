@@ -10,7 +10,8 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, off, on
 from deeplabstream.core.errors import DeviceError, ExperimentError
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.plugins.output import (
     AutonomousWrite,
     DeviceReport,

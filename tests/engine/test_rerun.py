@@ -14,7 +14,8 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.rerun import compare, rerun_decisions
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder

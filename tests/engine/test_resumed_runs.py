@@ -19,7 +19,8 @@ from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.dose_accounts import OutputDoses
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.engine.session.earlier_run import (
     EarlierRun,

@@ -21,7 +21,8 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Edge, Entry
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan
 from deeplabstream.plugins.output import Output
 from deeplabstream.settings.sections import ExperimentRun

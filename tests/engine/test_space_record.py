@@ -16,8 +16,9 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.rerun import compare, rerun_decisions
 from deeplabstream.engine.space_tracking import space_tracker_of
 from deeplabstream.pose.per_camera import thresholds_of

@@ -6,7 +6,8 @@ from deeplabstream.core.clock import ManualClock, SystemClock
 from deeplabstream.core.command import OutputName, Pulse, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.output_bank import PulseTimer, catch_up, opened
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.pulse_timer import PulseTimer, catch_up
 from outputs.simulated_output import SimulatedOutput
 
 LASER, LAMP = OutputName("laser"), OutputName("lamp")

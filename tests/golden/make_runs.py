@@ -18,8 +18,9 @@ from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.network_loading import network_ready_message, open_network
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import commands_text
 from deeplabstream.engine.replay.video_replay import new_folder, replay

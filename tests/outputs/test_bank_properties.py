@@ -10,7 +10,8 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, Set
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.output_bank import RETRY_NS, OutputBank, catch_up, opened
+from deeplabstream.engine.output_bank import RETRY_NS, OutputBank, opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.plugins.output import Output
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
 

@@ -5,7 +5,8 @@ import pytest
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Pulse, off, on
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.plugins.output import Output
 from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LAMP, LASER, SECOND, Watcher

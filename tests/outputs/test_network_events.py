@@ -13,7 +13,8 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Mark, OutputName, Pulse, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.plugins.output import Output
 from outputs import network_events
 from outputs.network_events import LslEvents, OscEvents, UdpEvents, ZmqEvents

@@ -8,7 +8,8 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Pulse, Set, Train, off, on
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.pulse_timer import catch_up
 from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LASER, Watcher
 

@@ -13,7 +13,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
 from deeplabstream.engine.processes.child_process import (
     report_errors,
     send_message,
@@ -27,6 +27,7 @@ from deeplabstream.engine.processes.guard import (
 )
 from deeplabstream.engine.processes.second_guard import names_of, second_guard_main
 from deeplabstream.engine.processes.termination import terminal_signals_held
+from deeplabstream.engine.pulse_timer import PulseTimer
 from deeplabstream.engine.session.messages import (
     ProblemReport,
     ProcessFailed,

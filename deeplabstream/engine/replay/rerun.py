@@ -23,8 +23,9 @@ from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.dose_accounts import doses_in_memory
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import NOT_SWITCHED_ON, Watch, catch_up, opened
+from deeplabstream.engine.output_bank import NOT_SWITCHED_ON, Watch, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.space_tracking import space_tracker_of
 from deeplabstream.recording.given_doses import DOSES, read_given
 from deeplabstream.recording.light_facts import recorded_start

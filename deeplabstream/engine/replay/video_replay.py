@@ -12,8 +12,9 @@ from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.recorded_tags import RecordedTags
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
