@@ -3,22 +3,21 @@
 It is the only one: a live rig, a video and a test differ in what they iterate over.
 """
 
-import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isnan, nan
-from pathlib import Path
-from types import MappingProxyType
+from math import inf, isnan
 
 from deeplabstream.analysis.live_measures import LiveMeasures
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import Command, Mark
-from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ExperimentError
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
-from deeplabstream.core.light_cycle import LightCycle, LightMoment
+from deeplabstream.core.light_cycle import LightCycle
 from deeplabstream.core.pose import Pose, nothing_found
-from deeplabstream.core.space_pose import SPACE, SpacePose
+from deeplabstream.core.space_pose import SPACE
+from deeplabstream.engine.deferred_measures import DeferredMeasures
+from deeplabstream.engine.failure_text import add_place, error_text
 from deeplabstream.engine.identity_reporting import (
     CameraIdentityTrackers,
     IdentityReporter,
@@ -34,238 +33,24 @@ from deeplabstream.engine.plate_watch import (
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
 from deeplabstream.engine.running_experiment import RunningExperiment, RunningPlan
 from deeplabstream.engine.space_tracking import SpaceTracker, TrackedMoment
+from deeplabstream.engine.trigger_evaluator import Answers, TriggerEvaluator
 from deeplabstream.plugins.experiment import (
     NO_MEASURES,
     Experiment,
-    MeasuresSoFar,
     Observation,
 )
-from deeplabstream.plugins.space_trigger import SpaceTrigger
 from deeplabstream.plugins.trigger import (
-    BodyPartTrigger,
-    ContextTrigger,
     Trigger,
-    TriggerContext,
-    in_order,
-    named_by,
 )
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.pose.tracking.identity_evidence import Coat
-from deeplabstream.settings.arena_instances import arena_of, in_arena
+from deeplabstream.settings.arena_instances import in_arena
 from deeplabstream.settings.sections import ExperimentRun
 
-Answers = dict[str, bool | None]
-_NEVER = -inf, None
 MEASURED_S = 0.25
 """Interval at which measures so far are written, in seconds of the frames' time."""
-_MEASURES = "computing the measures so far"
-"""Subject of an error that a measure raises while a trigger reads it."""
-
-
-class TriggerEvaluator:
-    """Evaluates triggers once per frame of their camera; keeps the last answers and poses.
-
-    `context_camera` is that of triggers without a pose and a CAMERA; by default `deciding`.
-    `note` gets a sentence when a sham begins or ends. An error of a trigger of one of `arenas`
-    ends the evaluation of that arena's triggers only. `light`: the light cycle of the room, if
-    it is known.
-    """
-
-    def __init__(
-        self,
-        deciding: str,
-        stale_s: float,
-        note: Callable[[str, str], None],
-        arenas: Collection[str] = (),
-        context_camera: str = "",
-        light: LightCycle | None = None,
-    ) -> None:
-        self._arenas = frozenset(arenas)
-        self._light = light
-        self._deciding = deciding
-        self._context_camera = context_camera or deciding
-        self._stale_s = stale_s
-        self._note = note
-        self.triggers: Mapping[str, Trigger] = {}
-        self._answers: dict[str, tuple[float, bool | None]] = {}
-        self._filtered: dict[str, tuple[float, FilteredPose]] = {}
-        self._shams: set[str] = set()
-        self.flags: dict[str, str] = {}
-        self.failures: dict[str, Exception] = {}
-        """Errors of triggers on the last frame, by arena; their arenas have no triggers now."""
-        self.measures: MeasuresSoFar = NO_MEASURES
-        """Measures that triggers can read."""
-
-    @property
-    def poses(self) -> dict[str, Pose]:
-        """Last pose of each camera, after filtering."""
-        return {
-            camera: filtered.pose for camera, (_, filtered) in self._filtered.items()
-        }
-
-    def begin(self, triggers: Mapping[str, Trigger]) -> None:
-        """Evaluate these triggers from now on; they must be new objects."""
-        self.triggers = in_order(triggers)
-        self._answers.clear()
-        self._filtered.clear()
-        self._shams.clear()
-
-    def evaluate(
-        self,
-        answers: Answers,
-        camera: str,
-        filtered: FilteredPose | SpacePose,
-        time_s: float,
-        too_old: bool,
-        inputs: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:
-        """Add the answers of all triggers of `camera`, or of the pose in space, to `answers`.
-
-        On a frame that is too old every trigger is unknown. Afterwards `flags` has, for the
-        record, the flags of triggers: see `Step.flags`.
-        """
-        # flags of triggers in space add to those of the frame that ended the moment
-        if isinstance(filtered, FilteredPose):
-            self.flags, self.failures = {}, {}
-            self._filtered[camera] = time_s, filtered
-
-        # sorted: a trigger that names others comes after them, and reads this frame's answers
-        for name, trigger in self.triggers.items():
-            if self._camera_of(trigger) != camera:
-                continue
-
-            # `answers` is filled step by step: after an error the record keeps the
-            # earlier ones
-            if too_old:
-                answers[name] = None
-            else:
-                try:
-                    answers[name] = self._answer(trigger, filtered, time_s, inputs)
-                except Exception as error:
-                    _add_place(error, f"[Trigger {name}]")
-                    if not (arena := arena_of(name, self._arenas)):
-                        raise
-                    self.failures.setdefault(arena, error)
-                    answers[name] = None
-
-            flags = [*trigger.fulfilled_by] if answers[name] else []
-            if trigger.holding and answers[name] is not None:
-                flags = ["held"]
-            if flags:
-                self.flags[f"[Trigger {name}]"] = "+".join(flags)
-            self._answers[name] = time_s, answers[name]
-
-            if trigger.sham is not (name in self._shams):
-                self._shams ^= {name}
-                what = f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
-                self._note("trigger", f"[Trigger {name}] {what}")
-
-        # they would fail again on every frame
-        if self.failures:
-            self.triggers = {
-                name: trigger
-                for name, trigger in self.triggers.items()
-                if arena_of(name, self._arenas) not in self.failures
-            }
-
-    def _camera_of(self, trigger: Trigger) -> str:
-        if trigger.camera:
-            return trigger.camera
-        is_context = isinstance(trigger, ContextTrigger)
-        return self._context_camera if is_context else self._deciding
-
-    def _answer(
-        self,
-        trigger: Trigger,
-        filtered: FilteredPose | SpacePose,
-        time_s: float,
-        inputs: Mapping[str, float],
-    ) -> bool | None:
-        if isinstance(trigger, ContextTrigger):
-            named = self.recent_answers(time_s, named_by(trigger))
-            pose = filtered.pose if isinstance(filtered, FilteredPose) else None
-            context = TriggerContext(
-                named,
-                self.behaviours(time_s),
-                inputs,
-                self.measures,
-                pose,
-                self.light_at(time_s),
-            )
-            return trigger.answer(context, time_s)
-        if isinstance(filtered, SpacePose):
-            if isinstance(trigger, SpaceTrigger):
-                return trigger.answer(filtered, time_s)
-            return None
-        if isinstance(trigger, BodyPartTrigger):
-            return trigger.answer(filtered.in_unit(trigger.unit), time_s)
-        return None
-
-    def light_at(self, time_s: float) -> LightMoment | None:
-        """Return the place of a time in the light cycle; None: not known."""
-        return None if self._light is None else self._light.at(time_s)
-
-    def phase_at(self, time_s: float) -> str:
-        """Return the phase of the room at a time; empty: not known."""
-        light = self.light_at(time_s)
-        return light.phase if light is not None else ""
-
-    def recent_answers(
-        self, time_s: float, names: Iterable[str] | None = None
-    ) -> Answers:
-        """Return the last answers, by default of all triggers; stale ones are unknown."""
-        oldest_s = time_s - self._stale_s
-        recent: Answers = {}
-        for name in self.triggers if names is None else names:
-            at_s, answer = self._answers.get(name, _NEVER)
-            recent[name] = answer if at_s >= oldest_s else None
-        return recent
-
-    def behaviours(self, time_s: float) -> dict[str, float]:
-        """Return the last probabilities of all cameras; NaN for stale ones."""
-        oldest_s = time_s - self._stale_s
-        return {
-            name: value if at_s >= oldest_s else nan
-            for at_s, filtered in self._filtered.values()
-            for name, value in filtered.behaviours.items()
-        }
-
-
-class DeferredMeasures:
-    """Measures so far, updated lazily: when they are read, or after the outputs are written.
-
-    Measures that no trigger reads add nothing to the latency of a decision.
-    """
-
-    def __init__(self, measures: LiveMeasures) -> None:
-        self.live = measures
-        self._frame: tuple[float, Pose, Mapping[str, str]] | None = None
-
-    def defer(self, time_s: float, pose: Pose, flags: Mapping[str, str]) -> None:
-        """Keep a frame for `update`; the previous one was added."""
-        self._frame = time_s, pose, flags
-
-    def update(self) -> None:
-        """Add the deferred frame, if any."""
-        frame, self._frame = self._frame, None
-        if frame is not None:
-            try:
-                self.live.add(*frame)
-            except Exception as error:
-                _add_place(error, _MEASURES)
-                raise
-
-    def value(self, measure: str, of: str = "", animal: str = "1") -> float:
-        """Return a measure up to the present frame; see `MeasuresSoFar`."""
-        self.update()
-        return self.live.value(measure, of, animal)
-
-    def is_known(self, of: str = "", animal: str = "1") -> bool:
-        """Return whether a position is known on the present frame; see `MeasuresSoFar`."""
-        self.update()
-        return self.live.is_known(of, animal)
 
 
 class Loop:
@@ -586,7 +371,7 @@ class Loop:
                 frame.camera, pose, frame.index, frame.time_ns, too_old, oldest_ns
             )
         except Exception as error:
-            _add_place(error, "[Space]")
+            add_place(error, "[Space]")
             raise
         for sentence in self._space.messages:
             self._note("alarm", sentence)
@@ -724,7 +509,7 @@ class Loop:
                 self._end_arena(running, plan, how, "error")
         finally:
             # the last line is the alarm
-            *trace, last = _error_text(error).splitlines() or [""]
+            *trace, last = error_text(error).splitlines() or [""]
             self._note("alarm", "\n".join([*trace, f"arena {arena}: {last}"]))
 
     def _stop_trigger(self, plan: RunningPlan) -> str:
@@ -821,7 +606,7 @@ class Loop:
                 else:
                     planned = plan.stepper.step(observation)
             except Exception as error:
-                _add_place(error, f"[Experiment {self._rules.exp_name}]")
+                add_place(error, f"[Experiment {self._rules.exp_name}]")
                 if not plan.arena:
                     raise
                 self._break_off_arena(plan.arena, error)
@@ -895,7 +680,7 @@ class Loop:
         `reported_fault` is the fault of the outputs that was written as a note already.
         `of_output`: an output is known to have failed; the experiment may have ended already.
         """
-        text = _error_text(error)
+        text = error_text(error)
 
         # After an error of an output triggers are still evaluated; a trigger that failed
         # would fail again on every frame.
@@ -920,33 +705,6 @@ def _off_sentence(bank: OutputBank, outputs: Collection[str]) -> str:
     left_on = [name for name in outputs if levels[name] > 0]
     names = ", ".join(f"[Output {name}]" for name in left_on)
     return f"{names} may still be on" if left_on else "outputs are off"
-
-
-def _error_text(error: Exception) -> str:
-    """Return an error for the record: its sentence; of a bug, its traceback."""
-    notes: Sequence[str] = getattr(error, "__notes__", ())
-    text = str(error)
-    if isinstance(error, ExperimentError) and notes:
-        text = notes[-1]
-    # other errors are bugs, of a plug-in or of this program: their traceback is
-    # needed to fix them
-    if not isinstance(error, DeepLabStreamError):
-        text = "".join(traceback.format_exception(error)).strip()
-    return text
-
-
-def _add_place(error: Exception, section: str) -> None:
-    """Append the section of an error, and the line of a plug-in, to its message."""
-    notes: Sequence[str] = getattr(error, "__notes__", ())
-    if not any(note.startswith(_MEASURES) for note in notes):
-        place = ""
-        for frame, line in traceback.walk_tb(error.__traceback__):
-            if str(frame.f_globals.get("__name__")).startswith("experiments."):
-                place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
-        what = f" failed: {type(error).__name__}"
-        if isinstance(error, DeepLabStreamError):
-            what = ""
-        error.add_note(f"{section}{what}: {error}{place}")
 
 
 @dataclass(frozen=True, slots=True)
