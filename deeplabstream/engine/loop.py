@@ -4,20 +4,19 @@ It is the only one: a live rig, a video and a test differ in what they iterate o
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf, isnan
 
 from deeplabstream.analysis.live_measures import LiveMeasures
 from deeplabstream.core.clock import Clock
-from deeplabstream.core.command import Command, Mark
-from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
+from deeplabstream.core.journal_entries import Entry, Measured, Note, Step
 from deeplabstream.core.light_cycle import LightCycle
 from deeplabstream.core.pose import Pose, nothing_found
 from deeplabstream.core.space_pose import SPACE
 from deeplabstream.engine.deferred_measures import DeferredMeasures
-from deeplabstream.engine.failure_text import add_place, error_text
+from deeplabstream.engine.experiment_runner import Decision, ExperimentRunner
+from deeplabstream.engine.failure_text import add_place
 from deeplabstream.engine.identity_reporting import (
     CameraIdentityTrackers,
     IdentityReporter,
@@ -31,13 +30,12 @@ from deeplabstream.engine.plate_watch import (
     back_sentence,
 )
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
-from deeplabstream.engine.running_experiment import RunningExperiment, RunningPlan
+from deeplabstream.engine.running_experiment import RunningExperiment
 from deeplabstream.engine.space_tracking import SpaceTracker, TrackedMoment
 from deeplabstream.engine.trigger_evaluator import Answers, TriggerEvaluator
 from deeplabstream.plugins.experiment import (
     NO_MEASURES,
     Experiment,
-    Observation,
 )
 from deeplabstream.plugins.trigger import (
     Trigger,
@@ -46,7 +44,6 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.tracking.distinctness import Distinctness
 from deeplabstream.pose.tracking.identity_evidence import Coat
-from deeplabstream.settings.arena_instances import in_arena
 from deeplabstream.settings.sections import ExperimentRun
 
 MEASURED_S = 0.25
@@ -93,7 +90,6 @@ class Loop:
         self._plate = plate
         self._is_plate_away = False
         """Whether it was away in the last frame, as it was noted."""
-        self._earlier_s = earlier_s
         self._light_switch = light_switch
         self._networks: dict[str, FrameLight] = {}
         """Light of the network that is in use for each camera, as it was noted."""
@@ -118,9 +114,14 @@ class Loop:
             SPACE if self._decides_in_space else "",
             light,
         )
+        silence = f"[Camera {deciding}] is silent"
+        if self._decides_in_space:
+            silence = "no moment of the cameras of [Space]"
+        self._experiment = ExperimentRunner(
+            rules, self._evaluator, clock, write, silence, self._end_measures, earlier_s
+        )
         self._phase: str | None = None
         """Light phase of the last frame of the deciding camera; None: there was none."""
-        self._running: RunningExperiment | None = None
         self._measuring = measuring
         self._measures: DeferredMeasures | None = None
         self._measured_s = -inf
@@ -128,7 +129,7 @@ class Loop:
     @property
     def experimenting(self) -> bool:
         """Whether an experiment runs."""
-        return self._running is not None
+        return self._experiment.running is not None
 
     def set_triggers(self, triggers: Mapping[str, Trigger]) -> None:
         """Evaluate these triggers from the next frame on; they must be new objects.
@@ -188,24 +189,19 @@ class Loop:
         The animals keep their names, with a user's corrections, and their appearance.
         """
         self._restart(triggers)
-        if isinstance(experiments, Experiment):
-            experiments = {"": experiments}
-        plans = {arena: RunningPlan(it, arena) for arena, it in experiments.items()}
-        now_ns = self._clock.now_ns()
-        self._running = RunningExperiment(bank, plans, now_ns)
-        bank.restart_totals(now_ns)
-        self._note("experiment", "started")
+        self._experiment.begin(experiments, bank)
 
     def end(self, how: str = "stopped", cause: str = "stop") -> None:
         """End the experiment, if one runs: every output is off afterwards."""
-        if self._running is None:
-            return
-        running, self._running = self._running, None
-        try:
-            running.bank.all_off(self._clock.now_ns(), cause)
-        finally:
-            self._note("experiment", how)
-            self._end_measures(running.bank)
+        self._experiment.end(how, cause)
+
+    def idle(self) -> int | None:
+        """Detect a silent camera and broken outputs; return when to call this again, in ns.
+
+        Call it whenever there is no frame, and at intervals while other cameras deliver
+        frames. None: any time.
+        """
+        return self._experiment.idle()
 
     def step(self, frame: Frame) -> Step:
         """Process one frame, from image to written output."""
@@ -269,13 +265,13 @@ class Loop:
         is_deciding = frame.camera == self._deciding
         running: RunningExperiment | None = None
         # a fault from before this frame has its note already
-        reported_fault = self._running.bank.fault if self._running is not None else ""
+        reported_fault = self._experiment.fault
 
         filtered, inputs = FilteredPose(pose), self._inputs()
         answers, in_space = Answers(), Answers()
         moment: TrackedMoment | None = None
         decides_s, decides_too_old = time_s, too_old
-        decision = _Decision(posed_ns, status=self._space_status)
+        decision = Decision(posed_ns, status=self._space_status)
         failure: Exception | None = None
         try:
             filtered = self._pose_filter.filter(
@@ -287,7 +283,7 @@ class Loop:
                 answers, frame.camera, filtered, time_s, too_old, inputs
             )
             for arena, error in self._evaluator.failures.items():
-                self._break_off_arena(arena, error)
+                self._experiment.break_off_arena(arena, error)
 
             moment = self._ended_moment(frame, filtered.pose, too_old, posed_ns)
             if moment is not None:
@@ -297,7 +293,7 @@ class Loop:
                     decides_too_old = moment.too_old
             running = self._experiment_of(is_deciding, moment, posed_ns)
             if running is not None:
-                decision = self._decide(
+                decision = self._experiment.decide(
                     running, frame.index, decides_s, decides_too_old, inputs
                 )
         except Exception as error:
@@ -335,23 +331,23 @@ class Loop:
             self._note_light(time_s)
 
         if failure is not None:
-            self._break_off(failure, reported_fault)
+            self._experiment.break_off(failure, reported_fault)
         elif running is not None:
             try:
-                self._end_if_due(running, decides_s)
+                self._experiment.end_if_due(running, decides_s)
             except DeepLabStreamError as error:
-                self._break_off(error, reported_fault, of_output=True)
+                self._experiment.break_off(error, reported_fault, of_output=True)
 
         if is_deciding and time_s - self._measured_s >= MEASURED_S:
             self._measured_s = time_s
-            # `self._running`, not `running`: the experiment may have ended just now
-            self._write_measures(self._running.bank if self._running else None)
+            # not of `running`: the experiment may have ended just now
+            self._write_measures(self._experiment.bank)
         return step
 
     @property
     def _space_status(self) -> str:
         """Status of the experiment on a frame of any camera, if it decides in space."""
-        running = self._running if self._decides_in_space else None
+        running = self._experiment.running if self._decides_in_space else None
         return running.shown_status if running is not None else ""
 
     def _seconds(self, time_ns: int) -> float:
@@ -383,7 +379,7 @@ class Loop:
         """Return the experiment if it decides now: on a deciding frame, or at a moment."""
         if self._decides_in_space:
             is_deciding = moment is not None
-        running = self._running if is_deciding else None
+        running = self._experiment.running if is_deciding else None
         # with a single view there is no point: the other cameras are silent
         if running is not None and (moment is None or moment.views > 1):
             running.last_frame_ns, running.silent = posed_ns, False
@@ -439,92 +435,6 @@ class Loop:
             return error
         return None
 
-    def idle(self) -> int | None:
-        """Detect a silent camera and broken outputs; return when to call this again, in ns.
-
-        Call it whenever there is no frame, and at intervals while other cameras deliver
-        frames. None: any time.
-        """
-        running = self._running
-        if running is not None and running.bank.fault:
-            self._break_off(DeviceError(running.bank.fault), running.bank.fault)
-            return None
-        if running is None or running.silent:
-            return None
-
-        patience_ns = round(self._rules.patience_s * 1e9)
-        now_ns = self._clock.now_ns()
-        if now_ns - running.last_frame_ns < patience_ns:
-            return running.last_frame_ns + patience_ns
-
-        # `silent` until the next frame: outputs are switched off once, not on every call
-        running.silent = True
-        running.bank.all_off(now_ns, "silence")
-        off = _off_sentence(running.bank, running.bank.levels)
-        silent = f"[Camera {self._deciding}] is silent"
-        if self._decides_in_space:
-            silent = "no moment of the cameras of [Space]"
-        self._note("camera", f"{silent}: {off}")
-        return None
-
-    def _end_if_due(self, running: RunningExperiment, time_s: float) -> None:
-        limit_s = self._rules.exp_time_s
-        for plan in running.active:
-            how = "finished" if plan.stepper.finished else ""
-            if plan.stops and not how:
-                name = self._stop_trigger(plan)
-                how = f"finished: [Trigger {name}] is true (STOP_TRIGGER)"
-            if how and not plan.arena:
-                self.end(how, "finished")
-                return
-            if how:
-                self._end_arena(running, plan, how, "finished")
-
-        if not running.active:
-            failed = ", ".join(running.failed)
-            self.end(
-                f"finished; failed in {failed}" if failed else "finished", "finished"
-            )
-        elif limit_s and time_s - running.began_s + self._earlier_s >= limit_s:
-            self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
-
-    def _end_arena(
-        self, running: RunningExperiment, plan: RunningPlan, how: str, cause: str
-    ) -> None:
-        """End the plan of one arena: its outputs are off afterwards, the others go on."""
-        plan.ended = how
-        try:
-            running.bank.off(running.outputs_of(plan), self._clock.now_ns(), cause)
-        finally:
-            self._note("arena", f"{plan.arena}: {how}")
-
-    def _break_off_arena(self, arena: str, error: Exception) -> None:
-        """End the plan of one arena, if it runs, because of its error or a trigger's."""
-        running = self._running
-        plan = running.plans.get(arena) if running is not None else None
-        try:
-            if running is not None and plan is not None and not plan.ended:
-                running.failed.append(arena)
-                how = f"failed: {str(error) or type(error).__name__}"
-                self._end_arena(running, plan, how, "error")
-        finally:
-            # the last line is the alarm
-            *trace, last = error_text(error).splitlines() or [""]
-            self._note("alarm", "\n".join([*trace, f"arena {arena}: {last}"]))
-
-    def _stop_trigger(self, plan: RunningPlan) -> str:
-        """Return the name of STOP_TRIGGER, of a plan's arena if that has one; empty: none."""
-        name = self._rules.stop_trigger or ""
-        if not plan.arena:
-            return name
-        own = in_arena(name, plan.arena)
-        return own if own in self._evaluator.triggers else name
-
-    def _stops(self, plan: RunningPlan, time_s: float) -> bool:
-        """Return whether STOP_TRIGGER is true: the plan ends with this frame."""
-        name = self._stop_trigger(plan)
-        return bool(name and self._evaluator.recent_answers(time_s, [name])[name])
-
     def _write_measures(self, bank: OutputBank | None) -> None:
         """Write the measures so far; those of the outputs during an experiment only."""
         measures = self._measures.live if self._measures is not None else None
@@ -549,173 +459,8 @@ class Loop:
             self._write_measures(bank)
             self._measures.live.ended = True
 
-    def _decide(
-        self,
-        running: RunningExperiment,
-        index: int,
-        time_s: float,
-        too_old: bool,
-        inputs: Mapping[str, float],
-    ) -> "_Decision":
-        """Return the decision: of the plans, or to wait for LIGHT_PHASE."""
-        for plan in running.active:
-            plan.stops = self._stops(plan, time_s)
-        if running.bank.fault:
-            raise DeviceError(running.bank.fault)
-        if self._waits_for_phase(running, time_s):
-            return _Decision(self._clock.now_ns(), status=running.waits)
-        return self._step_plans(running, index, time_s, too_old, inputs)
-
-    def _step_plans(
-        self,
-        running: RunningExperiment,
-        index: int,
-        time_s: float,
-        too_old: bool,
-        inputs: Mapping[str, float],
-    ) -> "_Decision":
-        """Step each plan with the current observation, and apply its commands."""
-        bank = running.bank
-        # the frame that ends a plan switches nothing on any more
-        plans = [plan for plan in running.active if not plan.stops]
-        if not plans:
-            return _Decision(self._clock.now_ns(), status=running.status)
-
-        answers = self._evaluator.recent_answers(time_s)
-        observation = Observation(
-            time_s,
-            answers,
-            self._evaluator.poses,
-            inputs=inputs,
-            behaviours=self._evaluator.behaviours(time_s),
-            measures=self._evaluator.measures,
-            light=self._evaluator.light_at(time_s),
-        )
-        lost, decided = 0, list[tuple[RunningPlan, tuple[Command, ...]]]()
-        for plan in plans:
-            # Before the plan: a plan that waits for a trigger would keep its output on while
-            # the animal is lost.
-            is_lost = any(answers[name] is None for name in plan.named)
-            self._update_permit(running, plan, is_lost, time_s)
-            lost += is_lost
-            try:
-                if plan.arena:
-                    planned = plan.step_in_arena(observation)
-                    # an error in the bank would switch the outputs of all arenas off
-                    bank.check_commands(planned)
-                else:
-                    planned = plan.stepper.step(observation)
-            except Exception as error:
-                add_place(error, f"[Experiment {self._rules.exp_name}]")
-                if not plan.arena:
-                    raise
-                self._break_off_arena(plan.arena, error)
-            else:
-                decided.append((plan, planned))
-        running.began_s = min(running.began_s, time_s)
-
-        decided_ns = self._clock.now_ns()
-        commands = tuple(command for _, planned in decided for command in planned)
-        written_ns = 0
-        if commands:
-            # The intent goes into the journal before the outputs change: after a crash the
-            # record shows what may have been written.
-            self._write(Intent(index, decided_ns, commands))
-            for plan, planned in decided:
-                why_lost = "the animal is lost" if plan.revoked else ""
-                only_lower = "the frame is too old" if too_old else why_lost
-                if planned:
-                    done_ns = bank.apply(planned, decided_ns, only_lower=only_lower)
-                    written_ns = done_ns or written_ns
-            texts = [it.text for it in commands if isinstance(it, Mark) and it.text]
-            running.status = texts[-1] if texts else running.status
-        # a lost animal has a note; while another is found, there are decisions
-        all_lost = lost == len(plans)
-        return _Decision(decided_ns, written_ns, commands, running.status, all_lost)
-
-    def _waits_for_phase(self, running: RunningExperiment, time_s: float) -> bool:
-        """Return whether it is not LIGHT_PHASE; switch outputs off with its last frame.
-
-        The plans are not stepped meanwhile. A phase that is not known is another one.
-        """
-        wanted = self._rules.light_phase
-        light = self._evaluator.light_at(time_s)
-        if wanted == "any" or (light is not None and light.phase == wanted):
-            if running.waits:
-                running.waits = ""
-                self._note("light", f"the experiment acts in the {wanted} phase")
-            return False
-
-        running.began_s = min(running.began_s, time_s)
-        if not running.waits:
-            running.waits = f"waits for the {wanted} phase"
-            running.bank.all_off(self._clock.now_ns(), "light phase")
-            off = _off_sentence(running.bank, running.bank.levels)
-            why = f"{light} now" if light is not None else "the phase is not known"
-            self._note("light", f"the experiment {running.waits} ({why}): {off}")
-        return True
-
-    def _update_permit(
-        self, running: RunningExperiment, plan: RunningPlan, lost: bool, time_s: float
-    ) -> None:
-        """Switch a plan's outputs off with the frame that withdraws its permit."""
-        if not plan.update_permit(lost, time_s, self._rules.lost_ms / 1e3):
-            return
-        bank, outputs = running.bank, running.outputs_of(plan)
-        if plan.arena:
-            bank.off(outputs, self._clock.now_ns(), "lost")
-        else:
-            bank.all_off(self._clock.now_ns(), "lost")
-        off = _off_sentence(bank, outputs)
-        place = f"arena {plan.arena} is lost" if plan.arena else "lost"
-        self._note(
-            "tracking", f"{place}: {off} until the experiment switches them on again"
-        )
-
-    def _break_off(
-        self, error: Exception, reported_fault: str, *, of_output: bool = False
-    ) -> None:
-        """End the experiment because of an error of a plan, a trigger or an output.
-
-        `reported_fault` is the fault of the outputs that was written as a note already.
-        `of_output`: an output is known to have failed; the experiment may have ended already.
-        """
-        text = error_text(error)
-
-        # After an error of an output triggers are still evaluated; a trigger that failed
-        # would fail again on every frame.
-        fault = self._running.bank.fault if self._running is not None else ""
-        if not of_output and (not fault or text != fault):
-            self._evaluator.begin({})
-
-        try:
-            self.end(f"failed: {str(error) or type(error).__name__}", "error")
-        except DeepLabStreamError as another:
-            text += f"\n{another}"
-        if not reported_fault or text != reported_fault:
-            self._note("error", text)
-
     def _note(self, kind: str, text: str) -> None:
         self._write(Note(kind, text, self._clock.now_ns()))
-
-
-def _off_sentence(bank: OutputBank, outputs: Collection[str]) -> str:
-    """Return that outputs are off, or which may still be on, because a write failed."""
-    levels = bank.levels
-    left_on = [name for name in outputs if levels[name] > 0]
-    names = ", ".join(f"[Output {name}]" for name in left_on)
-    return f"{names} may still be on" if left_on else "outputs are off"
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """Result of the decision on one frame."""
-
-    decided_ns: int
-    written_ns: int = 0
-    commands: tuple[Command, ...] = ()
-    status: str = ""
-    lost: bool = False
 
 
 def run(

@@ -75,7 +75,8 @@ def play(loop: Loop, clock: ManualClock, run: list[tuple[str, float]]) -> None:
             raise Killed
         now_ns = clock.now_ns() + round(wait_ms * MS)
         with suppress(DeepLabStreamError):  # as the ticker's thread does
-            catch_up(loop._running.bank, clock, now_ns) if loop._running else None
+            if (bank := loop._experiment.bank) is not None:
+                catch_up(bank, clock, now_ns)
         clock.set(max(now_ns, clock.now_ns()))
         if kind == "end":
             loop.end()
