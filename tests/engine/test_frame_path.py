@@ -14,7 +14,7 @@ import pytest
 
 from cameras.simulated import SimulatedCamera
 from deeplabstream.analysis.live_measures import measuring
-from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.network_loading import open_network
@@ -95,7 +95,7 @@ def test_a_frame_passes_the_files_that_the_documentation_lists() -> None:
     board, port = os.openpty()
     tty.setraw(board)
     settings = parse(RIG.format(port=os.ttyname(port)), ROOT)
-    estimator, clock = open_network(settings), SystemClock()
+    estimator, clock = open_network(settings), ManualClock()
     skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
     camera = SimulatedCamera(shelter=False)
     image: Image = np.empty(camera.shape, np.uint8)
@@ -115,7 +115,8 @@ def test_a_frame_passes_the_files_that_the_documentation_lists() -> None:
         os.read(board, 100)
         for index in range(2):
             camera.arena.draw(image, index / 30, index)
-            now_ns = clock.now_ns()
+            now_ns = round((1 + index / 30) * 1e9)
+            clock.set(now_ns)
             with called_files() as files:
                 step = loop.step(Frame("top", index, now_ns, now_ns, image))
         assert step.written_ns and os.read(board, 100) == b"H"
