@@ -6,7 +6,8 @@
     python utils/CalibrateCameras.py top.mp4 --board 8x11 --square-mm 24 --floor 310
 
 VIDEOS are a video, or a folder of images, of each camera; images of one number are of one
-moment, those of a run's videos are matched by times of exposure.
+moment, those of a run's videos are matched by times of exposure; the first part of a camera's
+recording brings the later ones.
 Cameras are called as the files, or by --names. Move the board slowly through the space where the
 animal will be, near and far, tilted, so that two cameras or more see it; fix the cameras before.
 PrintBoard.py makes the board; --board counts squares, --square-mm is measured on the print. A
@@ -61,7 +62,9 @@ from deeplabstream.offline.camera_calibration.one_camera import (
     on_floor_below,
 )
 from deeplabstream.offline.camera_calibration.recorded_videos import (
+    JoinedVideo,
     matched_by_exposure,
+    recorded_parts,
 )
 from deeplabstream.offline.camera_calibration.view_coverage import (
     coverage_facts,
@@ -386,7 +389,16 @@ def _lenses(
 
 
 def _opened(path: Path) -> ImageSource:
-    return open_image_folder(path) if path.is_dir() else open_video(path)
+    """Open a folder of images, or a video with the later parts of its recording."""
+    if path.is_dir():
+        return open_image_folder(path)
+    first, *later = recorded_parts(path)
+    if not later:
+        return open_video(first)
+    print(
+        visible(f"{first.name} and its later parts: {', '.join(p.name for p in later)}")
+    )
+    return JoinedVideo(tuple(map(open_video, (first, *later))))
 
 
 def _videos(options: CalibrateCameras) -> list[ImageSource]:

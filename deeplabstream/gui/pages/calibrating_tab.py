@@ -170,7 +170,7 @@ class CalibratingTab(QWidget):
 
 
 def videos_of(folder: RunFolder) -> dict[str, Path]:
-    """Return the first video of each recorded camera of a run."""
+    """Return the first video of each recorded camera of a run; the program adds later parts."""
     tables = {name: folder.video_tables(name) for name in folder.facts["cameras"]}
     videos = {name: folder.video_of(own[0]) for name, own in tables.items() if own}
     return {name: video for name, video in videos.items() if video.is_file()}
