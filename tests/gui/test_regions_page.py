@@ -10,6 +10,7 @@ from PyQt5.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.regions import Polygon
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs import file_dialogs
@@ -223,6 +224,36 @@ def test_what_is_told_in_millimetres_is_moved_in_millimetres(
     hand = Hand(qtbot, file)
     hand.drag((160, 240), (200, 220))
     assert hand.numbers("left") == pytest.approx((100, 110, 35), abs=0.8)
+
+
+def test_a_region_in_mm_behind_a_lens_is_shown_bent_and_not_drawn(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    text = (ROOT / "settings.ini").read_text("utf-8")
+    lens = "MM_PER_PIXEL = 0.5\nLENS = 640 480 500 500 320 240 -0.3 0.1 0 0 0"
+    text = text.replace("SEED = 1", f"SEED = 1\n{lens}", 1)
+    text = text.replace("circle 160 240 70", "rectangle 20 30 100 180\nUNIT = mm")
+    file = tmp_path / "rig.ini"
+    file.write_text(text, "utf-8")
+    hand = Hand(qtbot, file)
+    canvas = hand.page.canvas
+    assert "left" not in canvas.shapes
+    (outline,) = canvas.outlines
+    shown = Polygon(tuple((x, y) for x, y in outline.tolist()))
+
+    settings = load(file)
+    to_mm = settings.calibrations["arena"].to_mm
+    region = settings.new_triggers()["left"].region  # type: ignore[attr-defined]
+    grid = np.stack(np.meshgrid(range(5, 640, 9), range(5, 480, 9)), axis=-1)
+    pixels = grid.reshape(-1, 2).astype(float)
+    enclosed, holds = shown.contains(pixels), region.contains(to_mm(pixels))
+    assert holds.sum() > 100
+    # between its corners the outline is up to half a pixel off
+    assert (enclosed != holds).sum() <= 2
+    # dragging does not move it
+    before = hand.page.document.text
+    hand.drag((160, 240), (200, 220))
+    assert hand.page.document.text == before
 
 
 def test_what_is_drawn_is_a_trigger_in_the_file(hand: Hand) -> None:

@@ -1,5 +1,6 @@
 """Regions page: regions, lines and points, drawn on the image; volumes, drawn in space."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from math import hypot
@@ -28,6 +29,7 @@ from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.space_pose import SPACE
 from deeplabstream.engine.session.session_state import Phase, SessionState
+from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.arena_grid import ARENAS, GRID, corners_word, grid_shape
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs import file_dialogs
@@ -379,13 +381,22 @@ class RegionsPage(QWidget):
         )
 
     def _outlines(self) -> tuple[NDArray[np.float64], ...]:
-        """Return the outlines of the arenas in the image of the deciding camera."""
-        if self.canvas.camera != self.bridge.session.settings.deciding_camera:
-            return ()
+        """Return the outlines that are shown only: of arenas, and regions that are not drawn."""
+        is_deciding = self.canvas.camera == self.bridge.session.settings.deciding_camera
         if self.arranges:
-            return self.arenas.outlines()
-        arenas = self._shown_settings.arenas.values()
-        return tuple(arena.outline() for arena in arenas)
+            return self.arenas.outlines() if is_deciding else ()
+        arenas = self._shown_settings.arenas.values() if is_deciding else ()
+        return (*(arena.outline() for arena in arenas), *self._bent_outlines())
+
+    def _bent_outlines(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the outlines of regions in mm that have another shape in the image."""
+        settings = self.document.settings
+        if settings is None:
+            return
+        for shape in trigger_shapes_of(settings, self.canvas.camera):
+            is_written = f"Trigger {shape.trigger}" in self.document.values
+            if is_written and self._mm_per_pixel(shape.trigger) is None:
+                yield shape.outline
 
     def _origin(self, name: str) -> tuple[float, float]:
         """Return the place of 0 0 of a trigger in the image, px.
@@ -418,12 +429,14 @@ class RegionsPage(QWidget):
     def _mm_per_pixel(self, name: str) -> float | None:
         """Return the size of a pixel in a trigger's unit; None: it is not constant.
 
-        A camera with MARKS sees the floor obliquely: a region in mm has another shape in
-        the image. Such a region is edited in its settings, not drawn.
+        A camera with MARKS sees the floor obliquely, a LENS bends it: a region in mm has
+        another shape in the image. Such a region is edited in its settings, and only shown.
         """
         if self.document.values[f"Trigger {name}"].get("UNIT", "px").strip() != "mm":
             return 1.0
         values = self.document.values.get(f"Camera {self.canvas.camera}", {})
+        if values.get("LENS", "").strip():
+            return None
         try:
             scale = float(values.get("MM_PER_PIXEL", ""))
         except ValueError:
