@@ -42,6 +42,11 @@ class VideoFile(Camera):
     )
     repeat: bool = Field(False, description="whether it starts again at its end")
 
+    @property
+    def repeated_video(self) -> Path | None:
+        """The file, if it is repeated."""
+        return self.source if self.repeat else None
+
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
         """Open the file; the first `read` starts the stream.

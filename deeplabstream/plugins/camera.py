@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -248,6 +249,11 @@ class Camera(ABC):
             return from_marks(self.marks, self.lens)
         scale = self.mm_per_pixel
         return from_scale(scale, self.lens) if scale else None
+
+    @property
+    def repeated_video(self) -> Path | None:
+        """Video that starts again at its end; None: there is none."""
+        return None
 
     @property
     def exposes_on_pulses(self) -> bool:

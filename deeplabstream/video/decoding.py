@@ -183,6 +183,18 @@ def video_format(path: Path) -> ImageFormat:
     raise DeviceError(f"{path} holds no frames")
 
 
+def stated_length(path: Path) -> tuple[float, float]:
+    """Return how long a file says that it and each of its frames last, in s.
+
+    DeviceError: it can't be read, or does not say so.
+    """
+    with open_container(path) as (container, stream):
+        rate = stream.average_rate or stream.guessed_rate
+        if not container.duration or not rate:
+            raise DeviceError(f"{path} does not state its length")
+        return container.duration / 1e6, float(1 / rate)
+
+
 class Converter:
     """Converts decoded frames to images; reused for all frames of one size.
 

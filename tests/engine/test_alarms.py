@@ -325,3 +325,49 @@ def test_a_message_that_is_not_known_is_noted_as_a_bug_and_ends_nothing() -> Non
     assert messages.WriteNote(note) in rig.processes.recorder
     assert rig.session.state.experimenting
     assert rig.alarms == []
+
+
+VIDEO = """
+[Pose Estimation]
+MODEL = stand-in:0
+[Camera top]
+KIND = SimulatedCamera
+[Camera side]
+KIND = SimulatedCamera
+ANALYSE = no
+"""
+ENDED = f"[Camera top] {messages.CAMERA_ENDED}"
+
+
+def loading(text: str = VIDEO) -> Rig:
+    """A session whose network is not loaded yet."""
+    clock, processes = ManualClock(), FakeProcesses()
+    session = session_of(processes, FOLDER, text, clock)
+    session.do(Action.START_STREAM)
+    session.poll()
+    return Rig(session, processes, clock)
+
+
+def test_a_video_that_ends_before_the_network_is_loaded_is_an_alarm() -> None:
+    rig = loading()
+    rig.poll(messages.CameraMessage(ENDED))
+    (alarm,) = rig.alarms
+    assert alarm == (
+        "[Camera top] ended while the network was loaded: nothing of it can be analysed. "
+        "Use a longer video, or set REPEAT = yes in its section"
+    )
+
+
+def test_other_ends_of_a_video_are_no_alarm() -> None:
+    not_analysed = loading()
+    not_analysed.poll(messages.CameraMessage(f"[Camera side] {messages.CAMERA_ENDED}"))
+    without_network = loading(VIDEO.replace("stand-in:0", ""))
+    without_network.poll(messages.CameraMessage(ENDED))
+    loaded = loading()
+    loaded.session.state = replace(loaded.session.state, network_ready=True)
+    loaded.poll(messages.CameraMessage(ENDED))
+    assert (not_analysed.alarms, without_network.alarms, loaded.alarms) == ([], [], [])
+    broken = loading()
+    broken.poll(messages.ProblemReport("[Camera top] ends here: damaged", grave=False))
+    broken.poll(messages.CameraMessage(ENDED))
+    assert broken.alarms == ["[Camera top] ends here: damaged"]

@@ -191,7 +191,9 @@ def test_a_film_that_is_over_leaves_the_rig_running(tmp_path: Path) -> None:
         it = Watched(session)
         it.do(Action.START_STREAM)
         it.until(lambda it: "has no more frames" in sentences(it))
-        assert it.of(Failed) == []
+        # the network may not have been loaded by then, which is told
+        told = [failed for failed in it.of(Failed) if "ended while" not in failed.text]
+        assert told == []
         assert Action.STOP_STREAM in session.state.allowed
         it.stop()
 

@@ -12,6 +12,7 @@ from typing import Any, Never
 
 import pytest
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.processes.termination import terminal_signals_held
@@ -265,3 +266,30 @@ def test_an_error_at_the_end_is_reported_and_everything_else_is_done(
     for memory in (ring.spec.memory, manager.journal.spec.memory):
         with pytest.raises(FileNotFoundError):
             SharedMemory(memory)
+
+
+@pytest.mark.parametrize("names", [("left", "right", "front"), ("left",)])
+def test_cameras_of_a_rig_begin_together_and_one_begins_alone(
+    names: tuple[str, ...],
+) -> None:
+    received: dict[str, list[Any]] = {name: [] for name in names}
+    rig = object.__new__(ProcessManager)
+    rig.cameras = {
+        name: SimpleNamespace(send=received[name].append)  # type: ignore[misc]
+        for name in names
+    }
+    rig.rings = {name: SimpleNamespace(spec=name) for name in names}  # type: ignore[misc]
+    to_engine: list[object] = []
+    rig.send_engine = to_engine.append  # type: ignore[method-assign, assignment]
+
+    before_ns = SystemClock().now_ns()
+    rig.begin((), names)
+    fills = [fill for own in received.values() for fill in own]
+    assert [fill.ring for fill in fills] == [*names]
+    starts = {fill.start_ns for fill in fills}
+    if len(names) == 1:
+        assert starts == {None}
+    else:
+        (start_ns,) = starts
+        assert before_ns <= start_ns <= SystemClock().now_ns()
+    assert to_engine == [messages.AttachRings(())]

@@ -5,7 +5,12 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from deeplabstream.core.errors import ModelError, SettingsError, package_missing
+from deeplabstream.core.errors import (
+    DeviceError,
+    ModelError,
+    SettingsError,
+    package_missing,
+)
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
@@ -28,6 +33,8 @@ from deeplabstream.pose.model.model_opening import NO_MODEL, find_model, is_buil
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.space_checks import space_cameras
+from deeplabstream.video.decoding import stated_length
 
 _INFRARED = "[Pose Estimation] INFRARED_MODEL"
 
@@ -51,7 +58,7 @@ def rig_problems(rig: Settings) -> list[str]:
     ]
     folders, problems = read_classifiers(rig)
     appearance, unreadable = read_appearance(rig)
-    problems = missing + problems + unreadable
+    problems = missing + problems + unreadable + _video_problems(rig)
     if not rig.model or is_built_in(rig.model):
         if not rig.model:
             problems.append(f"{NO_MODEL} (models/README.md)")
@@ -97,6 +104,38 @@ def rig_problems(rig: Settings) -> list[str]:
     problems += classifier_problems(rig, folders, usual)
     problems += appearance_problems(appearance, usual)
     return problems + check_against(rig, usual)
+
+
+def _video_problems(rig: Settings) -> list[str]:
+    """Return a sentence if repeated videos of the cameras in space drift apart."""
+    lengths: dict[str, tuple[float, float]] = {}
+    for name in space_cameras(rig):
+        camera = rig.cameras.get(name)
+        video = camera.repeated_video if camera is not None else None
+        if video is not None:
+            try:
+                lengths[name] = _length(rig.folder / video, *_stamp(rig.folder / video))
+            except DeviceError:  # the camera reports it when it is opened
+                continue
+    if len(lengths) < 2:
+        return []
+    seconds = [own for own, _ in lengths.values()]
+    frame_s = min(own for _, own in lengths.values())
+    if max(seconds) - min(seconds) < frame_s / 2:
+        return []
+    listed = ", ".join(
+        f"[Camera {name}] {own:.2f} s" for name, (own, _) in lengths.items()
+    )
+    return [
+        f"[Space]: repeated videos of unequal length drift apart: {listed}. Cut them to one "
+        "length, or set REPEAT = no"
+    ]
+
+
+@lru_cache(maxsize=16)
+def _length(video: Path, *_stamp: int) -> tuple[float, float]:
+    """Return how long a video and its frames last, in s; DeviceError: it is not known."""
+    return stated_length(video)
 
 
 def network_skeleton(model: str) -> Skeleton | None:

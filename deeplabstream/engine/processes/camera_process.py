@@ -24,6 +24,7 @@ from deeplabstream.engine.processes.real_time import (
 )
 from deeplabstream.engine.session.messages import (
     CAMERA_BACK,
+    CAMERA_ENDED,
     CAMERA_LOST,
     CameraMessage,
     CameraOpened,
@@ -227,7 +228,7 @@ class _CameraProcess:
             send_message(self._pipe, ProblemReport(text, grave=False))
 
         # The process keeps running: the session would report its end as a failure.
-        self._report("has no more frames")
+        self._report(CAMERA_ENDED)
         while not self.stopped:
             self._handle_message(None)
 

@@ -128,7 +128,7 @@ class CameraMessage:
     text: str
 
 
-CAMERA_LOST, CAMERA_BACK = "is lost", "is back"
+CAMERA_LOST, CAMERA_BACK, CAMERA_ENDED = "is lost", "is back", "has no more frames"
 """What the text of a `CameraMessage` says after the name of the camera."""
 
 

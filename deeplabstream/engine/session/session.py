@@ -806,6 +806,8 @@ class RigSession:
                     self._stop_recording(processes)
             case messages.CameraMessage(text):
                 self.note("camera", text)
+                if text.endswith(messages.CAMERA_ENDED):
+                    self._check_ended(text)
             case messages.GuardRemark(text):
                 self.note("scheduling", text)
             case messages.ControlChanged():
@@ -971,6 +973,23 @@ class RigSession:
         self.alarm(text)
         if self._ending is None and self._processes is not None:
             self._stop_stream(self._processes, text)
+
+    def _check_ended(self, text: str) -> None:
+        """Raise an alarm for a camera that has ended before its network was loaded."""
+        used = self.state.used_settings
+        if used is None or self.state.network_ready or self.state.lacks_network:
+            return
+        name = text.removeprefix("[Camera ").partition("]")[0]
+        camera = used.cameras.get(name)
+        # a camera that failed has its alarm already
+        ends = f"[Camera {name}] ends here"
+        failed = any(it.text.startswith(ends) for it in self.state.alarms)
+        if camera is not None and camera.analyse and not failed:
+            self.alarm(
+                f"[Camera {name}] ended while the network was loaded: nothing of it can be "
+                "analysed. Use a longer video, or set REPEAT = yes in its section",
+                grave=False,
+            )
 
     def _check_missed(
         self, processes: ProcessManager, progress: messages.RecordingProgress
