@@ -216,3 +216,36 @@ def test_the_floor_is_the_frame_that_is_shown(
         page.floor.begin.click()
     assert page.floor.state.text().startswith("heights of the cameras above the floor")
     np.testing.assert_allclose(read_calibration(file).centres, cameras.centres, atol=5)
+
+
+def test_the_floor_is_an_image_of_folders(
+    page: CalibrationPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    cameras = without_distortion(four_cameras()).select(NAMES)
+    render(cameras, tmp_path / "images", 3)
+    folders = [tmp_path / "images" / name for name in NAMES]
+    for folder in folders:  # the board lies on the floor in the last image
+        (folder / "0.png").rename(folder / "10.png")
+    form, file = page.calibrating.panel.form, tmp_path / "calibration.toml"
+    values = {"Videos": [*map(str, folders)], "--board": ["7x5"], "--square-mm": ["30"]}
+    form.show_values(values)
+    write_verdict(file)
+    WRITERS["aniposelib"](CameraGroup(cameras.cameras).scaled(1.0), file)
+    ended(page, 0)
+    page.show_step("Floor")
+    slider = page.floor.still.slider
+    assert slider.maximum() == 2
+    slider.setValue(2)
+    assert page.floor.image.plot is not None
+    page.floor.video.setCurrentIndex(1)
+    page.floor.video.activated.emit(1)
+    assert slider.value() == 2
+    with qtbot.waitSignal(page.floor.moved, timeout=SOON):
+        page.floor.begin.click()
+    np.testing.assert_allclose(read_calibration(file).centres, cameras.centres, atol=5)
+    (folders[0] / "1.png").write_bytes(b"no image")
+    page.floor.video.activated.emit(0)
+    page.floor.video.setCurrentIndex(0)
+    page.floor.video.activated.emit(0)
+    slider.setValue(0)
+    assert page.floor.image.plot is None

@@ -15,6 +15,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.gui.programs import CALIBRATE, Values
 from deeplabstream.gui.widgets.panels import Panel
@@ -22,6 +23,8 @@ from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.gui.widgets.program_form import FORM_WIDTH
 from deeplabstream.gui.widgets.program_view import CommandLine, ProgramView
 from deeplabstream.gui.widgets.still_image import StillImage
+from deeplabstream.offline.camera_calibration.board_views import open_image_folder
+from deeplabstream.offline.camera_calibration.recorded_videos import recorded_parts
 
 _TITLE = "Floor"
 _ABOUT = (
@@ -133,11 +136,15 @@ class FloorTab(QWidget):
         path, frame = self.video.currentData(), self.frame
         if not isinstance(path, Path):
             return
-        if path.is_dir():
+        try:
+            if path.is_dir():
+                self.still.open_images(path, open_image_folder(path).files)
+            else:
+                self.still.open(*recorded_parts(path))
+        except (DeepLabStreamError, OSError) as error:
             self.still.clear()
-            self.image.clear("Images of a folder: choose the frame by --floor")
+            self.image.clear(str(error))
         else:
-            self.still.open(path)
             self.still.slider.setValue(frame)
         self._show_state()
 

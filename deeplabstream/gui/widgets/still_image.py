@@ -1,5 +1,6 @@
-"""Still image: an image file, or a frame of a video or a run, to draw regions without a stream."""
+"""Still image: an image file, or a frame of a video, of its parts, or of a folder of images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
@@ -18,7 +19,7 @@ KINDS = f"Images and videos ({' '.join(_PATTERNS)});;All files (*)"
 
 
 class StillImage(QWidget):
-    """A slider that chooses the frame of a video; hidden for an image file."""
+    """A slider that chooses the frame of a video or folder; hidden for an image file."""
 
     shown = pyqtSignal(object, object)
     """Image, and int: the number of its frame in the video; None: an image file."""
@@ -30,6 +31,10 @@ class StillImage(QWidget):
         self.slider, self.text = QSlider(Qt.Orientation.Horizontal), QLabel()
         self.file: Path | None = None
         """The chosen file; None: none."""
+        self._parts: tuple[tuple[Path, int], ...] = ()
+        """Videos that are shown as one, each with its number of frames."""
+        self._images: tuple[Path, ...] = ()
+        """Images of a folder; none: it is a video."""
         self._frames = RunFrames()
         self.slider.setToolTip("frame number, from 0")
         self.text.setObjectName("caption")
@@ -42,8 +47,8 @@ class StillImage(QWidget):
         self._frames.failed.connect(self.failed)
         self.hide()
 
-    def open(self, file: Path) -> None:
-        """Show an image file, or the first frame of a video."""
+    def open(self, file: Path, *later: Path) -> None:
+        """Show an image file, or the first frame of a video; `later` parts of it follow."""
         self.clear()
         if file.suffix.lower() in SUFFIXES:
             image = read_image(file)
@@ -55,10 +60,21 @@ class StillImage(QWidget):
             return
 
         try:
-            count = len(open_video(file))
+            parts = tuple((part, len(open_video(part))) for part in (file, *later))
         except DeepLabStreamError as error:
             self.failed.emit(str(error))
             return
+        self._parts = parts
+        self._begin(file, sum(count for _, count in parts))
+
+    def open_images(self, folder: Path, images: Sequence[Path]) -> None:
+        """Show the first image of a folder; each is a frame."""
+        self.clear()
+        self._images = tuple(images)
+        self._begin(folder, len(images))
+
+    def _begin(self, file: Path, count: int) -> None:
+        """Offer the frames of a file or folder, and show the first."""
         self.file = file
         self.slider.blockSignals(True)
         self.slider.setRange(0, max(0, count - 1))
@@ -69,7 +85,7 @@ class StillImage(QWidget):
 
     def clear(self) -> None:
         """Show no file any more."""
-        self.file = None
+        self.file, self._parts, self._images = None, (), ()
         self.hide()
 
     def finish(self) -> None:
@@ -80,9 +96,25 @@ class StillImage(QWidget):
         if self.file is None:
             return
         self.text.setText(f"frame {row} of {self.slider.maximum() + 1}")
+        if self._images:
+            file = self._images[row]
+            image = read_image(file)
+            if image is None:
+                self.failed.emit(f"{file} can't be read as an image")
+            else:
+                self.shown.emit(image, row)
+            return
         if not self._frames.isRunning():
             self._frames.start()
-        self._frames.request((self.file, row), self.file, row)
+        self._frames.request((self.file, row), *self._place(row))
+
+    def _place(self, row: int) -> tuple[Path, int]:
+        """Return the part that has a frame, and its number there."""
+        for part, count in self._parts:
+            if row < count:
+                return part, row
+            row -= count
+        raise IndexError(f"no frame {row} behind the last part")
 
     def _take(self, key: tuple[Path, int], image: Image | None) -> None:
         if key != (self.file, self.slider.value()):
