@@ -153,13 +153,12 @@ def undistorted_point(u: float, v: float, k: Sequence[float]) -> tuple[float, fl
         else:
             bent_x, bent_y = bend(x, y, k)
             away = u - bent_x, v - bent_y
+        square = x * x + y * y
+        is_known = max(abs(away[0]), abs(away[1])) <= _UNDISTORTED
+        grows = _radial(square, k) + 2 * square * _radial_slope(square, k) > 0
     except (ZeroDivisionError, OverflowError):
         return nan, nan
-    square = x * x + y * y
-    is_known = max(abs(away[0]), abs(away[1])) <= _UNDISTORTED
-    grows = _radial(square, k) + 2 * square * _radial_slope(square, k) > 0
-    is_known = is_known and grows
-    return (x, y) if is_known else (nan, nan)
+    return (x, y) if is_known and grows else (nan, nan)
 
 
 def _radial(square: Any, k: Any) -> Any:

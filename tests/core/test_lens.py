@@ -5,6 +5,7 @@ import pytest
 
 from deeplabstream.core.calibration import from_marks, from_scale, parse_mark
 from deeplabstream.core.lens import Lens, parse_lens
+from deeplabstream.core.lens_distortion import undistorted_point
 
 TEXT = "640 480 500 505 322 238 -0.3 0.1 0.001 -0.002 0"
 GRID = np.stack(np.meshgrid(range(20, 640, 60), range(20, 480, 55)), axis=-1).astype(
@@ -88,3 +89,10 @@ def test_a_straight_edge_on_the_floor_is_curved_in_the_image() -> None:
     assert np.abs(shown[:, 1] - ends[0, 1]).max() > 3
     np.testing.assert_allclose(found.to_mm(shown)[:, 1], 40, atol=1e-3)
     assert len(from_scale(1.0).outline_px(edge)) == 2
+
+
+def test_a_point_whose_check_overflows_is_unknown() -> None:
+    # the point is its own image, and the square of the denominator is too large
+    same = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+    assert undistorted_point(3.0, 2.0, same) == pytest.approx((3.0, 2.0))
+    assert np.isnan(undistorted_point(1e80, 0.0, same)).all()

@@ -221,6 +221,24 @@ def test_the_other_side_shows_y_and_z(hand: Hand) -> None:
     assert mark.holds(y, 5, 0)
 
 
+def test_a_volume_is_moved_and_made_higher_from_the_side(hand: Hand) -> None:
+    draw_cylinder(hand)
+    editor = hand.editor
+    editor.other_side.click()
+    x, y, radius, low, high = hand.numbers("cylinder")
+    hand.drag(editor.upright, (y, high), (y, high - 30))
+    assert hand.numbers("cylinder")[:4] == [x, y, radius, low]
+    assert hand.numbers("cylinder")[4] == pytest.approx(high - 30, abs=2)
+    high = hand.numbers("cylinder")[4]
+    hand.drag(editor.upright, (y + 5, (low + high) / 2), (y + 45, (low + high) / 2))
+    moved = hand.numbers("cylinder")
+    assert moved == pytest.approx([x, y + 40, radius, low, high], abs=2)
+    assert moved[0] == x
+    hand.qtbot.keyClick(editor.upright, Qt.Key.Key_Right)
+    assert hand.numbers("cylinder")[1] == moved[1] + 1
+    assert hand.document.problems == ()
+
+
 def test_a_frame_is_shown_on_the_floor_where_its_camera_sees_it(hand: Hand) -> None:
     image = np.full((480, 640), 200, np.uint8)
     hand.bridge.imaged.emit(Frame("left", 1, 1, 1, image), None)
