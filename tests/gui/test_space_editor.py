@@ -143,7 +143,7 @@ def test_the_height_of_a_trigger_is_dragged_and_nothing_else_changes(
 
 def test_numbers_are_written_as_they_are_typed_if_they_are_possible(hand: Hand) -> None:
     draw_cylinder(hand)
-    position, heights = hand.editor.position, hand.editor.second
+    position, heights = hand.editor.selected.position, hand.editor.selected.second
     position.setText("polygon 0 0 80.5 0 0 80")
     position.editingFinished.emit()
     heights.setText("0 50")
@@ -152,7 +152,7 @@ def test_numbers_are_written_as_they_are_typed_if_they_are_possible(hand: Hand) 
     heights.setText("60 50")
     heights.editingFinished.emit()
     assert hand.value("cylinder") == "polygon 0 0 80.5 0 0 80 z 0 50"
-    assert "not possible" in hand.editor.problem.text()
+    assert "not possible" in hand.editor.selected.problem.text()
     # a drag changes the dragged corner only
     hand.drag(hand.editor.above, (0, 80), (10, 70))
     assert "80.5" in hand.value("cylinder")
@@ -180,9 +180,12 @@ def test_box_polygon_height_and_plane_are_drawn(hand: Hand) -> None:
     hand.drag(editor.above, (80, 20), (110, 20))
     assert hand.value("plane", "KIND") == "PlaneCrossing"
     assert hand.value("plane", "NORMAL") == "1, 0, 0"
-    assert editor.second.isEnabled() and editor.second_label.text() == "normal"
-    editor.second.setText("1, 1, 0")
-    editor.second.editingFinished.emit()
+    assert (
+        editor.selected.second.isEnabled()
+        and editor.selected.second_label.text() == "normal"
+    )
+    editor.selected.second.setText("1, 1, 0")
+    editor.selected.second.editingFinished.emit()
     assert hand.value("plane", "NORMAL") == "1, 1, 0"
     assert hand.document.problems == ()
 
@@ -199,13 +202,13 @@ def test_arrow_keys_move_by_whole_millimetres(hand: Hand) -> None:
 
 def test_copy_rename_and_delete_change_the_settings(hand: Hand) -> None:
     draw_cylinder(hand)
-    hand.editor.copy.click()
+    hand.editor.selected.copy.click()
     assert hand.editor.chosen_name == "cylinder 2"
     assert hand.value("cylinder 2") != hand.value("cylinder")
-    hand.editor.name.setText("feeder")
-    hand.editor.name.editingFinished.emit()
+    hand.editor.selected.name.setText("feeder")
+    hand.editor.selected.name.editingFinished.emit()
     assert hand.value("feeder")
-    hand.editor.delete.click()
+    hand.editor.selected.delete.click()
     assert "Trigger feeder" not in hand.document.values
     assert [*hand.editor.items] == ["rearing", "cylinder"]
 

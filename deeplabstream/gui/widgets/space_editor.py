@@ -1,6 +1,6 @@
-"""Space editor: volumes, heights and planes of triggers, edited in two views and by numbers."""
+"""Space editor: volumes, heights and planes of triggers, edited in two views."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 
@@ -14,7 +14,6 @@ from PyQt5.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QListWidget,
     QPushButton,
     QVBoxLayout,
@@ -48,19 +47,16 @@ from deeplabstream.gui.space_scene import (
     plane_square,
 )
 from deeplabstream.gui.widgets.panels import grid_panel
-from deeplabstream.gui.widgets.part_choice import PartsButton
 from deeplabstream.gui.widgets.settings_form import (
     free_name,
     names_in,
-    problems_of,
-    why_no_name,
 )
 from deeplabstream.gui.widgets.space_canvas import SpaceCanvas
+from deeplabstream.gui.widgets.space_item_panel import SpaceItemPanel
 from deeplabstream.gui.widgets.space_view import SpaceView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.space_checks import read_space_cameras
-from deeplabstream.settings.text_rewriting import with_name
 from deeplabstream.space.camera_group import CameraGroup
 
 _SIDE_WIDTH = 310
@@ -71,11 +67,6 @@ _KINDS: dict[type[SpaceItem], str] = {
     PlaneItem: "PlaneCrossing",
 }
 """Trigger of a newly drawn item."""
-_KEYS: dict[type[SpaceItem], tuple[str, ...]] = {
-    VolumeItem: ("VOLUME",),
-    HeightItem: ("HEIGHT_MM",),
-    PlaneItem: ("POINT", "NORMAL"),
-}
 _SHOWN = {FRONT: "From the front", SIDE: "From the side"}
 _LOOK = {FRONT: "front view", SIDE: "side view"}
 _FLOOR_S = 0.1
@@ -125,16 +116,10 @@ class SpaceEditor(QWidget):
         self.other_side = QPushButton(_LOOK[SIDE])
         self.list = QListWidget()
         self.list.setObjectName("clear")
-        self.name, self.parts = QLineEdit(), QLineEdit()
-        self.position, self.second = QLineEdit(), QLineEdit()
-        self.second_label = QLabel()
-        """What the second field is: heights of a volume, or normal of a plane."""
-        self.choose_parts = PartsButton(bridge, document, self.parts)
-        self.copy, self.delete = QPushButton("Copy"), QPushButton("Delete")
-        self.problem, self.notice = QLabel(), QLabel()
-        for label in (self.problem, self.notice):
-            label.setObjectName("problem")
-            label.setWordWrap(True)
+        self.selected = SpaceItemPanel(bridge, document)
+        self.notice = QLabel()
+        self.notice.setObjectName("problem")
+        self.notice.setWordWrap(True)
         self.tools: dict[SpaceTool, QPushButton] = {}
         self._tools = QButtonGroup(self)
         self._tools.setExclusive(False)
@@ -157,7 +142,7 @@ class SpaceEditor(QWidget):
     def _arrange(self) -> None:
         side = QVBoxLayout()
         side.setSpacing(8)
-        for panel in (self._drawing(), self._choosing(), self._chosen()):
+        for panel in (self._drawing(), self._choosing(), self.selected):
             panel.setFixedWidth(_SIDE_WIDTH)
             side.addWidget(panel, 1 if panel.findChild(QListWidget) else 0)
         self.views = QGridLayout()
@@ -204,30 +189,6 @@ class SpaceEditor(QWidget):
         grid.addWidget(self.list, 3, 0, 1, 3)
         return panel
 
-    def _chosen(self) -> QFrame:
-        panel, grid = grid_panel("Selected")
-        rows = (
-            (QLabel("name"), self.name),
-            (QLabel("position"), self.position),
-            (self.second_label, self.second),
-            (QLabel("body parts"), self.parts),
-        )
-        self.name.setToolTip("name in experiments; a change renames it there too")
-        self.position.setToolTip(
-            "as in the settings, in mm: a region of the floor, a height, or a point"
-        )
-        self.second.setToolTip(
-            "bottom and top of a volume in mm, or the direction across a plane: X, Y, Z"
-        )
-        self.parts.setToolTip("body parts of the trigger, separated by commas")
-        for row, (label, line) in enumerate(rows, start=1):
-            grid.addWidget(label, row, 0)
-            grid.addWidget(line, row, 1, 1, 3)
-        grid.addWidget(self.problem, 5, 0, 1, 4)
-        for column, button in enumerate((self.choose_parts, self.copy, self.delete)):
-            grid.addWidget(button, 6, 1 + column)
-        return panel
-
     def _connect(self) -> None:
         self.bridge.stepped.connect(self._take_steps)
         self.bridge.imaged.connect(self._show_image)
@@ -242,13 +203,9 @@ class SpaceEditor(QWidget):
             canvas.dragged.connect(self._show_dragged)
             canvas.changed.connect(self._change)
             canvas.made.connect(self._make)
-        self.name.editingFinished.connect(self._rename)
-        for line in (self.position, self.second):
-            line.editingFinished.connect(self._write_numbers)
-        self.parts.editingFinished.connect(self._write_parts)
-        self.choose_parts.changed.connect(self._write_parts)
-        self.copy.clicked.connect(self._copy)
-        self.delete.clicked.connect(self._delete)
+        self.selected.renamed.connect(self._take_name)
+        self.selected.copy.clicked.connect(self._copy)
+        self.selected.delete.clicked.connect(self._delete)
 
     def refresh(self) -> None:
         """Show the settings as they are now."""
@@ -271,7 +228,7 @@ class SpaceEditor(QWidget):
         )
         self.list.blockSignals(False)
         self._show_items(self.items)
-        self._show_chosen()
+        self.selected.show_item(self.chosen_name, self.items.get(self.chosen_name))
 
     def _read_cameras(self) -> None:
         """Read the calibrated cameras again if the settings name others."""
@@ -355,27 +312,6 @@ class SpaceEditor(QWidget):
     def _show_dragged(self, name: str, item: SpaceItem) -> None:
         self._show_items({**self.items, name: item})
 
-    def _show_chosen(self) -> None:
-        name = self.chosen_name
-        title = f"Trigger {name}"
-        values = self.document.values.get(title, {})
-        item = self.items.get(name)
-        texts = _texts_of(item, values)
-        self.second_label.setText(
-            "normal" if isinstance(item, PlaneItem) else "heights"
-        )
-        for place, line in enumerate((self.position, self.second)):
-            line.setText(texts[place] if place < len(texts) else "")
-            line.setCursorPosition(0)
-            line.setEnabled(place < len(texts))
-        self.name.setText(name)
-        self.parts.setText(values.get("BODYPARTS", ""))
-        problems = problems_of(self.document.problems, title)
-        self.problem.setText("\n".join(f"{key}: {problems[key]}" for key in problems))
-        fields = (self.name, self.parts, self.choose_parts, self.copy, self.delete)
-        for widget in fields:
-            widget.setEnabled(bool(name))
-
     def _choose(self, name: str) -> None:
         self.chosen_name = name
         self.refresh()
@@ -418,7 +354,7 @@ class SpaceEditor(QWidget):
         self._deselect_tool()
         values = {
             "KIND": _KINDS[type(item)],
-            "BODYPARTS": self.choose_parts.usual_part(),
+            "BODYPARTS": self.selected.choose_parts.usual_part(),
             **item.words(),
         }
         self._add(str(tool), values)
@@ -440,43 +376,8 @@ class SpaceEditor(QWidget):
         title = f"Trigger {self.chosen_name}"
         self.document.edit(ini_editing.remove_section(self.document.text, title))
 
-    def _rename(self) -> None:
-        old, new = self.chosen_name, " ".join(self.name.text().split())
-        why = why_no_name(self.document, "Trigger", new, old) if old else ""
-        if old and not why and new != old:
-            self.chosen_name = new
-            text = with_name(self.document.text, f"Trigger {old}", new)
-            self.document.edit(text)
-        self._show_chosen()
-        if why:
-            self.problem.setText(why)
-
-    def _write_numbers(self) -> None:
-        """Write the numbers of the selected one; those that are impossible are not written."""
-        name, title = self.chosen_name, f"Trigger {self.chosen_name}"
-        item = self.items.get(name)
-        values = self.document.values.get(title, {})
-        texts = [self.position.text().strip(), self.second.text().strip()]
-        if item is None or texts[: len(known := _texts_of(item, values))] == known:
-            return
-        typed = _values_of(item, *texts)
-        if item_of(typed) is None:
-            self._show_chosen()
-            joint = " z " if isinstance(item, VolumeItem) else ", "
-            shown = joint.join(text for text in texts if text)
-            self.problem.setText(f"{', '.join(typed)}: {shown} is not possible")
-            return
-        text = self.document.text
-        for key, word in typed.items():
-            if values.get(key) != word:
-                text = ini_editing.set_value(text, title, key, word)
-        self.document.edit(text)
-
-    def _write_parts(self) -> None:
-        if self.chosen_name:
-            parts = self.parts.text().strip() or None
-            title = f"Trigger {self.chosen_name}"
-            self.document.set_value(title, "BODYPARTS", parts)
+    def _take_name(self, name: str) -> None:
+        self.chosen_name = name
 
     def _choose_camera(self) -> None:
         """Show the image of another camera, and its floor."""
@@ -551,24 +452,6 @@ class SpaceEditor(QWidget):
             canvas.show_points(None)
         if self.view is not None:
             self.view.clear("No analysis")
-
-
-def _texts_of(item: SpaceItem | None, values: Mapping[str, str]) -> list[str]:
-    """Return the texts of the fields of an item; a volume's heights apart from its region."""
-    if item is None:
-        return []
-    texts = [values.get(key, "").strip() for key in _KEYS[type(item)]]
-    if isinstance(item, VolumeItem):
-        region, _, heights = texts[0].replace(",", " ").partition(" z ")
-        return [region.strip(), heights.strip()]
-    return texts
-
-
-def _values_of(item: SpaceItem, first: str, second: str) -> dict[str, str]:
-    """Return the keys of the section of an item, from the texts of its fields."""
-    if isinstance(item, VolumeItem):
-        return {"VOLUME": f"{first} z {second}"}
-    return dict(zip(_KEYS[type(item)], (first, second), strict=False))
 
 
 def _fill(box: QComboBox, names: list[str], usual: str) -> None:
