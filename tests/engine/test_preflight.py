@@ -158,9 +158,9 @@ def test_animals_of_which_it_cannot_be_told_are_warned_of(
     rig.state = rig.state.after(AnimalsDistinct("arena", undecided))
     found = inspected(rig, {"arena": 29.8})
     (note,) = [finding.text for finding in found if not finding.good]
-    assert "it cannot be told yet whether anna and bob look alike" in note
+    assert "it is not known yet whether anna and bob look alike" in note
     assert not any("look different" in finding.text for finding in found)
-    assert "it cannot be told yet" in unknown_appearance(rig.settings, rig.state)
+    assert "it is not known yet" in unknown_appearance(rig.settings, rig.state)
 
 
 def test_an_analysis_that_starts_knows_no_appearance(rig: FakeSession) -> None:

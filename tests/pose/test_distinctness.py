@@ -152,7 +152,7 @@ def test_the_certainty_is_stated() -> None:
         "80% needed)"
     )
     assert undecided.startswith(
-        "it cannot be told yet whether anna and carl look alike"
+        "it is not known yet whether anna and carl look alike"
     )
     assert "44% to 97%" in undecided
     assert known.certainty.startswith(" (told apart in 81% to 100% of views")

@@ -50,7 +50,7 @@ class Distinctness:
             begin = len(self.alike)
             trials = self.trials[begin : begin + len(self.undecided)]
             pairs = _pair_names(self.undecided, names)
-            undecided = f"it cannot be told yet whether {pairs} look alike"
+            undecided = f"it is not known yet whether {pairs} look alike"
             undecided += _certainty(trials)
         if self.unlearned:
             unknown = listed([names[animal] for animal in self.unlearned])
