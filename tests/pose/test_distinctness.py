@@ -151,8 +151,6 @@ def test_the_certainty_is_stated() -> None:
         "anna and bob look alike (told apart in 0% to 24% of views: 95 % interval of 12; "
         "80% needed)"
     )
-    assert undecided.startswith(
-        "it is not known yet whether anna and carl look alike"
-    )
+    assert undecided.startswith("it is not known yet whether anna and carl look alike")
     assert "44% to 97%" in undecided
     assert known.certainty.startswith(" (told apart in 81% to 100% of views")
