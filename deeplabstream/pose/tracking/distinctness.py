@@ -2,7 +2,7 @@
 
 Two animals look different if, at 95 % certainty, at least `LEAST_PAIR` of their samples are
 nearer to their own animal; alike if, at the same certainty, fewer are. Otherwise there are not
-enough samples yet, or the share is near that limit: it can't be told yet.
+enough samples yet, or the share is near that limit: it is not known yet.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ LEAST_TRIALS = 4
 
 @dataclass(frozen=True, slots=True)
 class Distinctness:
-    """Which animals look alike, for which it can't be told, and whose appearance is not known."""
+    """Which animals look alike, for which it is not known, and whose appearance is not known."""
 
     alike: tuple[Pair, ...]
     """Pairs whose appearance differs too little to end an ambiguity."""
     unlearned: tuple[int, ...]
     """Animals whose appearance is not known yet: they may be alike."""
     undecided: tuple[Pair, ...] = ()
-    """Pairs of the others for which it can't be told yet."""
+    """Pairs of the others for which it is not known yet."""
     trials: tuple[PairTrials, ...] = ()
     """Samples of all pairs, in the order of `alike`, then of `undecided`, then of those that
     look different; empty: not stated."""
