@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
+from deeplabstream.engine.loop import TriggerEvaluator
 from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
-from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from deeplabstream.settings.loading import parse
 
 AIM_US = 100.0

@@ -53,7 +53,6 @@ BESIDE = {
     "deeplabstream/core/command.py": "class of the command",
     "deeplabstream/core/errors.py": "section of an error",
     "deeplabstream/analysis/live_measures.py": "measures, after the write",
-    "deeplabstream/engine/acknowledgement_router.py": "acknowledgements of devices",
     "deeplabstream/engine/deferred_measures.py": "measures, after the write",
     "deeplabstream/engine/running_experiment.py": "permit of the plan",
     "deeplabstream/plugins/event_output.py": "events of other outputs, after the write",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.loop import TriggerEvaluator
 from deeplabstream.engine.pose_filtering import PoseFilter
-from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from experiments.triggers.behaviour import Behaviour
 from experiments.triggers.region_triggers import InsideRegion
 

@@ -12,7 +12,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, Pulse, Train, off, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine import output_channel
+from deeplabstream.engine import output_bank
 from deeplabstream.engine.output_bank import OutputBank, opened
 from deeplabstream.engine.pulse_timer import PulseTimer
 from deeplabstream.plugins.input import InputBroken, InputLevel
@@ -111,9 +111,7 @@ def test_the_board_makes_pulses_and_trains_itself(
     heard: Heard[Edge | Acknowledged | Note],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        output_channel, "BACKSTOP_NS", 60 * 10**9
-    )  # the board alone ends
+    monkeypatch.setattr(output_bank, "BACKSTOP_NS", 60 * 10**9)  # the board alone ends
     board.slow_down(10)
     with (
         opened(pins(board), CLOCK, heard.hear) as bank,

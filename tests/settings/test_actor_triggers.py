@@ -8,8 +8,8 @@ import pytest
 from deeplabstream.core.command import Mark, OutputName, Set
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.loop import TriggerEvaluator
 from deeplabstream.engine.pose_filtering import PoseFilter
-from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from deeplabstream.plugins.experiment import Observation, PlanRunner
 from deeplabstream.plugins.trigger import Trigger
 from deeplabstream.settings.loading import Settings, check_against, parse
