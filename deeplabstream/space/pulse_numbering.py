@@ -13,9 +13,14 @@ from typing import TypeAlias
 
 WINDOW = 24
 """Frames of a camera that show how its numbers belong to times."""
+_LONGEST = 4 * WINDOW
+"""Frames of its line later: the longer, the less late ones bend it."""
+_TRUSTED = 6
+"""Frames in a row without agreement from which on a camera's line counts for no other."""
 ALONE = 20 * WINDOW
 """Frames without a number after which a camera is reported."""
-_GROUPS = 4
+_GROUPS, _STRAIGHT = 4, 0.15
+"""Parts of a window, and the largest deviation, in periods, of the earliest frame of each."""
 _SURE = 0.25
 """Largest deviation, in periods, with which the numbers of two cameras are related."""
 _AGREES = 0.5
@@ -57,7 +62,9 @@ class PulseNumbers:
         if own.offset is not None:
             if not own.follows(index) or len(own.disagreeing) == WINDOW:
                 own.drop()
-            elif own.agrees(index, time_ns) and self._agrees_with_others(own, index):
+            elif own.agrees(index, time_ns) and self._agrees_with_others(
+                own, index, time_ns
+            ):
                 own.accept(index, time_ns)
                 return self._numbered(own, index)
             else:
@@ -66,12 +73,17 @@ class PulseNumbers:
 
         own.gather(index, time_ns)
         others = self._recent_others(own, time_ns)
-        offset = own.offset_to(others[0]) if others else self._highest + 1 - index
+        offsets = {own.offset_to(other) for other in others if other.is_trusted}
+        if not others:
+            offsets = {self._highest + 1 - index}
+        offset = offsets.pop() if len(offsets) == 1 else None
         if not own.is_regular or offset is None:
             self._report_alone(camera, own)
             return None
         self._anchor(camera, own, offset, bool(others))
-        if not self._agrees_with_others(own, index) or not own.agrees(index, time_ns):
+        if not self._agrees_with_others(own, index, time_ns) or not own.agrees(
+            index, time_ns
+        ):
             return None
         return self._numbered(own, index)
 
@@ -92,18 +104,24 @@ class PulseNumbers:
             and time_ns - other.last[1] <= other.reach * other.period_ns
         ]
 
-    def _agrees_with_others(self, own: "_CameraNumbers", index: int) -> bool:
+    def _agrees_with_others(
+        self, own: "_CameraNumbers", index: int, time_ns: int
+    ) -> bool:
         """Return whether other cameras predict about the same time for a number.
 
         A camera whose delay has grown to a period would else seem right after a missed pulse.
         """
         predicted_ns = own.predicted_ns(index)
         number = index + (own.offset or 0)
-        return all(
-            abs(other.predicted_ns(number - (other.offset or 0)) - predicted_ns)
-            <= _AGREES * own.period_ns
-            for other in self._recent_others(own, own.last[1])
-        )
+        for other in self._recent_others(own, own.last[1]):
+            if not other.is_trusted:
+                continue
+            expected_ns = other.predicted_ns(number - (other.offset or 0))
+            if abs(expected_ns - predicted_ns) > _AGREES * own.period_ns:
+                return False
+            if abs(time_ns - expected_ns) > (_AGREES + _SURE) * own.period_ns:
+                return False
+        return True
 
     def _anchor(
         self, camera: str, own: "_CameraNumbers", offset: int, is_related: bool
@@ -139,7 +157,7 @@ class _CameraNumbers:
     """Numbers and times of the last frames of one camera, and the line of the earliest."""
 
     def __init__(self) -> None:
-        self._points: deque[_Point] = deque(maxlen=WINDOW)
+        self._points: deque[_Point] = deque(maxlen=_LONGEST)
         self.origin: _Point = 0, 0
         """A point of the line."""
         self.period_ns = 0.0
@@ -158,9 +176,14 @@ class _CameraNumbers:
         return self._points[-1]
 
     @property
+    def is_trusted(self) -> bool:
+        """Whether its line is of the present."""
+        return len(self.disagreeing) < _TRUSTED
+
+    @property
     def reach(self) -> int:
         """Numbers for which the line holds behind its last frame."""
-        return max(WINDOW, self._points[-1][0] - self._points[0][0])
+        return max(WINDOW, (self._points[-1][0] - self._points[0][0]) // 2)
 
     @property
     def is_regular(self) -> bool:
@@ -169,7 +192,7 @@ class _CameraNumbers:
         if len(points) < WINDOW or self.period_ns <= 0:
             return False
         size = WINDOW // _GROUPS
-        limit_ns = _SURE * self.period_ns
+        limit_ns = _STRAIGHT * self.period_ns
         return all(
             min(time - self.predicted_ns(index) for index, time in points[at:][:size])
             <= limit_ns
@@ -194,7 +217,12 @@ class _CameraNumbers:
         """Return what a number of this camera lacks to that of its pulse; None: not certain."""
         if self.period_ns <= 0 or other.offset is None:
             return None
-        index = self.last[0]
+        # a number that slipped within the window bends the line
+        bend_ns = abs(self.period_ns - other.period_ns) * self.reach
+        if bend_ns > _AGREES * other.period_ns:
+            return None
+        # in the middle of the window, where the line is known best
+        index = (self._points[0][0] + self.last[0]) // 2
         number, time_ns = other.origin
         periods = (self.predicted_ns(index) - time_ns) / other.period_ns
         exact = periods + number + other.offset - index
@@ -204,6 +232,8 @@ class _CameraNumbers:
         """Add a frame before the offset is known."""
         if self._points and index <= self._points[-1][0]:
             self._points.clear()
+        while len(self._points) >= WINDOW:
+            self._points.popleft()
         self.accept(index, time_ns)
 
     def accept(self, index: int, time_ns: int) -> None:

@@ -80,6 +80,9 @@ def pulses_by_number(found: list[tuple[Shot, int]]) -> dict[int, set[int]]:
     st.sampled_from(CAMERAS),
 )
 @example(0, 0.9, 0.3, {100, 101}, "left")
+@example(900, 0.6231081428205628, 0.28242419524220364, {11, 107}, "left")
+@example(888, 0.9416075788133164, 0.0510197139243243, {221, 18, 97, 258}, "right")
+@example(41, 0.9240985383216875, 0.12285534431549605, {76, 95}, "left")
 @settings(max_examples=60, deadline=None)
 def test_frames_of_one_number_show_one_pulse(
     seed: int, late: float, lost: float, missed: set[int], camera: str
