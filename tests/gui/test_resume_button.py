@@ -1,12 +1,18 @@
 """The live page offers to resume the last run, if it was interrupted and can go on."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.earlier_run import Resumption, interrupted_run
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.session.earlier_run import (
+    EarlierRun,
+    Resumption,
+    interrupted_run,
+)
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.settings.loading import load
@@ -138,6 +144,19 @@ def test_a_seed_that_was_drawn_for_the_run_is_no_other_setting(rig: Path) -> Non
     run = recorded(rig)
     rig.write_text(drawn.replace("SEED = 7", "SEED = new"), "utf-8")
     assert interrupted_run(load(rig)) == run.folder.path
+
+
+def test_of_a_long_run_only_the_events_of_experiments_are_read(rig: Path) -> None:
+    run = recorded(rig)
+    events = run.folder.events_path
+    lines = events.read_text("utf-8").splitlines(keepends=True)
+    # a broken line between others is found, and named, when the run is resumed
+    events.write_text("".join([*lines[:3], "no event\n", *lines[3:]]), "utf-8")
+    settings = load(rig)
+    assert interrupted_run(settings) == run.folder.path
+    began = datetime(2026, 3, 2, tzinfo=UTC)
+    with pytest.raises(DeviceError, match=r"line 4 of events\.csv is broken"):
+        EarlierRun(run.folder.path).resumed(settings, 0, began)
 
 
 @pytest.mark.parametrize("file", ["run.json", "settings.ini", "events.csv"])

@@ -5,7 +5,7 @@ commands. Where the record may lack its end, the larger amount counts.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,6 +33,7 @@ from deeplabstream.recording.run_json import stream_start, validate_facts
 from deeplabstream.recording.run_schema import check_schema
 from deeplabstream.recording.table_reader import (
     events_table,
+    experiment_boundaries,
     is_experiment_boundary,
 )
 from deeplabstream.settings.arena_instances import arena_of
@@ -111,7 +112,8 @@ class EarlierRun:
         if self._is_whole:
             return False
         self._check_same(self.with_seeds(settings))
-        span = self._span()
+        # the window asks: of the events of days, only these lines are parsed
+        span = self._span(experiment_boundaries(self._folder.events_path))
         if span is None:  # it was interrupted before it continued another run
             return self.settings.resumed is not None
         return span.ended_ns is None
@@ -134,7 +136,12 @@ class EarlierRun:
         NothingToResumeError: it is of another animal or other settings, or has ended.
         """
         self._check_same(settings)
-        span = self._span()
+        boundaries = [
+            (float(row["time_s"]), row["text"])
+            for row in self._events
+            if is_experiment_boundary(row["kind"], row["name"], row["text"])
+        ]
+        span = self._span(boundaries)
         if span is None and self.settings.resumed is None:
             raise NothingToResumeError(
                 f"the experiment of {self.path.name} had not begun"
@@ -181,20 +188,20 @@ class EarlierRun:
         by_clock = (start_ns - int(self.facts["start_ns"])) / 1e9
         return max(min(by_date, by_clock) if by_clock > 0 else by_date, 0.0)
 
-    def _span(self) -> ExperimentSpan | None:
+    def _span(self, boundaries: Iterable[tuple[float, str]]) -> ExperimentSpan | None:
         """Return the part with the last experiment; None: none began.
+
+        `boundaries`: times, s, and texts of the starts and ends: see `experiment_boundaries`.
 
         DeviceError: it has ended, and must not go on.
         """
         start_ns, span, how = int(self.facts["start_ns"]), None, ""
-        for row in self._events:
-            time_ns = start_ns + round(float(row["time_s"]) * 1e9)
-            if not is_experiment_boundary(row["kind"], row["name"], row["text"]):
-                continue
-            if row["text"] == "started":
+        for time_s, text in boundaries:
+            time_ns = start_ns + round(time_s * 1e9)
+            if text == "started":
                 span, how = ExperimentSpan(time_ns, None), ""
             elif span is not None and span.ended_ns is None:
-                span, how = replace(span, ended_ns=time_ns), row["text"]
+                span, how = replace(span, ended_ns=time_ns), text
         if how and not _CONTINUABLE.match(how):
             raise DeviceError(
                 f"{self.path} can't be continued: its experiment has ended ({how})"
