@@ -4,15 +4,14 @@ import numpy as np
 
 from deeplabstream.gui.shapes import Shape, polygon
 from deeplabstream.settings.arenas import (
+    ARENAS,
     ImagePoint,
     check_size,
     grid_centres,
     parse_point,
 )
 
-ARENAS = "Arenas"
-"""Section of the grid."""
-GRID = "[Arenas]"
+GRID = f"[{ARENAS}]"
 """Name of the shape; no trigger can have it."""
 _SAME_PX = 1e-6
 """Difference of two positions that is a rounding error."""

@@ -7,6 +7,7 @@ import numpy as np
 from deeplabstream.plugins.event_output import EventOutput
 from deeplabstream.settings.arena_instances import in_arena
 from deeplabstream.settings.arenas import (
+    ARENAS,
     ImagePoint,
     check_size,
     grid_centres,
@@ -17,9 +18,6 @@ from deeplabstream.settings.ini_editing import add_section, remove_section, set_
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import kind_of
 
-ARENAS = "Arenas"
-SINGLE = "Arena "
-"""Start of the titles of single arenas."""
 _OUTPUT = "Output "
 
 

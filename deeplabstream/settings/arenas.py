@@ -16,6 +16,10 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.regions import Rectangle, Region, parse_region
 from deeplabstream.plugins.trigger import RegionSetting
 
+ARENAS, ARENA = "Arenas", "Arena"
+"""Section of the grid, and family of the sections of single arenas."""
+SINGLE = f"{ARENA} "
+"""Start of the titles of single arenas."""
 MOST = 384
 """Largest number of arenas: wells of the largest common plate."""
 MOST_ROWS = len(ascii_uppercase)

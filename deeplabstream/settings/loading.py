@@ -33,6 +33,8 @@ from deeplabstream.settings.arena_instances import (
     triggers_in_each_arena,
 )
 from deeplabstream.settings.arenas import (
+    ARENA,
+    ARENAS,
     NO_SUBJECT,
     Arenas,
     SingleArena,
@@ -84,7 +86,7 @@ FIXED: dict[str, type] = {
     "Pose Estimation": PoseEstimation,
     "Background Subtraction": BackgroundSubtraction,
     "Animals": Animals,
-    "Arenas": Arenas,
+    ARENAS: Arenas,
     "Experiment": ExperimentRun,
     "Recording": Recording,
     "Retention": Retention,
@@ -99,7 +101,7 @@ FIXED: dict[str, type] = {
 NAMED: dict[str, type] = {
     "Tracking": Tracking,
     "Classifier": Classification,
-    "Arena": SingleArena,
+    ARENA: SingleArena,
 }
 """The sections that have a NAME (of a camera: Tracking), and no KIND."""
 FAMILIES: dict[str, tuple[Any, type]] = {
@@ -179,10 +181,10 @@ class _Reading:
                     named[family][name] = maker()
             elif title not in FIXED:
                 self._load_named_section(title, texts, streaming)
-        arenas = self._arenas(fixed["Arenas"], named["Arena"])
+        arenas = self._arenas(fixed[ARENAS], named[ARENA])
         animals: Animals = fixed["Animals"]
         self._problems += filter(None, [animals.too_many])
-        subjects: dict[str, str] = fixed["Arenas"].subject_of
+        subjects: dict[str, str] = fixed[ARENAS].subject_of
         self._problems += subject_problems(subjects, arenas)
         if arenas:
             self._problems += arena_animal_problems(animals)
@@ -199,7 +201,7 @@ class _Reading:
             background=fixed["Background Subtraction"],
             animals=animals,
             arenas=arenas,
-            plate=fixed["Arenas"],
+            plate=fixed[ARENAS],
             subjects={k: it for k, it in subjects.items() if it != NO_SUBJECT},
             in_each_arena=self._in_each_arena,
             experiment=run,

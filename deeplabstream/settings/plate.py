@@ -15,7 +15,7 @@ from deeplabstream.pose.plate_markers import (
     locate_plate,
 )
 from deeplabstream.settings.arena_instances import centre_of
-from deeplabstream.settings.arenas import Arenas, grid_centres
+from deeplabstream.settings.arenas import ARENAS, SINGLE, Arenas, grid_centres
 from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
@@ -27,7 +27,6 @@ LEAST_MOVED_PX = 2.0
 """Movement that never counts: markers are found with an error of up to a pixel."""
 _SAME_PX = 0.1
 """Movement within which a plate lies at the same place: positions are written with 0.01 px."""
-_ARENAS = "Arenas"
 
 
 def points_word(points: Points) -> str:
@@ -100,12 +99,12 @@ def moved_plate(settings: Settings, place: PlatePlace) -> Settings:
             # a single row or column has two ends, a single arena one
             ends = centres.reshape(-1, 2)
             outer = ends[[0, -1]] if len(ends) > 1 else ends
-        text = set_value(text, _ARENAS, "CORNERS", points_word(place.place(outer)))
+        text = set_value(text, ARENAS, "CORNERS", points_word(place.place(outer)))
     markers = np.concatenate(laid_out_markers(plate))
-    text = set_value(text, _ARENAS, "MARKER_CORNERS", points_word(place.place(markers)))
+    text = set_value(text, ARENAS, "MARKER_CORNERS", points_word(place.place(markers)))
 
     for title, texts in read_sections(text).texts.items():
-        if title.startswith("Arena ") and "REGION" in texts:
+        if title.startswith(SINGLE) and "REGION" in texts:
             region = parse_region(texts["REGION"])
             old = np.array([centre_of(region)])
             x, y = np.round(place.place(old) - old, 2)[0].tolist()

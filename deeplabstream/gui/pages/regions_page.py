@@ -53,7 +53,7 @@ from deeplabstream.gui.widgets.space_editor import SpaceEditor, places_of
 from deeplabstream.gui.widgets.still_image import KINDS, StillImage
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.arena_instances import centre_of
-from deeplabstream.settings.arena_layout import SINGLE
+from deeplabstream.settings.arenas import ARENAS, SINGLE
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.plate import found_plate
 from deeplabstream.settings.sections import Settings

@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QDoubleSpinBox,
+    QFrame,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -33,15 +34,19 @@ from deeplabstream.pose.plate_markers import (
     markers_in_order,
 )
 from deeplabstream.settings.arena_layout import (
-    ARENAS,
-    SINGLE,
     gap_of,
     lacks_outputs,
     with_grid,
     with_outputs,
     with_unused,
 )
-from deeplabstream.settings.arenas import MOST_COLUMNS, MOST_ROWS, Arenas
+from deeplabstream.settings.arenas import (
+    ARENAS,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    SINGLE,
+    Arenas,
+)
 from deeplabstream.settings.fields import Section
 from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.plate import points_word
@@ -108,6 +113,19 @@ class ArenaPanel(QWidget):
         self._set_usual()
 
     def _arrange(self) -> None:
+        for label in (self.how, self.problem, self.found):
+            label.setWordWrap(True)
+
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self._arenas_panel())
+        column.addWidget(self._markers_panel())
+        column.addStretch(1)
+        column.addWidget(self.back)
+
+    def _arenas_panel(self) -> QFrame:
+        """Return the panel with the grid, what the mouse does, and the outputs."""
         panel, grid = grid_panel("Arenas (wells)")
         rows = (
             ("rows", self.rows, "named A, B, C … from above"),
@@ -120,6 +138,7 @@ class ArenaPanel(QWidget):
             field.setToolTip(tip)
             grid.addWidget(QLabel(text), row, 0)
             grid.addWidget(field, row, 1, 1, 2)
+
         for place, (mode, (text, _)) in enumerate(_MODES.items()):
             button = QPushButton(text)
             button.setCheckable(True)
@@ -128,36 +147,33 @@ class ArenaPanel(QWidget):
             self.modes[mode] = button
             first = (0, 1)[place % 2]
             grid.addWidget(button, 6 + place // 2, first, 1, 1 + first)
+
         self.how.setObjectName("caption")
         self.problem.setObjectName("problem")
         grid.addWidget(self.how, 8, 0, 1, 3)
         grid.addWidget(self.problem, 9, 0, 1, 3)
+
         self.outputs.setToolTip(
             "makes each output once for each arena, as copies of the first one; then enter "
             "the port and pin of each on the page Settings"
         )
         grid.addWidget(self.outputs, 10, 0, 1, 3)
+        return panel
 
-        markers, below = grid_panel("Markers on the plate")
+    def _markers_panel(self) -> QFrame:
+        """Return the panel with the markers by which the arenas are found again."""
+        panel, grid = grid_panel("Markers on the plate")
         self.markers.setToolTip(
             "four ArUco markers at the corners of the plate: the arenas are then found "
             "again when it was taken out and put back"
         )
         self.print.setToolTip("writes a page with four markers to cut out, PDF or PNG")
         self.found.setObjectName("caption")
-        below.addWidget(self.markers, 1, 0)
-        below.addWidget(self.no_markers, 1, 1, 1, 2)
-        below.addWidget(self.print, 2, 0)
-        below.addWidget(self.found, 3, 0, 1, 3)
-        for label in (self.how, self.problem, self.found):
-            label.setWordWrap(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(panel)
-        column.addWidget(markers)
-        column.addStretch(1)
-        column.addWidget(self.back)
+        grid.addWidget(self.markers, 1, 0)
+        grid.addWidget(self.no_markers, 1, 1, 1, 2)
+        grid.addWidget(self.print, 2, 0)
+        grid.addWidget(self.found, 3, 0, 1, 3)
+        return panel
 
     def _connect(self) -> None:
         for box in (self.rows, self.columns):
@@ -229,28 +245,21 @@ class ArenaPanel(QWidget):
     def refresh(self) -> None:
         """Show the settings."""
         values = self.document.values.get(ARENAS, {})
-        rows, columns, corners = self._texts
-        if rows.isdigit() and columns.isdigit():
-            self.rows.setValue(int(rows))
-            self.columns.setValue(int(columns))
-        if shape := values.get("SHAPE", ""):
-            self.shape.setCurrentText(
-                "rectangular" if shape.startswith("rectangle") else "round"
-            )
-            # the problem of an invalid grid is shown below
-            with suppress(ValueError):
-                self.gap.setValue(gap_of(int(rows), int(columns), corners, shape))
+        corners = self._texts[2]
+        self._show_grid(values.get("SHAPE", ""))
         self.unused.setText(values.get("UNUSED", ""))
+
         self.modes[self.mode].setChecked(True)
         for mode in ("grid", "single", "unused"):
             self.modes[mode].setEnabled(bool(corners))
         self.how.setText(_MODES[self.mode][1])
+
         problems = self.document.problems if corners else []
         shown = [it for it in problems if "Arena" in it or "arena" in it]
         self.problem.setText("\n".join(shown[:2]))
         self.problem.setVisible(bool(shown))
-        names = self._names()
-        self.outputs.setVisible(lacks_outputs(self.document.text, names))
+        self.outputs.setVisible(lacks_outputs(self.document.text, self._names()))
+
         numbers = values.get("MARKERS", "")
         self.markers.setEnabled(bool(corners))
         self.no_markers.setVisible(bool(numbers))
@@ -259,6 +268,20 @@ class ArenaPanel(QWidget):
             if numbers
             else "None: the plate stays where it is."
         )
+
+    def _show_grid(self, shape: str) -> None:
+        """Show size and gap of the grid, and the shape of its arenas, where they are known."""
+        rows, columns, corners = self._texts
+        if rows.isdigit() and columns.isdigit():
+            self.rows.setValue(int(rows))
+            self.columns.setValue(int(columns))
+        if shape:
+            self.shape.setCurrentText(
+                "rectangular" if shape.startswith("rectangle") else "round"
+            )
+            # the problem of an invalid grid is shown below
+            with suppress(ValueError):
+                self.gap.setValue(gap_of(int(rows), int(columns), corners, shape))
 
     def _names(self) -> list[str]:
         """Return the arenas that are used; none: there is no valid grid."""
