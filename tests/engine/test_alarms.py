@@ -13,7 +13,9 @@ from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import BEGIN_S, RigSession
 from deeplabstream.engine.session.session_state import (
+    MOST_ALARMS,
     Action,
+    Alarm,
     Counts,
     Failed,
     News,

@@ -41,6 +41,8 @@ from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.plate import moved_plate
 from deeplabstream.settings.sections import Settings, effective
 
+MOST_ALARMS = 1000
+"""A rig that runs for weeks may have more, which nobody acknowledges: the oldest are left out."""
 MOST_REQUESTS = 1000
 """Largest number of starts and stops in `run.json`, the last ones; `events.csv` has all."""
 
@@ -205,7 +207,8 @@ class SessionState:
     system: SystemStatus | None = None
     """Load of the computer; None: not measured yet."""
     alarms: tuple[Alarm, ...] = ()
-    """Lasting problems of this and earlier streams, until they are acknowledged."""
+    """Lasting problems of this and earlier streams, until they are acknowledged: the last
+    `MOST_ALARMS`."""
     analysed_from: Mapping[str, int] = field(default_factory=dict)
     """By camera: frames delivered when the analysis started; empty: none runs."""
     experiment_starting: bool = False
@@ -377,7 +380,7 @@ class SessionState:
         """Return the state with one more alarm, unless it has one with the same text."""
         if any(alarm.text == known.text for known in self.alarms):
             return self
-        return replace(self, alarms=(*self.alarms, alarm))
+        return replace(self, alarms=(*self.alarms, alarm)[-MOST_ALARMS:])
 
     def with_readings(
         self, readings: Mapping[str, CameraReading], rates: Mapping[str, float]
