@@ -7,7 +7,8 @@
        └──────────────────────────── in place in CONFIRMED checks ─────────────────────────┘
 
 While the plate is away, the arenas are somewhere else in the image, so all poses are unknown.
-The record has these unknown poses, so that a re-run takes the same decisions without the watch.
+The record has these unknown poses, so that a re-run takes the same decisions without the watch,
+and a flag of each of these frames, for a replay of the video.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from math import nan
 from typing import Protocol
 
 from deeplabstream.ipc.ring import RingSpec
-from deeplabstream.settings.arenas import Arenas
+from deeplabstream.settings.arenas import ARENAS, Arenas
 
 PLATE = "plate"
 """Kind of the notes on the plate."""
+AWAY_FLAG = {f"[{ARENAS}]": "away"}
+"""Flag of the steps while the plate is away: see `Step.flags`."""
 CHECK_S = 1.0
 """Interval of the checks."""
 CONFIRMED = 2
@@ -39,6 +42,11 @@ class WatchPlate:
     ring: RingSpec
     plate: Arenas
     """With the corners of the markers where they were at the start of the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlateProcessReady:
+    """From the plate process to the engine: it has started, and needs a `WatchPlate`."""
 
 
 @dataclass(frozen=True, slots=True)

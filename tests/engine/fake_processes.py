@@ -55,6 +55,9 @@ class FakeProcesses:
     def ended_early(self) -> list[str]:
         return []
 
+    def keep_plate_watch(self, now_ns: int) -> str:
+        return ""
+
     def ending(self, *others: Any) -> Iterator[None]:
         """Wait for other recorders, then send the last messages, as the real ones do."""
         last_messages, _, remotes = others

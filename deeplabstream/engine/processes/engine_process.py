@@ -37,6 +37,7 @@ from deeplabstream.engine.network_loading import (
 from deeplabstream.engine.plate_search import PlateSearch
 from deeplabstream.engine.plate_watch import (
     PLATE,
+    PlateProcessReady,
     PlateSeen,
     PlateWatch,
     WatchPlate,
@@ -306,9 +307,11 @@ class _Engine:
 
     def request_plate_checks(self) -> None:
         """Have the markers looked for in the frames of the deciding camera."""
-        if self.links.plate is not None and self.plate_watch is not None:
+        plate = self.links.plate
+        # without a ring: `attach` requests them when the next one is mapped
+        if plate is not None and self.plate_watch is not None and self.readers:
             ring = self.readers[0].spec
-            send_message(self.links.plate, WatchPlate(ring, self.settings.plate))
+            send_message(plate, WatchPlate(ring, self.settings.plate))
 
     def take_plate_checks(self) -> None:
         """Take the results of the checks that have arrived."""
@@ -317,10 +320,13 @@ class _Engine:
             return
         while self.has_plate_check():
             seen = receive(plate)
-            if not isinstance(seen, PlateSeen):
-                # the process has ended, which the session reports; unchecked is unknown
+            if isinstance(seen, PlateProcessReady):
+                self.request_plate_checks()
+            elif isinstance(seen, PlateSeen):
+                watch.take(seen)
+            else:
+                # the main process has ended; unchecked is unknown
                 return
-            watch.take(seen)
 
     def next_deciding_frame(self) -> Frame | None:
         """Wait for a new frame of the deciding camera; None: it does not come in time."""
@@ -570,8 +576,7 @@ class _Engine:
                 ring = FrameRing(spec, meanwhile=self.heartbeat)
                 mapped[spec] = RingReader(ring, borrows=True)
         self.readers = tuple(mapped[spec] for spec in specs)
-        if self.readers:
-            self.request_plate_checks()
+        self.request_plate_checks()
         tracker = self.space_tracker
         in_space = tracker.cameras.names if tracker is not None else ()
         self.moments = MomentScheduler(

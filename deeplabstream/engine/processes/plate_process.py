@@ -1,7 +1,8 @@
 """Plate process: looks for the markers of the plate in a frame each second.
 
 In a process of its own, at a low priority: finding markers takes tens of milliseconds, for which
-the engine would be late. It ends with the engine's pipe.
+the engine would be late. It ends with the engine's pipe. If it ends before, the main process starts
+another one on the same pipe.
 """
 
 import os
@@ -10,12 +11,14 @@ from math import nan
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame
-from deeplabstream.engine.plate_watch import CHECK_S, PlateSeen, WatchPlate
-from deeplabstream.engine.processes.child_process import (
-    report_errors,
-    send_message,
-    set_up_child,
+from deeplabstream.engine.plate_watch import (
+    CHECK_S,
+    PlateProcessReady,
+    PlateSeen,
+    WatchPlate,
 )
+from deeplabstream.engine.processes.child_process import send_message, set_up_child
+from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.pipe import Connection, has_message, receive
 from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.settings.arenas import Arenas
@@ -31,14 +34,21 @@ def plate_main(pipe: Connection, engine: Connection) -> None:
     # one core at most, and only what camera, engine and recorder leave
     cv2.setNumThreads(1)
     lower_own_priority()
-    with report_errors(pipe):
+    try:
         _watch(engine)
+    except Exception as error:
+        # not the end of the stream: without checks the arenas are unknown
+        text = f"The process 'plate watch' failed: {type(error).__name__}: {error}"
+        send_message(pipe, ProblemReport(text, grave=False))
+        raise
 
 
 def _watch(engine: Connection) -> None:
     """Look for the markers until the engine closes its end of the pipe."""
     reader: RingReader | None = None
     plate = Arenas()
+    # another one before it may have taken the message that says where to look
+    send_message(engine, PlateProcessReady())
     while True:
         if has_message(engine, CHECK_S):
             message = receive(engine)

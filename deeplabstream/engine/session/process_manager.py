@@ -67,6 +67,9 @@ LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
 """Causes of the edges that switch outputs off at the end of a stream."""
 RING_BYTES = 512 * 1024 * 1024
 """Upper limit of the size of a ring."""
+PLATE_AGAIN_S = 20.0
+"""Least time from a start of the plate process to the next one: one that can't work must not take
+a core with its starts."""
 LEAST_SLOTS = 8
 """Frames that a ring must hold."""
 LARGER = (
@@ -105,11 +108,22 @@ class ChildProcess:
         send_message(self.pipe, message)
 
 
+def _release(child: ChildProcess) -> None:
+    """Free what belongs to a process that has ended, or ends now."""
+    child.pipe.close()
+    child.process.join()
+    child.process.close()
+
+
 class ProcessManager:
     """All processes of a stream. None is daemonic; all end with their parent."""
 
     plate_watch: ChildProcess | None = None
-    """Process that looks for the markers of the plate; None: the arenas have none."""
+    """Process that looks for the markers of the plate; None: the arenas have none, or it has
+    ended and is started again later."""
+    _plate_pipe: Connection | None = None
+    """The plate process's end of its pipe to the engine; None: the arenas have no markers."""
+    _plate_started_ns = 0
 
     def __init__(self, settings: Settings, zero_ns: int) -> None:
         spawn = multiprocessing.get_context("spawn")
@@ -194,7 +208,8 @@ class ProcessManager:
         self.guard = self._start("guard", GUARD, before, (to_guard,))
 
         if settings.plate.markers:
-            self.plate_watch = self._start("plate watch", PLATE, (), (of_watch,))
+            self._plate_pipe = of_watch
+            self._start_plate_watch()
 
         # The second guard is not on the list of processes whose end it waits for.
         pids = pid, self.guard.process.pid
@@ -206,9 +221,39 @@ class ProcessManager:
 
         # A guard, and the plate watch, detect the end of the engine by the end of its pipe, so
         # no other process may hold one.
-        pipes = heart, heart_in, second_heart, second_in, of_engine, of_watch
+        pipes = heart, heart_in, second_heart, second_in, of_engine
         for end in (*pipes, self._others):
             end.close()
+        if self._plate_pipe is None:
+            of_watch.close()
+
+    def _start_plate_watch(self) -> None:
+        """Start the plate process; its end of the pipe stays here for the next one."""
+        # not listed: the second guard need not wait for it, as it changes nothing
+        links = (self._plate_pipe,)
+        self.plate_watch = self._start("plate watch", PLATE, (), links, False)
+        self._plate_started_ns = SystemClock().now_ns()
+
+    def keep_plate_watch(self, now_ns: int) -> str:
+        """Start the plate process again if it has ended; call it at each poll.
+
+        Return a sentence for an alarm when it has ended; empty: it has not. Until it looks again,
+        the arenas become unknown: see `engine.plate_watch`.
+        """
+        text, child = "", self.plate_watch
+        if child is not None and not child.process.is_alive():
+            text = (
+                f"The process '{child.process.name}' ended unexpectedly"
+                f"{end_cause(child.process)}: the plate is not looked for until it has "
+                "started again"
+            )
+            _release(child)
+            self.plate_watch = None
+
+        waits = now_ns - self._plate_started_ns < PLATE_AGAIN_S * 1e9
+        if self._plate_pipe is not None and self.plate_watch is None and not waits:
+            self._start_plate_watch()
+        return text
 
     @property
     def children(self) -> list[ChildProcess]:
@@ -329,8 +374,12 @@ class ProcessManager:
             self.cameras[name].send(fill)
 
     def ended_early(self) -> list[str]:
-        """Return which processes are no longer alive, each as part of a sentence."""
-        ended = [c.process for c in self.children if not c.process.is_alive()]
+        """Return which processes are no longer alive, each as part of a sentence.
+
+        Not the plate process, without which the others go on: see `keep_plate_watch`.
+        """
+        needed = [c for c in self.children if c is not self.plate_watch]
+        ended = [c.process for c in needed if not c.process.is_alive()]
         return [f"'{p.name}' ended unexpectedly{end_cause(p)}" for p in ended]
 
     def end_silent_engine(self, now_ns: int) -> str:
@@ -445,9 +494,9 @@ class ProcessManager:
         for child in self.children:
             if child.process.is_alive():
                 child.process.kill()
-            child.pipe.close()
-            child.process.join()
-            child.process.close()
+            _release(child)
+        if self._plate_pipe is not None:
+            self._plate_pipe.close()
 
         # after the processes, so that none uses the memory
         blocks: list[FrameRing | Journal] = [*self.rings.values(), self.journal]

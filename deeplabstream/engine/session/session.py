@@ -320,7 +320,7 @@ class RigSession:
                 self._fail(silent)
             elif dead := processes.ended_early():
                 self._end_early(processes, dead[0])
-            elif self.state.phase is Phase.STREAMING:
+            else:
                 self._watch(processes, self._clock.now_ns())
 
         self._take_late_edges()
@@ -926,6 +926,15 @@ class RigSession:
     # --- problems
 
     def _watch(self, processes: ProcessManager, now_ns: int) -> None:
+        """Check the plate process, and, while it streams, all else."""
+        # a signal to the whole program ends it too, just before the stream is stopped
+        ended = processes.keep_plate_watch(now_ns) if not end_reason() else ""
+        if ended:
+            self.alarm(ended, grave=False)
+        if self.state.phase is Phase.STREAMING:
+            self._watch_stream(processes, now_ns)
+
+    def _watch_stream(self, processes: ProcessManager, now_ns: int) -> None:
         """Check cameras, analysis, recording and computer."""
         self._rates.update(processes.rings, now_ns)
         for text in self._watchdog.check(processes.rings, now_ns):
