@@ -38,7 +38,8 @@ class Step(Packed):
     flags: Mapping[str, str] = field(default_factory=dict)
     """Changes of points before the evaluation of triggers, by body part (`Pose.names`), as
     `engine.pose_filtering` sets them; several are joined by `+`. `[Trigger NAME]`: `held`,
-    its state is the last known one; `anna>bob`, actor and target of a pair that fulfils it."""
+    its state is the last known one; `anna>bob`, actor and target of a pair that fulfils it.
+    `[Arenas]`: `away`, their plate was not in place."""
     seen: Pose | None = None
     """Pose that the triggers used, if it differs from the points above the
     threshold."""

@@ -28,6 +28,7 @@ from deeplabstream.engine.identity_reporting import (
 from deeplabstream.engine.light_switch import FrameLight, LightSwitch
 from deeplabstream.engine.output_bank import OutputBank
 from deeplabstream.engine.plate_watch import (
+    AWAY_FLAG,
     PLATE,
     PlateKnown,
     away_sentence,
@@ -752,6 +753,11 @@ class Loop:
                 self._note(PLATE, back_sentence(frame.index))
         return bool(problem)
 
+    def _flags(self, filtered: FilteredPose) -> Mapping[str, str]:
+        """Return the flags of the frame for its record."""
+        away = AWAY_FLAG if self._is_plate_away else {}
+        return {**filtered.flags, **self._evaluator.flags, **away}
+
     def _network_of(self, frame: Frame) -> FrameLight:
         """Choose the network for the light of a frame; note a change."""
         if self._light_switch is None:
@@ -835,7 +841,7 @@ class Loop:
             decision.status,
             decision.lost,
             too_old,
-            {**filtered.flags, **self._evaluator.flags},
+            self._flags(filtered),
             filtered.pose if filtered.changed else None,
             filtered.behaviours,
             inputs,

@@ -15,6 +15,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import open_network, outdated_networks
+from deeplabstream.engine.replay.recorded_plate import RecordedPlate, recorded_plate
 from deeplabstream.engine.replay.recorded_tags import (
     recorded_analysis_starts,
     recorded_tags,
@@ -125,8 +126,11 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
         if several
         else ()
     )
+    plate = RecordedPlate(())
+    if settings.plate.markers:
+        plate = recorded_plate(rows, settings.deciding_camera, print)
     decides = not options.no_experiment
-    analysis = VideoAnalysis(settings, rows, estimator, decides, tags, starts)
+    analysis = VideoAnalysis(settings, rows, estimator, decides, tags, starts, plate)
     with ExitStack() as files:
         folder = analysis.make_folder(options.output)
         writer = files.enter_context(RunWriter(folder, 0))
@@ -137,7 +141,9 @@ def _analyse(settings: Settings, options: VideoAnalyzer) -> int:
 
         # poses are computed in batches, ahead of the frame that is decided
         precomputed = PrecomputedEstimator(estimator)
-        frames = precomputed.frames(rows.images(), analysis.camera)
+        frames = precomputed.frames(
+            rows.images(), analysis.camera, left_out=plate.is_away
+        )
         steps = analysis.steps(frames, precomputed, writer, labelled)
         if options.fast:
             for _ in progress(steps, video.name, len(rows)):

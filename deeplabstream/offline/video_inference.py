@@ -16,7 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -106,18 +106,36 @@ class PrecomputedEstimator(EstimatorWrapper):
     _poses: dict[int, Pose] = field(default_factory=dict)
 
     def frames(
-        self, images: Iterable[VideoImage], camera: str, batch: int = 0
+        self,
+        images: Iterable[VideoImage],
+        camera: str,
+        batch: int = 0,
+        left_out: Callable[[int], bool] = lambda time_ns: False,
     ) -> Iterator[Frame]:
-        """Yield a frame for each decoded image; its pose is stored until the next frame."""
+        """Yield a frame for each decoded image; its pose is stored until the next frame.
+
+        No pose is estimated of the times that are `left_out`; their frames have none.
+        """
         batch = 1 if remembers(self.estimator, camera) else batch
-        for done in estimate_batches(images, self.estimator, batch, camera):
+        without_pose: dict[int, VideoImage] = {}
+
+        def chosen() -> Iterator[VideoImage]:
+            for image in images:
+                if left_out(image.time_ns):
+                    without_pose[image.row] = image
+                    image = replace(image, image=None)
+                yield image
+
+        for done in estimate_batches(chosen(), self.estimator, batch, camera):
             for image, pose in done:
-                if image.image is None or pose is None:
+                shown = without_pose.pop(image.row, image).image
+                if shown is None:  # it can't be decoded
                     continue
                 self._poses.clear()
-                self._poses[id(image.image)] = pose
+                if pose is not None:
+                    self._poses[id(shown)] = pose
                 time_ns = image.time_ns
-                yield Frame(camera, image.row, time_ns, time_ns, image.image)
+                yield Frame(camera, image.row, time_ns, time_ns, shown)
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()

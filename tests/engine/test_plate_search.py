@@ -1,14 +1,20 @@
 """Arenas that follow their plate: found at the start of a stream, refused when it moved."""
 
+import os
+import signal
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import Frame, Image, ImageFormat
-from deeplabstream.core.journal_entries import Note
+from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.plate_search import TRIES, PlateSearch
+from deeplabstream.engine.plate_watch import AWAY_FLAG, STALE_S
 from deeplabstream.engine.replay.rerun import rerun_decisions
+from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session.session import Failed, RigSession
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.pose.plate_markers import find_markers
@@ -17,7 +23,6 @@ from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.arena_instances import centre_of
 from deeplabstream.settings.loading import Settings, load, parse
 from deeplabstream.settings.plate import points_word
-from tests.engine.test_plate_watch import frame_of_change
 from tests.engine.test_session import Watched
 from tests.engine.tolerant import TOLERANT, hold_frames_longer
 from tests.pose.plate_images import LAID_OUT, NUMBERS, SIZE, WELLS, seen, shifted, wells
@@ -198,16 +203,51 @@ def test_a_plate_that_is_moved_during_a_run_is_unknown_until_it_is_back(
     alarm = next(it.text for it in state.alarms if "from frame" in it.text)
     assert "the plate has moved by 1" in alarm and "All arenas are unknown" in alarm
 
-    # the record has from which frame on nothing was known
-    changes = [
-        frame_of_change(note.text) for note in rig_.of(Note) if isinstance(note, Note)
-    ]
-    (lost, is_away), (back, is_still_away) = [it for it in changes if it][:2]
-    assert is_away and not is_still_away
-    folder = open_run_folder(run, lambda sentence: None)
+    # the record has in which frames nothing was known
+    folder, changes = open_run_folder(run, lambda sentence: None), [False]
     for recorded, again in rerun_decisions(load(run / "settings.ini"), folder):
         assert dict(again.triggers) == dict(recorded.triggers)
-        if recorded.index < back:
-            is_unknown = not np.isfinite(recorded.pose.points).any()
-            assert is_unknown or recorded.index < lost
-            assert recorded.index < lost or {*recorded.triggers.values()} == {None}
+        is_away = AWAY_FLAG.items() <= recorded.flags.items()
+        if is_away is not changes[-1]:
+            changes.append(is_away)
+        if is_away:
+            assert not np.isfinite(recorded.pose.points).any()
+            assert {*recorded.triggers.values()} == {None}
+    assert changes[:3] == [False, True, False]
+
+
+@pytest.mark.usefixtures("fork_server")
+def test_without_the_plate_process_the_arenas_are_unknown_and_another_one_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_frames_longer(monkeypatch)
+    monkeypatch.setattr(process_manager, "PLATE_AGAIN_S", inf)
+    rig_ = stream_of(tmp_path, seen(LAID_OUT)[0])
+
+    def plate_processes() -> list[int]:
+        found = rig_.session.processes()
+        return [it.pid for it in found if it.name == "plate watch" and it.pid]
+
+    def alarmed(text: str) -> bool:
+        return any(text in alarm.text for alarm in rig_.session.state.alarms)
+
+    rig_.do(Action.START_STREAM, Action.START_ANALYSIS)
+    rig_.until(lambda it: bool(it.of(Step)))
+    (pid,) = plate_processes()
+    os.kill(pid, signal.SIGKILL)
+    killed_ns = SystemClock().now_ns()
+    rig_.until(lambda it: alarmed("'plate watch' ended unexpectedly (killed by"))
+    rig_.until(lambda it: alarmed("the markers were not looked for in the last 10 s"))
+    # the engine goes on
+    assert rig_.session.state.analysing and not plate_processes()
+
+    monkeypatch.setattr(process_manager, "PLATE_AGAIN_S", 0.0)
+    rig_.until(lambda it: "are known again from frame" in str(it.of(Note)))
+    assert plate_processes() not in ([], [pid])
+    steps = [step for step in rig_.of(Step) if isinstance(step, Step)]
+    away = [it.exposed_ns for it in steps if AWAY_FLAG.items() <= it.flags.items()]
+    slack_s = 5.0  # a busy computer leaves frames out
+    assert away[0] - killed_ns <= (STALE_S + slack_s) * 1e9
+    rig_.stop()
+    assert not rig_.session.processes()
+    rig_.session.close()

@@ -1,27 +1,18 @@
 """A plate that is moved while it is watched: confirmed movements, hidden markers, the way back."""
 
-import re
-
 from deeplabstream.engine.plate_watch import (
+    AWAY_FLAG,
     CHECK_S,
     CONFIRMED,
     HIDDEN_S,
     STALE_S,
     PlateSeen,
     PlateWatch,
-    away_sentence,
-    back_sentence,
 )
 from tests.engine.loop_rig import IN, MS, rig
 
 S = 1_000_000_000
 HIDDEN = "markers not seen: 7 (upper left)"
-
-
-def frame_of_change(text: str) -> tuple[int, bool] | None:
-    """Return from which frame on the plate is away (True) or back; None: another text."""
-    found = re.search(r"arenas are (unknown|known again) from frame (\d+) on", text)
-    return (int(found[2]), found[1] == "unknown") if found else None
 
 
 class Watched:
@@ -93,12 +84,6 @@ def test_a_new_analysis_begins_with_the_plate_in_place() -> None:
     assert plate.watch.problem_at(plate.time_ns) == ""
 
 
-def test_the_frame_of_a_change_is_read_from_its_note() -> None:
-    assert frame_of_change(away_sentence(41, "it has moved")) == (41, True)
-    assert frame_of_change(back_sentence(77)) == (77, False)
-    assert frame_of_change("the plate was found by its markers") is None
-
-
 def test_nothing_is_estimated_and_nothing_stays_on_while_the_plate_is_away() -> None:
     plate = PlateWatch(3.0)
     # seven frames are estimated: a further one would have no place
@@ -113,6 +98,8 @@ def test_nothing_is_estimated_and_nothing_stays_on_while_the_plate_is_away() -> 
     unknown = [step.index for step in it.steps if step.triggers["inside"] is None]
     assert unknown == [*range(3, 25)]
     assert "lost" in it.causes()
-    changes = [frame_of_change(text) for text in it.notes().splitlines()]
-    assert [it for it in changes if it] == [(3, True), (25, False)]
+    away = [step.index for step in it.steps if dict(step.flags) == AWAY_FLAG]
+    assert away == [*range(3, 25)]
+    assert "unknown from frame 3 on" in it.notes()
+    assert "known again from frame 25 on" in it.notes()
     assert it.steps[-1].triggers["inside"] is True

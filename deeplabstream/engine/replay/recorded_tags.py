@@ -43,7 +43,7 @@ class RecordedTags:
 
 
 @dataclass(frozen=True, eq=False)
-class _VideoTimes:
+class VideoTimes:
     """Times of the frames (frame,) of a video that a run has recorded, ns, growing."""
 
     exposed_ns: NDArray[np.int64]
@@ -74,11 +74,11 @@ def recorded_tags(
     None: the video is not in the folder of a run that recorded it. `report` gets a sentence for
     each repair of the run folder. DeviceError: the run can't be read.
     """
-    folder = _run_of(video, report)
+    folder = run_of(video, report)
     if folder is None:
         return None
     try:
-        times = _times_of(folder, video.path.name, video)
+        times = times_of(folder, video)
         if times is None:
             return None
         reads = [times.in_video(read) for read in _tags_of(folder)]
@@ -96,15 +96,12 @@ def recorded_video_start(
     `report` gets a sentence for each repair of the run folder. DeviceError: the run can't be
     read.
     """
-    folder = _run_of(video, report)
+    folder = run_of(video, report)
     if folder is None:
         return None
     try:
         facts = folder.facts
-        started, times = (
-            recorded_start(facts),
-            _times_of(folder, video.path.name, video),
-        )
+        started, times = recorded_start(facts), times_of(folder, video)
         if started is None or times is None:
             return None
         zero_ns = int(times.exposed_ns[0] - times.times_ns[0]) - int(facts["start_ns"])
@@ -122,11 +119,11 @@ def recorded_analysis_starts(
     before the video. `report` gets a sentence for each repair of the run folder. DeviceError:
     the run can't be read.
     """
-    folder = _run_of(video, report)
+    folder = run_of(video, report)
     if folder is None:
         return []
     try:
-        times = _times_of(folder, video.path.name, video)
+        times = times_of(folder, video)
         if times is None or not folder.table_path(camera).exists():
             return []
         rows = read_frames(folder, camera).of_analysis().rows
@@ -161,7 +158,7 @@ def _analysis_starts_of(folder: RunFolder) -> Iterator[int]:
             yield zero_ns + round(float(time_s) * 1e9)
 
 
-def _run_of(video: VideoReader, report: Callable[[str], object]) -> RunFolder | None:
+def run_of(video: VideoReader, report: Callable[[str], object]) -> RunFolder | None:
     """Return the folder of the run beside a video; None: there is none."""
     folder = video.path.absolute().parent
     if not (folder / "run.json").is_file():
@@ -169,8 +166,9 @@ def _run_of(video: VideoReader, report: Callable[[str], object]) -> RunFolder | 
     return open_run_folder(folder, report, check_tables=False)
 
 
-def _times_of(folder: RunFolder, name: str, video: VideoReader) -> _VideoTimes | None:
+def times_of(folder: RunFolder, video: VideoReader) -> VideoTimes | None:
     """Return the times of the frames of a video; None: the run did not record it."""
+    name = video.path.name
     tables = folder.path.glob("*.frames.csv")
     own = [table for table in tables if folder.video_of(table).name == name]
     if not own:
@@ -178,7 +176,7 @@ def _times_of(folder: RunFolder, name: str, video: VideoReader) -> _VideoTimes |
     cells = video_table(own[0]).select("video_frame", "exposed_ns")
     rows = np.array([*cells], np.int64).reshape(-1, 2)
     rows = rows[rows[:, 0] < len(video)]
-    return _VideoTimes(rows[:, 1], video.times_ns[rows[:, 0]]) if len(rows) else None
+    return VideoTimes(rows[:, 1], video.times_ns[rows[:, 0]]) if len(rows) else None
 
 
 def _tags_of(folder: RunFolder) -> list[TagRead]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import network_ready_message
+from deeplabstream.engine.plate_watch import PlateKnown
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.trigger_shapes import Outline, trigger_shapes_of
 from deeplabstream.pose.estimator import PoseEstimator
@@ -34,6 +35,8 @@ class VideoAnalysis:
     """What RFID readers read while the video was recorded, by the times of the video."""
     analysis_starts: Sequence[int] = ()
     """Times of the video, ns, at which the run that recorded it started its analysis."""
+    plate: PlateKnown | None = None
+    """Knows when the plate of the arenas was away; None: always in place."""
     frames: int = 0
     last: int = -1
     """Row of the last analysed frame."""
@@ -84,6 +87,7 @@ class VideoAnalysis:
             self.experiment,
             tags=self.tags,
             analysis_starts=self.analysis_starts,
+            plate=self.plate,
         ):
             self._count(step)
             if labelled is not None:

@@ -13,6 +13,7 @@ from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.plate_watch import PlateKnown
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.pulse_timer import catch_up
 from deeplabstream.engine.replay.recorded_tags import RecordedTags
@@ -37,6 +38,7 @@ def replay(
     identified: bool = False,
     tags: Sequence[TagRead] = (),
     analysis_starts: Sequence[int] = (),
+    plate: PlateKnown | None = None,
 ) -> Generator[Step, None, None]:
     """Yield the step of each frame; the outputs are simulated.
 
@@ -44,7 +46,8 @@ def replay(
     files. Pose estimation takes no time on this clock: a frame is decided at the time of
     its exposure. `identified`: the poses have their animals in the order of their names.
     `tags`: what RFID readers read, by the times of the frames. `analysis_starts`: times of
-    frames, ns, at which an analysis started: the animals get new names there.
+    frames, ns, at which an analysis started: the animals get new names there. `plate` knows when
+    the plate of the arenas was away.
     """
     clock = ManualClock()
     deciding = settings.deciding_camera
@@ -82,6 +85,7 @@ def replay(
             measuring=measuring(settings, estimator.skeleton, thresholds_of(estimator)),
             arenas=settings.arenas,
             light=settings.light_cycle,
+            plate=plate,
         )
         if experiment:
             loop.begin(settings.new_experiments(), triggers, bank)
