@@ -42,7 +42,7 @@ from deeplabstream.settings.plate import moved_plate
 from deeplabstream.settings.sections import Settings, effective
 
 MOST_ALARMS = 1000
-"""A rig that runs for weeks may have more, which nobody acknowledges: the oldest are left out."""
+"""A rig that runs for weeks without a user may have more: the oldest are left out."""
 MOST_REQUESTS = 1000
 """Largest number of starts and stops in `run.json`, the last ones; `events.csv` has all."""
 
