@@ -16,6 +16,7 @@ import pytest
 from deeplabstream.core.clock import rest
 from deeplabstream.rack.box_status import BoxStatus, read_status, status_file
 from deeplabstream.rack.control_link import control_file, send_command
+from deeplabstream.recording.table_reader import read_events
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
 
 pytestmark = pytest.mark.skipif(
@@ -214,20 +215,33 @@ def goes_on(rack: Rack, box: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux limits other processes")
-def test_a_full_disk_ends_its_box_alone(rack: Rack) -> None:
+@pytest.mark.parametrize("largest", [1, 100_000], ids=["no byte", "no video"])
+def test_a_full_disk_ends_its_box_alone(rack: Rack, largest: int) -> None:
     import resource
 
     rack.start()
     rack.wait_until_on("left", "right")
     status = rack.status("left")
     assert status is not None
-    limit = resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY)
+    limit = resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY)
     resource.prlimit(status.processes["recorder"], *limit)
     rack.wait_until_off("left")
     rack.wait(lambda: rack.ended("left"))
     end = "[Box left] failed, exit code 1"
     rack.wait(lambda: end in rack.told.read_text("utf-8"))
     goes_on(rack, "right")
+
+    # it is an alarm, and the record says it where there is room for that
+    status = rack.status("left")
+    assert status is not None
+    urgent = [alarm.text for alarm in status.alarms if alarm.urgent]
+    assert any(it.startswith("Recording has ended") for it in urgent), urgent
+    if largest > 1:
+        events = read_events(Path(status.run_folder, "events.csv"))
+        (raised,) = (it for it in events if it["text"].startswith("raised: Recording"))
+        assert "the video of 'arena' failed" in raised["text"]
+        off = [it for it in events if it["kind"] == "edge"][-1]
+        assert (off["name"], off["level"]) == ("laser", "0.0")
 
 
 def test_a_silent_camera_switches_off_and_alarms_its_box_alone(rack: Rack) -> None:
