@@ -373,3 +373,11 @@ def test_other_ends_of_a_video_are_no_alarm() -> None:
     broken.poll(messages.ProblemReport("[Camera top] ends here: damaged", grave=False))
     broken.poll(messages.CameraMessage(ENDED))
     assert broken.alarms == ["[Camera top] ends here: damaged"]
+
+
+def test_of_very_many_alarms_the_last_ones_are_kept() -> None:
+    state = SessionState()
+    for number in range(MOST_ALARMS + 7):
+        state = state.with_alarm(Alarm(f"alarm {number}", number))
+        state = state.with_alarm(Alarm(f"alarm {number}", number))
+    assert [it.time_ns for it in state.alarms] == [*range(7, MOST_ALARMS + 7)]
