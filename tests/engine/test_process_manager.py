@@ -293,3 +293,50 @@ def test_cameras_of_a_rig_begin_together_and_one_begins_alone(
         (start_ns,) = starts
         assert before_ns <= start_ns <= SystemClock().now_ns()
     assert to_engine == [messages.AttachRings(())]
+
+
+class Child:
+    """A process that runs until it is killed, and its pipe."""
+
+    def __init__(self) -> None:
+        self.process = SimpleNamespace(
+            name="plate watch",
+            exitcode=None,
+            is_alive=lambda: self.process.exitcode is None,
+            join=list,
+            close=list,
+        )
+        self.pipe = SimpleNamespace(close=list)
+
+
+def test_a_plate_process_that_ends_is_started_again_but_not_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[Child] = []
+
+    def start(rig: ProcessManager, *_: object) -> Child:
+        started.append(Child())
+        return started[-1]
+
+    monkeypatch.setattr(ProcessManager, "_start", start)
+    rig = object.__new__(ProcessManager)
+    # without markers there is nothing to start
+    assert (rig.keep_plate_watch(0), started) == ("", [])
+    rig._plate_pipe = SimpleNamespace()  # type: ignore[assignment]
+    rig._start_plate_watch()
+    began_ns, second_ns = rig._plate_started_ns, 1_000_000_000
+    assert rig.keep_plate_watch(began_ns + 5 * second_ns) == ""
+
+    # soon after its start: once told, and not started again before its time
+    started[0].process.exitcode = -9
+    text = rig.keep_plate_watch(began_ns + 6 * second_ns)
+    assert text.startswith("The process 'plate watch' ended unexpectedly (killed by")
+    again_ns = began_ns + round(process_manager.PLATE_AGAIN_S * second_ns)
+    assert (rig.keep_plate_watch(again_ns - 1), len(started)) == ("", 1)
+    assert (rig.keep_plate_watch(again_ns), len(started)) == ("", 2)
+
+    # long after its start: at once
+    started[1].process.exitcode = 1
+    late_ns = rig._plate_started_ns + 3600 * second_ns
+    assert rig.keep_plate_watch(late_ns)
+    assert (rig.plate_watch, len(started)) == (started[2], 3)

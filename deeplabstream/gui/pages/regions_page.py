@@ -30,7 +30,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.space_pose import SPACE
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
-from deeplabstream.gui.arena_grid import ARENAS, GRID, corners_word, grid_shape
+from deeplabstream.gui.arena_grid import GRID, corners_word, grid_shape
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs import file_dialogs
 from deeplabstream.gui.dialogs.program_window import FormWindow
