@@ -153,7 +153,7 @@ class Counts:
     said_alike: int = 0
     """Pairs that were said to look alike `SAID_S` after the names."""
     undecided: int = 0
-    """Pairs for which it was said that it can't be told yet."""
+    """Pairs of which it was said that they may look alike."""
     unlearned: int = 0
     """Animals of which it was said then that their appearance is not known yet."""
     walks: int = 0

@@ -2,7 +2,7 @@
 
 Two animals look different if, at 95 % certainty, at least `LEAST_PAIR` of their samples are
 nearer to their own animal; alike if, at the same certainty, fewer are. Otherwise there are not
-enough samples yet, or the share is near that limit: it is not known yet.
+enough samples yet, or the share is near that limit: they may look alike.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ LEAST_TRIALS = 4
 
 @dataclass(frozen=True, slots=True)
 class Distinctness:
-    """Which animals look alike, for which it is not known, and whose appearance is not known."""
+    """Which animals look alike, which may, and whose appearance is not known."""
 
     alike: tuple[Pair, ...]
     """Pairs whose appearance differs too little to end an ambiguity."""
     unlearned: tuple[int, ...]
     """Animals whose appearance is not known yet: they may be alike."""
     undecided: tuple[Pair, ...] = ()
-    """Pairs of the others for which it is not known yet."""
+    """Pairs of the others for which that is not known yet."""
     trials: tuple[PairTrials, ...] = ()
     """Samples of all pairs, in the order of `alike`, then of `undecided`, then of those that
     look different; empty: not stated."""
@@ -50,8 +50,7 @@ class Distinctness:
             begin = len(self.alike)
             trials = self.trials[begin : begin + len(self.undecided)]
             pairs = _pair_names(self.undecided, names)
-            undecided = f"it is not known yet whether {pairs} look alike"
-            undecided += _certainty(trials)
+            undecided = f"{pairs} may look alike{_certainty(trials)}"
         if self.unlearned:
             unknown = listed([names[animal] for animal in self.unlearned])
             unlearned = f"the appearance of {unknown} is not learned yet"
