@@ -233,6 +233,28 @@ def test_one_that_reappears_in_its_place_is_known_unless_it_could_be_covered(
     assert told.identity == (("doubt1",) * 2 if walks_over else ("", ""))
 
 
+@pytest.mark.parametrize(("turned", "ambiguous"), [(0.0, True), (np.pi / 2, False)])
+def test_one_that_lies_otherwise_than_the_hidden_one_is_not_the_hidden_one(
+    turned: float, ambiguous: bool
+) -> None:
+    tracker = IdentityTracker(skeleton(2), THRESHOLD)
+    image = np.full((400, 400), 120, np.uint8)
+    cosine, sine = np.cos(turned), np.sin(turned)
+    turn = np.array([[cosine, sine], [-sine, cosine]], np.float32)
+    middle = SHAPE.mean(axis=0)
+    points = np.stack([SHAPE + 100, (SHAPE - middle) @ turn + middle + 100])
+    for step in range(75):
+        # the second one comes from below, stays 16 px beside the first, and is not found
+        points[1, :, 1] += 176 if step == 0 else -4 if step <= 40 else 0
+        shown = points.copy()
+        shown[1] = np.nan if step >= 60 else shown[1]
+        sure = np.isfinite(shown[..., 0]).astype(np.float32)
+        pose = tracker.update(image, Pose(ARENA_SKELETON, shown, sure), step / 30)
+        if step == 59:
+            assert pose.identity == ("", "")
+    assert pose.identity == (("doubt1",) * 2 if ambiguous else ("", ""))
+
+
 def test_a_body_part_that_was_found_alone_takes_no_other_animal() -> None:
     """Of the last one ever fewer parts are found; the first one stays what it is."""
     identity = IdentityTracker(skeleton(2), THRESHOLD)

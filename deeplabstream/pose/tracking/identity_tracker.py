@@ -61,6 +61,8 @@ from deeplabstream.pose.tracking.tag_evidence import (
 
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
+COVERED = 20.0
+"""The same, where one of two may cover the other one: odds of 22,000 to 1."""
 WELL_FITTING = 6.0
 """Misfit up to which an assignment fits: twice the usual mean squared distance of points, in
 standard deviations."""
@@ -328,7 +330,10 @@ class IdentityTracker:
             smallest = min(margin, float(self._margins[one, other]))
 
             # An animal that disappears beside another may reappear on any side of it
-            covers = self._may_cover(one, other, of, detected, time_s)
+            # unless what is visible can hardly be the hidden one
+            covers = margin < COVERED and self._may_cover(
+                one, other, of, detected, time_s
+            )
             if margin < required or covers:
                 smallest = 0.0
                 self._begin_ambiguity(one, other, time_s)
