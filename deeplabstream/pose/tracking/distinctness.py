@@ -33,7 +33,7 @@ class Distinctness:
     unlearned: tuple[int, ...]
     """Animals whose appearance is not known yet: they may be alike."""
     undecided: tuple[Pair, ...] = ()
-    """Pairs of the others for which that is not known yet."""
+    """Pairs that may look alike: too few samples, or a share near the limit."""
     trials: tuple[PairTrials, ...] = ()
     """Samples of all pairs, in the order of `alike`, then of `undecided`, then of those that
     look different; empty: not stated."""
