@@ -16,9 +16,9 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step, TagRead
 from deeplabstream.engine.network_loading import open_network, outdated_networks
 from deeplabstream.engine.replay.recorded_plate import RecordedPlate, recorded_plate
-from deeplabstream.engine.replay.recorded_tags import (
+from deeplabstream.engine.replay.recorded_tags import recorded_tags
+from deeplabstream.engine.replay.recorded_video import (
     recorded_analysis_starts,
-    recorded_tags,
     recorded_video_start,
 )
 from deeplabstream.engine.replay.rerun import rerun

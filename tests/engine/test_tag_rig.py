@@ -11,10 +11,8 @@ import pytest
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.network_loading import open_network
-from deeplabstream.engine.replay.recorded_tags import (
-    recorded_analysis_starts,
-    recorded_tags,
-)
+from deeplabstream.engine.replay.recorded_tags import recorded_tags
+from deeplabstream.engine.replay.recorded_video import recorded_analysis_starts
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.replay.video_analysis import VideoAnalysis
 from deeplabstream.engine.session.session import RigSession

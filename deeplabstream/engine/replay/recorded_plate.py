@@ -7,7 +7,7 @@ import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.plate_watch import AWAY_FLAG
-from deeplabstream.engine.replay.recorded_tags import run_of, times_of
+from deeplabstream.engine.replay.recorded_video import run_of, times_of
 from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.video.video_reader import VideoReader
