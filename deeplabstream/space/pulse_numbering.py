@@ -259,7 +259,7 @@ def _earliest_line(points: Sequence[_Point] | deque[_Point]) -> tuple[_Point, fl
     It is the edge of their lower convex hull below the middle of their numbers, which grow.
 
     >>> _earliest_line([(0, 0), (1, 17), (2, 20), (3, 38), (4, 41), (5, 50)])
-    ((2, 20), 10.0)
+    ((0, 0), 10.0)
     """
     hull: list[_Point] = []
     for point in points:
