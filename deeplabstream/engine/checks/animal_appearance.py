@@ -41,13 +41,11 @@ def unknown_appearance(settings: Settings, state: SessionState) -> str:
     """
     names = identified_animals(settings, state)
     animals = (state.used_settings or settings).animals
-    unknown = [
-        sentence
-        for camera, known in distinctness_by_camera(settings, state).items()
-        if any(name not in animals.coats_on(camera) for name in names)
-        for sentence in known.sentences(names)[1:]
-        if sentence
-    ]
+    unknown: dict[str, None] = {}  # two cameras may say the same
+    for camera, known in distinctness_by_camera(settings, state).items():
+        if any(name not in animals.coats_on(camera) for name in names):
+            _, *sentences = known.sentences(names)
+            unknown |= dict.fromkeys(filter(None, sentences))
     if not unknown:
         return ""
     return f"it is not known yet which animals look alike: {'; '.join(unknown)}"

@@ -709,18 +709,19 @@ class IdentityTracker:
 
     def _sample(self, animal: int, view: Array, middle: Array, time_s: float) -> None:
         """Add a view of a whole animal to the samples by which it is known who looks alike."""
-        rivals = {}
-        if self._ambiguities.is_ambiguous(animal) and self._appearance.learned[animal]:
+        rivals: dict[int, float] = {}
+        if self._ambiguities.is_ambiguous(animal):
+            learned = self._appearance.learned
+            if not learned[animal]:
+                return
             costs = self._appearance.costs(view[None])[0]
             rivals = {
                 other: float(costs[other] - costs[animal])
-                for other in np.flatnonzero(self._appearance.learned).tolist()
+                for other in np.flatnonzero(learned).tolist()
                 if self._ambiguities.is_between(animal, other)
             }
             if not rivals:
                 return
-        elif self._ambiguities.is_ambiguous(animal):
-            return
         x, y = middle.tolist()
         self._samples.add(animal, view, (x, y), self._motion.length, time_s, rivals)
 
