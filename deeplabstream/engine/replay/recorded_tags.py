@@ -2,10 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import TagRead
-from deeplabstream.engine.replay.recorded_video import run_of, times_of
+from deeplabstream.engine.replay.recorded_video import VideoTimes, run_of, times_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import events_table
 from deeplabstream.video.video_reader import VideoReader
@@ -46,7 +49,7 @@ def recorded_tags(
         times = times_of(folder, video)
         if times is None:
             return None
-        reads = [times.in_video(read) for read in _tags_of(folder)]
+        reads = [_in_video(read, times) for read in _tags_of(folder)]
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"tags of {folder.path} can't be read: {error}") from error
     return [read for read in reads if read is not None]
@@ -60,3 +63,18 @@ def _tags_of(folder: RunFolder) -> list[TagRead]:
         for kind, name, number, received_ns in cells
         if kind == "tag" and received_ns
     ]
+
+
+def _in_video(read: TagRead, times: VideoTimes) -> TagRead | None:
+    """Return a tag with its time in the video; None: it was read before or after.
+
+    Between the same two frames as in the run, although times of a video are rounded.
+    """
+    frame = int(np.searchsorted(times.exposed_ns, read.received_ns))
+    if frame == len(times.exposed_ns) or read.received_ns < times.exposed_ns[0]:
+        return None
+    early_ns = int(times.exposed_ns[frame]) - read.received_ns
+    time_ns = int(times.times_ns[frame]) - early_ns
+    if frame:
+        time_ns = max(time_ns, int(times.times_ns[frame - 1]) + 1)
+    return replace(read, received_ns=time_ns)

@@ -5,14 +5,14 @@ analysis began: from these on, animals get their first names.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.journal_entries import ANALYSIS_STARTED, TagRead
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED
 from deeplabstream.recording.light_facts import recorded_start
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
@@ -32,20 +32,6 @@ class VideoTimes:
     """By the clock of the run."""
     times_ns: NDArray[np.int64]
     """In the video, from its first frame on."""
-
-    def in_video(self, read: TagRead) -> TagRead | None:
-        """Return a tag with its time in the video; None: it was read before or after.
-
-        Between the same two frames as in the run, although times of a video are rounded.
-        """
-        frame = int(np.searchsorted(self.exposed_ns, read.received_ns))
-        if frame == len(self.exposed_ns) or read.received_ns < self.exposed_ns[0]:
-            return None
-        early_ns = int(self.exposed_ns[frame]) - read.received_ns
-        time_ns = int(self.times_ns[frame]) - early_ns
-        if frame:
-            time_ns = max(time_ns, int(self.times_ns[frame - 1]) + 1)
-        return replace(read, received_ns=time_ns)
 
 
 def recorded_video_start(
