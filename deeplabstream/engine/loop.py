@@ -262,6 +262,7 @@ class ExperimentRunner:
         evaluator: TriggerEvaluator,
         clock: Clock,
         write: Callable[[Entry], None],
+        note: Callable[[str, str], None],
         silence: str,
         ended: Callable[[OutputBank], None],
         earlier_s: float = 0.0,
@@ -271,6 +272,7 @@ class ExperimentRunner:
         self._evaluator = evaluator
         self._clock = clock
         self._write = write
+        self._note = note
         self._silence = silence
         self._ended = ended
         self._earlier_s = earlier_s
@@ -295,7 +297,7 @@ class ExperimentRunner:
         now_ns = self._clock.now_ns()
         self.running = RunningExperiment(bank, plans, now_ns)
         bank.restart_totals(now_ns)
-        self.note("experiment", "started")
+        self._note("experiment", "started")
 
     def end(self, how: str = "stopped", cause: str = "stop") -> None:
         """End the experiment, if one runs: every output is off afterwards."""
@@ -305,12 +307,8 @@ class ExperimentRunner:
         try:
             running.bank.all_off(self._clock.now_ns(), cause)
         finally:
-            self.note("experiment", how)
+            self._note("experiment", how)
             self._ended(running.bank)
-
-    def note(self, kind: str, text: str) -> None:
-        """Write a note into the record."""
-        self._write(Note(kind, text, self._clock.now_ns()))
 
     def decide(
         self,
@@ -373,7 +371,7 @@ class ExperimentRunner:
         running.silent = True
         running.bank.all_off(now_ns, "silence")
         off = _off_sentence(running.bank, running.bank.levels)
-        self.note("camera", f"{self._silence}: {off}")
+        self._note("camera", f"{self._silence}: {off}")
         return None
 
     def break_off(
@@ -396,7 +394,7 @@ class ExperimentRunner:
         except DeepLabStreamError as another:
             text += f"\n{another}"
         if not reported_fault or text != reported_fault:
-            self.note("error", text)
+            self._note("error", text)
 
     def break_off_arena(self, arena: str, error: Exception) -> None:
         """End the plan of one arena, if it runs, because of its error or a trigger's."""
@@ -410,7 +408,7 @@ class ExperimentRunner:
         finally:
             # the last line is the alarm
             *trace, last = error_text(error).splitlines() or [""]
-            self.note("alarm", "\n".join([*trace, f"arena {arena}: {last}"]))
+            self._note("alarm", "\n".join([*trace, f"arena {arena}: {last}"]))
 
     def _stop_trigger(self, plan: RunningPlan) -> str:
         """Return the name of STOP_TRIGGER, of a plan's arena if that has one; empty: none."""
@@ -521,7 +519,7 @@ class ExperimentRunner:
         if wanted == "any" or (light is not None and light.phase == wanted):
             if running.waits:
                 running.waits = ""
-                self.note("light", f"the experiment acts in the {wanted} phase")
+                self._note("light", f"the experiment acts in the {wanted} phase")
             return False
 
         running.began_s = min(running.began_s, time_s)
@@ -530,7 +528,7 @@ class ExperimentRunner:
             running.bank.all_off(self._clock.now_ns(), "light phase")
             off = _off_sentence(running.bank, running.bank.levels)
             why = f"{light} now" if light is not None else "the phase is not known"
-            self.note("light", f"the experiment {running.waits} ({why}): {off}")
+            self._note("light", f"the experiment {running.waits} ({why}): {off}")
         return True
 
     def _update_permit(
@@ -546,7 +544,7 @@ class ExperimentRunner:
             bank.all_off(self._clock.now_ns(), "lost")
         off = _off_sentence(bank, outputs)
         place = f"arena {plan.arena} is lost" if plan.arena else "lost"
-        self.note(
+        self._note(
             "tracking", f"{place}: {off} until the experiment switches them on again"
         )
 
@@ -558,7 +556,7 @@ class ExperimentRunner:
         try:
             running.bank.off(running.outputs_of(plan), self._clock.now_ns(), cause)
         finally:
-            self.note("arena", f"{plan.arena}: {how}")
+            self._note("arena", f"{plan.arena}: {how}")
 
 
 def _off_sentence(bank: OutputBank, outputs: Collection[str]) -> str:
@@ -637,7 +635,14 @@ class Loop:
         if self._decides_in_space:
             silence = "no moment of the cameras of [Space]"
         self._experiment = ExperimentRunner(
-            rules, self._evaluator, clock, write, silence, self._end_measures, earlier_s
+            rules,
+            self._evaluator,
+            clock,
+            write,
+            self._note,
+            silence,
+            self._end_measures,
+            earlier_s,
         )
         self._phase: str | None = None
         """Light phase of the last frame of the deciding camera; None: there was none."""
