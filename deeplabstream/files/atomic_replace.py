@@ -90,13 +90,13 @@ def atomic_file(path: Path, *, through_power_cut: bool = False) -> Iterator[Path
         for draft in (*others, drafts / path.name):
             replace(draft, path.with_name(draft.name))
         if through_power_cut:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         shutil.rmtree(drafts, ignore_errors=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Write the new names in a folder to the disk; Windows has no such call."""
+def sync_folder(folder: Path) -> None:
+    """Write the names of the files in a folder to the disk; Windows has no such call."""
     if sys.platform == "win32":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,5 +1,6 @@
 """Box status: what a running box reports to its rack, in a small file beside the rack file."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, field
@@ -10,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.light_cycle import LightMoment
-from deeplabstream.files.atomic_replace import atomic_file, write_json
+from deeplabstream.files.atomic_replace import atomic_file, sync_folder, write_json
 from deeplabstream.files.foreign_files import read_json
 from deeplabstream.ipc.ring import RingSpec
 
@@ -63,8 +64,25 @@ def note_over(rack: Path, box: str, why: str) -> None:
     Where that is impossible, the run is repeated and noted, as without the file.
     """
     file = over_file(rack, box)
-    with suppress(OSError), atomic_file(file, through_power_cut=True) as draft:
-        draft.write_text(why, encoding="utf-8")
+    with suppress(OSError):
+        if why == STOPPED:
+            _write_stopped(file)
+            return
+        with atomic_file(file, through_power_cut=True) as draft:
+            draft.write_text(why, encoding="utf-8")
+
+
+def _write_stopped(file: Path) -> None:
+    """Write `STOPPED` without a draft: the answer to a user's stop waits for it.
+
+    An empty file, which a power cut may leave, is read as the same.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as written:
+        written.write(STOPPED.encode())
+        written.flush()
+        os.fsync(written.fileno())
+    sync_folder(file.parent)
 
 
 def animal_file(rack: Path, box: str) -> Path:
