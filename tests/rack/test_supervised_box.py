@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from deeplabstream.core.daily_span import read_daily_span
 from deeplabstream.rack.box_process import HANG_NS, START_NS
 from deeplabstream.rack.box_restart import Interruption, read_restart
 from deeplabstream.rack.box_status import (
+    FINISHED,
     STOPPED,
     BoxStatus,
     note_over,
@@ -412,9 +414,26 @@ def test_the_reason_for_no_repetition_is_on_the_disk_before_it_gets_its_name(
     monkeypatch.setattr(
         os, "fsync", lambda _file: synced.append(over_file(rack, "left").exists())
     )
-    note_over(rack, "left", STOPPED)
+    note_over(rack, "left", FINISHED)
     assert synced[0] is False  # then its folder, with the name
-    assert over_file(rack, "left").read_text("utf-8") == STOPPED
+    assert over_file(rack, "left").read_text("utf-8") == FINISHED
+
+
+def test_a_stop_by_a_user_is_on_the_disk_and_replaces_another_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rack = tmp_path / "rack.ini"
+    note_over(rack, "left", FINISHED)
+    over = over_file(rack, "left")
+    synced: list[str] = []
+
+    def record(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        synced.append(f"{kind}: {over.read_text('utf-8')}")
+
+    monkeypatch.setattr(os, "fsync", record)
+    note_over(rack, "left", STOPPED)
+    assert synced == [f"file: {STOPPED}", f"folder: {STOPPED}"]
 
 
 def test_the_end_of_the_rack_is_no_end_of_a_run(tmp_path: Path) -> None:
