@@ -24,7 +24,7 @@ from deeplabstream.space.calibration_monitor import (
 )
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.moment_matching import Moment, MomentMatcher
-from deeplabstream.space.pulse_numbering import PulseNumbers
+from deeplabstream.space.pulse_numbering import PulsedFrame, PulseNumbers
 from deeplabstream.space.triangulation import triangulate
 
 LEFT_OUT_EVERY = 5
@@ -136,6 +136,19 @@ class SpaceTracker:
             monitor.turned if monitor is not None else (),
             alarm,
         )
+
+    @property
+    def matches_pulses(self) -> bool:
+        """Whether frames are matched by pulses (MATCH = pulses)."""
+        return self._pulses is not None
+
+    def expected_pulse(
+        self, camera: str, index: int, time_ns: int
+    ) -> PulsedFrame | None:
+        """Return the pulse that a camera's next frame will get; None: it is not certain."""
+        if self._pulses is None:
+            return None
+        return self._pulses.expected(camera, index, time_ns)
 
     def _matched(self, camera: str, index: int, view: _View) -> Moment[_View] | None:
         """Add a view to its moment; one whose pulse is not certain belongs to none."""

@@ -60,11 +60,9 @@ class PulseNumbers:
         own = self._cameras[camera]
         self.messages = ()
         if own.offset is not None:
-            if not own.follows(index) or len(own.disagreeing) == WINDOW:
+            if not own.continues(index):
                 own.drop()
-            elif own.agrees(index, time_ns) and self._agrees_with_others(
-                own, index, time_ns
-            ):
+            elif self._is_certain(own, index, time_ns):
                 own.accept(index, time_ns)
                 return self._numbered(own, index)
             else:
@@ -81,16 +79,30 @@ class PulseNumbers:
             self._report_alone(camera, own)
             return None
         self._anchor(camera, own, offset, bool(others))
-        if not self._agrees_with_others(own, index, time_ns) or not own.agrees(
-            index, time_ns
-        ):
+        if not self._is_certain(own, index, time_ns):
             return None
         return self._numbered(own, index)
 
+    def expected(self, camera: str, index: int, time_ns: int) -> PulsedFrame | None:
+        """Return what `add` would return for a camera's next frame, and change nothing.
+
+        None also while the camera's numbers are not related to the pulses.
+        """
+        own = self._cameras[camera]
+        if own.offset is None or not own.continues(index):
+            return None
+        return own.pulsed(index) if self._is_certain(own, index, time_ns) else None
+
     def _numbered(self, own: "_CameraNumbers", index: int) -> PulsedFrame:
-        number = index + (own.offset or 0)
-        self._highest = max(self._highest, number)
-        return PulsedFrame(number, round(own.predicted_ns(index)))
+        pulsed = own.pulsed(index)
+        self._highest = max(self._highest, pulsed.number)
+        return pulsed
+
+    def _is_certain(self, own: "_CameraNumbers", index: int, time_ns: int) -> bool:
+        """Return whether the number of a frame agrees with its time and with other cameras."""
+        return own.agrees(index, time_ns) and self._agrees_with_others(
+            own, index, time_ns
+        )
 
     def _recent_others(
         self, own: "_CameraNumbers", time_ns: int
@@ -199,14 +211,19 @@ class _CameraNumbers:
             for at in range(0, WINDOW, size)
         )
 
-    def follows(self, index: int) -> bool:
-        """Return whether the line can be extended to a number."""
-        return 0 < index - self.last[0] <= self.reach
+    def continues(self, index: int) -> bool:
+        """Return whether the line can be extended to a number, and did not disagree for long."""
+        follows = 0 < index - self.last[0] <= self.reach
+        return follows and len(self.disagreeing) < WINDOW
 
     def predicted_ns(self, index: int) -> float:
         """Return the earliest time of the frame with a number."""
         number, time_ns = self.origin
         return time_ns + (index - number) * self.period_ns
+
+    def pulsed(self, index: int) -> PulsedFrame:
+        """Return the pulse of a number whose offset is known."""
+        return PulsedFrame(index + (self.offset or 0), round(self.predicted_ns(index)))
 
     def agrees(self, index: int, time_ns: int) -> bool:
         """Return whether a frame was exposed within half a period of its number's time."""

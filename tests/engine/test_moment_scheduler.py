@@ -1,13 +1,16 @@
 """Frames of calibrated cameras are analysed together when they show one moment."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
-from deeplabstream.engine.processes.moment_scheduler import MomentScheduler
+from deeplabstream.engine.processes.moment_scheduler import MomentScheduler, PulseOf
 from deeplabstream.ipc.ring import RingReader, RingWriter
-from deeplabstream.space.moment_matching import MISSED
+from deeplabstream.space.moment_matching import MISSED, MomentMatcher
+from deeplabstream.space.pulse_numbering import WINDOW, PulsedFrame, PulseNumbers
 from tests.engine.stream import memory
 
 MS = 1_000_000
@@ -34,11 +37,11 @@ class _Cameras:
 
 
 @contextmanager
-def cameras(*names: str) -> Iterator[_Cameras]:
+def cameras(*names: str, pulse_of: PulseOf | None = None) -> Iterator[_Cameras]:
     with memory(*names) as (rings, _):
         writers = {name: RingWriter(ring) for name, ring in rings.items()}
         readers = [RingReader(ring, borrows=True) for ring in rings.values()]
-        yield _Cameras(MomentScheduler(readers), writers)
+        yield _Cameras(MomentScheduler(readers, pulse_of), writers)
 
 
 def test_a_moment_waits_for_all_its_frames() -> None:
@@ -125,3 +128,122 @@ def test_no_camera_gives_no_frame() -> None:
     scheduler = MomentScheduler(())
     assert scheduler.next(0) == []
     assert scheduler.deadline_ns() is None
+
+
+def counted(camera: str, index: int, time_ns: int) -> PulsedFrame | None:
+    """Pulses that each camera has counted from the start."""
+    return PulsedFrame(index, index * PERIOD * MS)
+
+
+def test_frames_of_one_pulse_are_taken_together_however_late_their_times_are() -> None:
+    with cameras("left", "right", pulse_of=counted) as rig:
+        rig.expose(0, "left")
+        assert rig.taken(0) == []
+        rig.expose(0.75 * PERIOD, "right")
+        assert rig.taken(0.75 * PERIOD) == ["left", "right"]
+        # and one that is near in time, of the next pulse, is not late
+        rig.expose(PERIOD, "left", "right")
+        assert rig.taken(PERIOD) == ["left", "right"]
+
+
+def test_a_frame_whose_pulse_was_taken_is_analysed_at_once_on_its_own() -> None:
+    with cameras(*CAMERAS, pulse_of=counted) as rig:
+        rig.expose(0, "left", "right")
+        assert rig.taken(0) == []
+        assert rig.taken(28) == ["left", "right"]
+        rig.expose(30, "top")
+        assert rig.taken(30) == ["top"]
+        rig.expose(PERIOD, "left", "right")
+        assert rig.taken(PERIOD) == []
+
+
+def test_a_frame_of_an_earlier_pulse_is_skipped() -> None:
+    with cameras("left", "right", pulse_of=counted) as rig:
+        rig.expose(0, "left")
+        rig.expose(PERIOD, "left")
+        assert rig.taken(PERIOD) == []
+        assert rig.taken(PERIOD + 28) == ["left"]
+        rig.expose(PERIOD + 30, "right")
+        assert rig.taken(PERIOD + 30) == []
+        assert rig.scheduler.deadline_ns() is None
+
+
+def test_a_frame_without_a_pulse_is_never_late() -> None:
+    def of_left(camera: str, index: int, time_ns: int) -> PulsedFrame | None:
+        return counted(camera, index, time_ns) if camera == "left" else None
+
+    with cameras("left", "right", pulse_of=of_left) as rig:
+        rig.expose(0, "left")
+        assert rig.taken(0) == []
+        assert rig.taken(28) == ["left"]
+        rig.expose(2, "right")
+        assert rig.taken(29) == []
+        rig.expose(PERIOD, "left")
+        assert rig.taken(PERIOD) == ["left", "right"]
+
+
+def test_pulses_that_are_numbered_anew_are_not_late() -> None:
+    numbers = [1000, None, 0]
+
+    def restarted(camera: str, index: int, time_ns: int) -> PulsedFrame | None:
+        number = numbers[index]
+        return None if number is None else PulsedFrame(number, time_ns)
+
+    with cameras("left", "right", pulse_of=restarted) as rig:
+        for moment in range(len(numbers)):
+            rig.expose(moment * PERIOD, "left", "right")
+            assert rig.taken(moment * PERIOD) == ["left", "right"]
+
+
+PULSES, LATE = 240, 0.8
+
+
+def arrivals(seed: int) -> list[tuple[float, str]]:
+    """Frames in the order of their times in ms, each up to `LATE` periods late."""
+    late = np.random.default_rng(seed).uniform(0, LATE, (len(CAMERAS), PULSES))
+    times = (late + np.arange(PULSES)) * PERIOD
+    named = zip(CAMERAS, times, strict=True)
+    return sorted((float(it), name) for name, own in named for it in own)
+
+
+def known_views(seed: int, by_pulse: bool) -> tuple[int, int]:
+    """Return the views of moments with two views and more, with the scheduler and without it."""
+    numbers, every = PulseNumbers(CAMERAS), PulseNumbers(CAMERAS)
+    views = [Counter[int](), Counter[int]()]
+    matcher = MomentMatcher[int](CAMERAS, numbered=True)
+
+    def count(place: int, camera: str, index: int, time_ns: int) -> None:
+        pulsed = (every if place else numbers).add(camera, index, time_ns)
+        if pulsed is None:
+            return
+        if place:
+            views[place][pulsed.number] += 1
+        elif (moment := matcher.add(camera, pulsed.number, index)) is not None:
+            views[place][moment.at] += len(moment.views)
+            assert len({*moment.views.values()}) == 1
+
+    with cameras(*CAMERAS, pulse_of=numbers.expected if by_pulse else None) as rig:
+        indices = Counter[str]()
+        for time_ms, camera in arrivals(seed):
+            deadline_ns = rig.scheduler.deadline_ns()
+            now_ns = round(time_ms * MS)
+            if deadline_ns is not None and deadline_ns < now_ns:
+                for frame in rig.scheduler.next(deadline_ns):
+                    count(0, frame.camera, frame.index, frame.time_ns)
+            rig.expose(time_ms, camera)
+            count(1, camera, indices[camera], now_ns)
+            indices[camera] += 1
+            for frame in rig.scheduler.next(now_ns):
+                count(0, frame.camera, frame.index, frame.time_ns)
+    used, possible = (sum(n for n in it.values() if n > 1) for it in views)
+    return used, possible
+
+
+def test_late_frames_of_known_pulses_are_analysed() -> None:
+    both = [known_views(seed, by_pulse=True) for seed in range(4)]
+    used, possible = (sum(it) for it in zip(*both, strict=True))
+    assert possible > 4 * (PULSES - 2 * WINDOW)
+    assert used > 0.94 * possible
+
+    by_time = sum(known_views(seed, by_pulse=False)[0] for seed in range(4))
+    assert by_time < 0.7 * possible

@@ -172,3 +172,18 @@ def test_a_camera_that_follows_no_pulses_is_reported_once() -> None:
 def test_equal_frames_get_equal_numbers() -> None:
     frames = shots(7, late=0.7, lost=0.2, missed=(90,))
     assert [*numbered(frames)] == [*numbered(frames)]
+
+
+def test_to_ask_for_a_pulse_changes_nothing_and_tells_what_is_given() -> None:
+    frames = shots(8, late=0.7, lost=0.2, missed=(90, 91))
+    asked, plain = PulseNumbers(CAMERAS), PulseNumbers(CAMERAS)
+    known = 0
+    for place, shot in enumerate(frames):
+        expected = asked.expected(shot.camera, shot.index, shot.time_ns)
+        for later in frames[place : place + 20]:
+            asked.expected(later.camera, later.index, later.time_ns)
+        given = asked.add(shot.camera, shot.index, shot.time_ns)
+        assert given == plain.add(shot.camera, shot.index, shot.time_ns)
+        assert expected in (given, None)
+        known += expected is not None
+    assert known > 0.4 * len(frames)

@@ -579,8 +579,10 @@ class _Engine:
         self.request_plate_checks()
         tracker = self.space_tracker
         in_space = tracker.cameras.names if tracker is not None else ()
+        by_pulse = tracker is not None and tracker.matches_pulses
         self.moments = MomentScheduler(
-            [reader for reader in self.readers if reader.camera in in_space]
+            [reader for reader in self.readers if reader.camera in in_space],
+            tracker.expected_pulse if tracker is not None and by_pulse else None,
         )
         self.scheduler = FrameScheduler(
             [reader for reader in self.readers if reader.camera not in in_space]

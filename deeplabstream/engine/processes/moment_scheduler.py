@@ -1,10 +1,16 @@
 """Moment scheduler: takes the newest frames of calibrated cameras when all show one moment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.ipc.ring import RingReader
 from deeplabstream.space.moment_matching import MISSED
+from deeplabstream.space.pulse_numbering import PulsedFrame
+
+PulseOf: TypeAlias = Callable[[str, int, int], PulsedFrame | None]
+"""Returns the pulse of a frame not analysed yet, by camera, number and time of exposure in ns;
+None: not certain."""
 
 WAIT_SHARE = 0.8
 """Part of a period after which a missing view is not waited for: the next frame is near."""
@@ -20,11 +26,18 @@ class MomentScheduler:
     It waits most of a period for the frames of the same moment, and not for a camera that
     missed the last ones. The order of arrival plays no part: a camera whose frame is of the
     moment before is waited for. This only decides what is analysed; which frames belong
-    together follows from their times of exposure (`engine.space_tracking`).
+    together follows from their times of exposure or their pulses (`engine.space_tracking`).
+
+    With `pulse_of`, frames are of one moment when they have its pulse, however late their times
+    are. One that comes after its moment was taken is analysed at once, on its own. Those without
+    a pulse are never late: the numbering learns from them.
     """
 
-    def __init__(self, readers: Sequence[RingReader]) -> None:
+    def __init__(
+        self, readers: Sequence[RingReader], pulse_of: PulseOf | None = None
+    ) -> None:
         self._readers = tuple(readers)
+        self._pulse_of = pulse_of
         rates = [reader.spec.format.rate or UNKNOWN_RATE for reader in readers]
         period_ns = 1e9 / max(rates, default=UNKNOWN_RATE)
         self._half_ns = round(period_ns / 2)
@@ -37,20 +50,30 @@ class MomentScheduler:
         self._since_ns = 0
         self._taken_ns: int | None = None
         """Exposure of the moment that was taken last."""
+        self._taken_pulse: int | None = None
+        """Its pulse; None: its frames had none."""
 
     def next(self, now_ns: int) -> list[Frame]:
         """Return the frames of one moment, not analysed yet; empty: there are none yet."""
-        times = self._new_times()
+        times, pulses = self._new_frames()
         if not times:
             self._waits_for_ns = None
             return []
 
-        latest_ns = max(times.values())
-        present = [
-            reader
-            for reader, time_ns in times.items()
-            if latest_ns - time_ns <= self._half_ns
-        ]
+        pulse = max(pulses.values(), default=None)
+        if pulse is not None and pulse == self._taken_pulse:
+            return self._taken([*pulses])
+
+        latest_ns = max(times[reader] for reader in pulses or times)
+        if pulse is not None:
+            # a frame without a pulse gives no point: the others do not wait for its camera
+            present = [it for it in times if pulses.get(it, pulse) == pulse]
+        else:
+            present = [
+                reader
+                for reader, time_ns in times.items()
+                if latest_ns - time_ns <= self._half_ns
+            ]
         awaited = any(
             self._missed[reader.camera] < MISSED
             for reader in self._readers
@@ -59,18 +82,23 @@ class MomentScheduler:
         if awaited and not self._waited(latest_ns, now_ns):
             return []
 
-        self._waits_for_ns, self._taken_ns = None, latest_ns
+        self._waits_for_ns = None
+        self._taken_ns, self._taken_pulse = latest_ns, pulse
         for reader in self._readers:
             self._missed[reader.camera] += 1
-            if reader in present:
-                self._missed[reader.camera] = 0
-                self._late_needed[reader.camera] = 1
-        frames = [reader.newest() for reader in present]
+        return self._taken(present)
+
+    def _taken(self, readers: Sequence[RingReader]) -> list[Frame]:
+        """Return the newest frames of cameras, which are not missing."""
+        for reader in readers:
+            self._missed[reader.camera] = 0
+            self._late_needed[reader.camera] = 1
+        frames = [reader.newest() for reader in readers]
         return [frame for frame in frames if frame is not None]
 
     def reset(self) -> None:
         """Discard the state of earlier moments; all cameras are waited for again."""
-        self._waits_for_ns, self._taken_ns = None, None
+        self._waits_for_ns, self._taken_ns, self._taken_pulse = None, None, None
         self._missed = dict.fromkeys(self._missed, 0)
 
     def deadline_ns(self) -> int | None:
@@ -79,23 +107,38 @@ class MomentScheduler:
             return None
         return self._since_ns + self._wait_ns
 
-    def _new_times(self) -> dict[RingReader, int]:
-        """Return the exposures of the newest frames; those of a moment that was taken are late.
+    def _new_frames(self) -> tuple[dict[RingReader, int], dict[RingReader, int]]:
+        """Return times and, where they are known, pulses of the newest frames.
 
-        A camera that was not waited for, and whose frame is late, has returned.
+        Late ones, of a moment that was taken, are skipped. A camera that was not waited for,
+        and whose frame is late, has returned.
         """
         times: dict[RingReader, int] = {}
+        pulses: dict[RingReader, int] = {}
         for reader in self._readers:
             stamp = reader.newest_stamp
             if stamp is None:
                 continue
-            taken_ns = self._taken_ns
-            if taken_ns is not None and stamp.time_ns - taken_ns <= self._half_ns:
+            pulsed = None
+            if self._pulse_of is not None:
+                pulsed = self._pulse_of(reader.camera, stamp.index, stamp.time_ns)
+            if self._is_late(pulsed, stamp.time_ns):
                 reader.skip()
                 self._note_late(reader.camera)
-            else:
+            elif pulsed is None:
                 times[reader] = stamp.time_ns
-        return times
+            else:
+                times[reader], pulses[reader] = pulsed.time_ns, pulsed.number
+        return times, pulses
+
+    def _is_late(self, pulsed: PulsedFrame | None, time_ns: int) -> bool:
+        """Return whether the moment of a frame has passed."""
+        if self._pulse_of is None:
+            taken_ns = self._taken_ns
+            return taken_ns is not None and time_ns - taken_ns <= self._half_ns
+        if pulsed is None or self._taken_pulse is None:
+            return False
+        return pulsed.number < self._taken_pulse
 
     def _note_late(self, camera: str) -> None:
         """Wait for a camera again that was not waited for: it delivers frames.
