@@ -1,9 +1,11 @@
 """Multi-view inference: poses of several cameras' videos of the same moments.
 
 A multi-view network has the frames of all its views as input. The videos of a session
-have one frame of each moment; a video's name ends with the name of its view.
+have one frame of each moment. A video's name ends with the name of its view, or has it as a
+word: `day1_left_2.mp4` is the view left of `day1_2`, the second part of a recording.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,13 +38,12 @@ def sessions(
 ) -> dict[str, dict[str, Path]]:
     """Return the videos of each session by view, in the order of `views`.
 
-    A session's name is that of its files without the view.
+    A session's name is that of its files without the view, or of their folder.
 
     Raises
     ------
     DeepLabStreamError
-        A name does not end with a view's name, or a view of a session is missing or
-        twice there.
+        A name does not tell the view, or a view of a session is missing or twice there.
 
     >>> found = sessions(
     ...     [Path("day1_left.mp4"), Path("day1_right.mp4")], ["left", "right"]
@@ -53,24 +54,42 @@ def sessions(
     known = f"the network's views are {', '.join(views)}"
     found: dict[Path, dict[str, Path]] = {}
     for video in videos:
-        view = max((v for v in views if video.stem.endswith(v)), key=len, default="")
-        if not view:
+        place = _view_in(video.stem, views)
+        if place is None:
             raise DeepLabStreamError(
-                f"{video}: its name must end with that of its view; {known}"
+                f"{video}: its name must end with that of its view, or have it as a word; "
+                f"{known}"
             )
-        own = found.setdefault(video.with_name(video.stem.removesuffix(view)), {})
+        begin, end = place
+        view = video.stem[begin:end]
+        session = video.stem[:begin].rstrip("_-. ") or video.absolute().parent.name
+        own = found.setdefault(video.with_name(session + video.stem[end:]), {})
         if view in own:
             raise DeepLabStreamError(f"{video} and {own[view]} are the same view")
         own[view] = video
-    for session, own in found.items():
+    for path, own in found.items():
         if missing := [view for view in views if view not in own]:
             raise DeepLabStreamError(
-                f"{session}: there is no video of the view {missing[0]}; {known}"
+                f"{path}: there is no video of the view {missing[0]}; {known}"
             )
-    return {
-        session.name.rstrip("_-. ") or session.parent.name: {v: own[v] for v in views}
-        for session, own in found.items()
-    }
+    return {path.name: {v: own[v] for v in views} for path, own in found.items()}
+
+
+def _view_in(stem: str, views: Sequence[str]) -> tuple[int, int] | None:
+    """Return where a name has a view: at its end, or as the only view that is a word.
+
+    >>> _view_in("day1_left_2", ["left", "right"]), _view_in("mouse", ["left", "right"])
+    ((5, 9), None)
+    """
+    ends = max((view for view in views if stem.endswith(view)), key=len, default="")
+    if ends:
+        return len(stem) - len(ends), len(stem)
+    words = [
+        match.span()
+        for view in views
+        for match in re.finditer(rf"(?<![^_\-. ]){re.escape(view)}(?=[_\-. ])", stem)
+    ]
+    return words[0] if len(words) == 1 else None
 
 
 def predict_views(

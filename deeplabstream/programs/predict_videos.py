@@ -4,7 +4,7 @@
 
 Reads files, and folders, of all containers and codecs that FFmpeg supports. An interrupted
 prediction continues where it stopped. Finished videos are skipped. A multi-view network gets
-the videos of all views of a session together: their names end with the view (day1_left.mp4).
+the videos of all views of a session together: names have the view (day1_left.mp4, left_2.mkv).
 """
 
 import sys

@@ -135,6 +135,20 @@ def test_the_program_writes_a_table_for_each_view(
     assert "day1 is already predicted" in capsys.readouterr().out
 
 
+def test_parts_of_a_recording_are_sessions_of_their_own() -> None:
+    parts = [Path("run", f"{view}{part}.mkv") for view in VIEWS for part in ("", "_2")]
+    assert {name: [*own.values()] for name, own in sessions(parts, VIEWS).items()} == {
+        "run": parts[::2],
+        "run_2": parts[1::2],
+    }
+    # Lightning Pose and Anipose allow a view within the name
+    videos = [Path(f"mouse-{view} str 0.72.avi") for view in VIEWS]
+    assert [*sessions(videos, VIEWS)] == ["mouse str 0.72"]
+    for name in ("topless_2.mp4", "left_right_2.mp4"):
+        with pytest.raises(DeepLabStreamError, match="or have it as a word"):
+            sessions([Path(name)], VIEWS)
+
+
 def test_what_is_no_session_of_the_views_is_told(
     folder: Path,
     films: dict[str, Path],
