@@ -105,7 +105,7 @@ def read_camera_poses(
         raise DeepLabStreamError(
             f"{folders[0]} is a folder: name one run folder, or a file of each camera"
         )
-    names = _cameras_of_files(paths, cameras, order)
+    names = cameras_of_files(paths, cameras, order)
     tables = []
     for path in paths:
         table = _one_animal(read_poses(path), animal)
@@ -124,10 +124,17 @@ def read_camera_poses(
     return CameraPoses(names, tuple(tables), rows, "frame numbers", notes)
 
 
-def _cameras_of_files(
-    paths: Sequence[Path], cameras: Sequence[str], order: Sequence[str]
+def cameras_of_files(
+    paths: Sequence[Path],
+    cameras: Sequence[str],
+    order: Sequence[str] = (),
+    remedy: str = "Name the cameras in the order of the files: --cameras",
 ) -> tuple[str, ...]:
-    """Return the calibrated camera of each file."""
+    """Return the calibrated camera of each file: its name is in that of the file.
+
+    `order`: the cameras in the order of the files. DeepLabStreamError, with the `remedy`: a file
+    fits none or several, or two fit one.
+    """
     if order:
         if len(order) != len(paths):
             raise DeepLabStreamError(
@@ -143,16 +150,12 @@ def _cameras_of_files(
         if len(longest) != 1:
             raise DeepLabStreamError(
                 f"{path.name}: the name does not contain that of one calibrated camera "
-                f"({', '.join(cameras)}). Name the cameras in the order of the files: "
-                "--cameras"
+                f"({', '.join(cameras)}). {remedy}"
             )
         names += longest
     for name in names:
         if names.count(name) > 1:
-            raise DeepLabStreamError(
-                f"two files are of the camera {name}; name the camera of each file, in "
-                "order: --cameras"
-            )
+            raise DeepLabStreamError(f"two files are of the camera {name}. {remedy}")
     return tuple(names)
 
 

@@ -13,7 +13,8 @@ points, and CSV files beside it. `--ensemble` adds the differences between sever
 poses. Where a second person labelled the same images (`CollectedData_NAME.csv` beside the
 labels, or `--second`), the distance between the two persons stands beside each error. Points of
 a multi-view network are compared in the images of each view, and with `--calibration` in space:
-in mm, with the points that the labels of all views give.
+in mm, with the points that the labels of all views give. So are those of a network of single
+images, with a table of each camera in `--data` whose name contains the camera's.
 """
 
 import csv
@@ -29,6 +30,7 @@ from deeplabstream.files.delimited_text import plain_cell
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.space_poses import cameras_of_files
 from deeplabstream.pose.model.model_opening import find_model, views_of
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
@@ -42,7 +44,7 @@ from deeplabstream.programs.shared_options import (
     second_tables,
     threads,
 )
-from deeplabstream.recording.calibrations.calibration_file import FILTER
+from deeplabstream.recording.calibrations.calibration_file import FILTER, read_stored
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.evaluation.animal_matching import matched, recall_sentence
 from deeplabstream.training.evaluation.image_prediction import together
@@ -99,8 +101,8 @@ class EvaluateNetwork:
     calibration: Path | None = option(
         default=None, title="Calibration", filter=FILTER, folders=True, advanced=True
     )
-    """Calibrated cameras with the names of a multi-view network's views, for errors in mm;
-    default: those of the project that it was trained with."""
+    """Calibrated cameras with the names of a multi-view network's views, or of the tables, for
+    errors in mm; default: those of the project that a multi-view network was trained with."""
     unit: str = length_unit()
     csv: Path | None = option(default=None)
     """Also write the table to this file."""
@@ -124,11 +126,11 @@ def evaluate_network(options: EvaluateNetwork) -> int:
     if views_of(options.model):
         _evaluate_views(options)
         return 0
-    if options.unit or options.calibration:
-        raise DeepLabStreamError(
-            "--calibration and --unit are for multi-view networks: this one finds points in "
-            "single images"
-        )
+    if options.calibration is not None:
+        _evaluate_views(options, _cameras_of_tables(options.data, options.calibration))
+        return 0
+    if options.unit:
+        raise DeepLabStreamError("--unit is that of --calibration: give both")
     with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         if options.against:
             _compare_networks(options, Path(unpacked))
@@ -158,13 +160,28 @@ def _compare_networks(options: EvaluateNetwork, unpacked: Path) -> None:
     print(comparison.verdict)
 
 
-def _evaluate_views(options: EvaluateNetwork) -> None:
-    """Print the errors of a multi-view network, in the images and in space."""
+def _cameras_of_tables(tables: Sequence[Path], calibration: Path) -> tuple[str, ...]:
+    """Return the calibrated camera of each label table."""
+    if len(tables) < 2:
+        raise DeepLabStreamError(
+            "--calibration: this network finds points in single images, so give the labels of "
+            "two calibrated cameras or more, a table of each: --data left.csv right.csv"
+        )
+    known = [camera.name for camera in read_stored(calibration).cameras]
+    remedy = "Rename a table or the cameras"
+    return cameras_of_files(tables, known, remedy=remedy)
+
+
+def _evaluate_views(options: EvaluateNetwork, cameras: Sequence[str] = ()) -> None:
+    """Print the errors in the images of several cameras, and in space.
+
+    `cameras`: those of the tables, for a network of single images.
+    """
     from deeplabstream.training.evaluation.view_errors import evaluate_views
 
     if options.report or options.against or options.best or options.second:
         raise DeepLabStreamError(
-            "--report, --against, --best and --second are for networks of single images: "
+            "--report, --against, --best and --second are for errors in single images: "
             "leave them out"
         )
     errors = evaluate_views(
@@ -174,6 +191,7 @@ def _evaluate_views(options: EvaluateNetwork) -> None:
         options.unit,
         options.device,
         options.threads,
+        cameras,
     )
     table = [_VIEW_COLUMNS, *errors.rows()]
     for row in table:

@@ -84,9 +84,10 @@ class PulseNumbers:
         return self._numbered(own, index)
 
     def expected(self, camera: str, index: int, time_ns: int) -> PulsedFrame | None:
-        """Return what `add` would return for a camera's next frame, and change nothing.
+        """Return the pulse that `add` would give to a camera's next frame; change nothing.
 
-        None also while the camera's numbers are not related to the pulses.
+        Its time is predicted without this frame. None also while the camera's numbers are not
+        related to the pulses.
         """
         own = self._cameras[camera]
         if own.offset is None or not own.continues(index):

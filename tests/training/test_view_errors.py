@@ -19,6 +19,7 @@ from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.evaluation import view_errors
 from deeplabstream.training.evaluation.view_errors import SPACE, evaluate_views
 from tests.training.test_multiview import rig
+from utils import EvaluateNetwork
 
 VIEWS = ("left", "right")
 SKELETON = Skeleton(("tail", "ear"))
@@ -106,6 +107,32 @@ def test_tables_and_a_calibration_can_be_given(folder: Path, tmp_path: Path) -> 
     assert float(np.median(errors.mm)) == pytest.approx(10, abs=0.2)
     with pytest.raises(LabelsError, match="a table for each"):
         evaluate_views("network", tables[:1])
+
+
+def test_a_network_of_single_images_is_evaluated_in_mm_with_a_table_of_each_camera(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(view_errors, "open_estimator", lambda *_: Shifted(folder))
+    monkeypatch.setattr(
+        "deeplabstream.programs.evaluate_network.views_of", lambda _: ()
+    )
+    tables = [str(folder / f"{view}.csv") for view in VIEWS]
+    words = ["--model", "network", "--calibration", str(folder / "calibration.toml")]
+    assert EvaluateNetwork.main([*words, "--unit", "mm", "--data", *tables]) == 0
+    told = capsys.readouterr().out
+    assert "16 of 16 labelled points in space" in told
+    rows = [line.split() for line in told.splitlines()]
+    medians = [float(row[4]) for row in rows if row[1:2] == [SPACE]]
+    assert medians == pytest.approx([1, 1], abs=0.02)
+
+    assert EvaluateNetwork.main([*words, "--data", tables[0]]) == 2
+    assert "a table of each" in capsys.readouterr().err
+    other = folder / "other.csv"
+    other.write_text((folder / "left.csv").read_text("utf-8"), "utf-8")
+    assert EvaluateNetwork.main([*words, "--data", str(other), tables[1]]) == 2
+    assert "Rename a table or the cameras" in capsys.readouterr().err
+    assert EvaluateNetwork.main(["--model", "network", "--unit", "mm"]) == 2
+    assert "give both" in capsys.readouterr().err
 
 
 def test_a_calibration_of_other_views_is_refused(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""View errors: points of a multi-view network against labels, in each image and in space."""
+"""View errors: points of a network against labels, in the image of each view and in space."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,11 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.model.model_opening import find_model, open_for_views
+from deeplabstream.pose.model.model_opening import (
+    find_model,
+    open_estimator,
+    open_for_views,
+)
 from deeplabstream.recording.calibrations.calibration_file import read_calibration
 from deeplabstream.space.camera_group import CameraGroup
 from deeplabstream.space.triangulation import LIMIT_PX, triangulate
@@ -29,7 +33,7 @@ ErrorRow = tuple[str, str, str, int, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewErrors:
-    """Distances of a multi-view network's points from labels.
+    """Distances of a network's points from labels of several views.
 
     Attributes
     ----------
@@ -88,15 +92,17 @@ def evaluate_views(
     unit: str = "",
     runtime: str = "auto",
     threads: int = 0,
+    cameras_of_data: Sequence[str] = (),
 ) -> ViewErrors:
-    """Run a multi-view network over labelled images of all its views and compare.
+    """Run a network over labelled images of several views and compare.
 
     `data`: a table for each view, in their order; default: those that it was trained with,
     in their sets. `calibration`: of cameras with the names of the views; default: that of
-    the project it was trained with. LabelsError, DeepLabStreamError: something can't be used.
+    the project it was trained with. `cameras_of_data`: the views, for a network of single
+    images. LabelsError, DeepLabStreamError: something can't be used.
     """
     folder = find_model(model)
-    views = load_model_folder(folder).views
+    views = tuple(cameras_of_data) or load_model_folder(folder).views
     tables, sets = _labels(folder, views, data)
     if calibration is None and not data:
         calibration = _own_calibration(folder)
@@ -104,7 +110,12 @@ def evaluate_views(
     if calibration is not None:
         cameras = read_calibration(calibration, unit, views)
 
-    estimator = open_for_views(folder, runtime, threads)
+    opened = open_estimator if cameras_of_data else open_for_views
+    estimator = opened(folder, runtime, threads)
+    if estimator.skeleton.count > 1:
+        raise DeepLabStreamError(
+            f"{folder} finds several animals, and errors in mm are those of one"
+        )
     parts = estimator.skeleton.bodyparts
     truth = np.stack([_in_order(table, parts) for table in tables])
     found, sure = np.full(truth.shape, np.nan), np.zeros(truth.shape[:3])
@@ -148,7 +159,7 @@ def _labels(
         if len(data) != len(views):
             raise LabelsError(
                 [
-                    f"the network has the views {', '.join(views)}: enter a table for "
+                    f"the views are {', '.join(views)}: enter a table for "
                     f"each, in this order, not {len(data)}"
                 ]
             )
