@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -77,6 +78,16 @@ def test_files_get_the_names_of_the_cameras_of_the_settings(
     form.show_values({"--names": ["mine", "own"]})
     form.show_values({"Videos": videos})
     assert form.values()["--names"] == ["mine", "own"], "what was typed stays"
+
+
+def test_files_of_other_cameras_get_the_word_in_which_they_differ(
+    page: CalibrationPage,
+) -> None:
+    form = page.calibrating.panel.form
+    form.show_values({"Videos": ["b_one.avi", "b_two.avi", "b_three.avi"]})
+    assert form.values()["--names"] == ["one", "two", "three"]
+    form.show_values({"Videos": ["b_one.avi", "c_two.avi"]})
+    assert form.values()["--names"] == []
 
 
 def test_the_videos_of_a_recording_are_filled_in_with_the_names_of_its_cameras(
@@ -183,10 +194,34 @@ def test_cameras_that_the_settings_do_not_have_are_named(
     page.calibrated.take(tmp_path / "other.toml")
     told = page.calibrated.message.text()
     assert f"The settings have no camera {four_cameras().names[3]}" in told
+    assert page.calibrated.use.isEnabled()
     (tmp_path / "broken.toml").write_text("no", "utf-8")
     page.calibrated.take(tmp_path / "broken.toml")
     assert "broken.toml" in page.calibrated.message.text()
     assert not page.calibrated.use.isEnabled()
+
+
+def test_a_calibration_of_other_cameras_is_used_once_the_settings_have_two_of_them(
+    page: CalibrationPage, tmp_path: Path
+) -> None:
+    tab, document = page.calibrated, page.document
+    cameras = [
+        replace(camera, name=f"board_{camera.name}")
+        for camera in four_cameras().cameras
+    ]
+    WRITERS["aniposelib"](CameraGroup(tuple(cameras)), tmp_path / "other.toml")
+    tab.take(tmp_path / "other.toml")
+    assert not tab.use.isEnabled()
+    assert "Add cameras with these names" in tab.message.text()
+    for camera in cameras[:2]:
+        document.set_value(f"Camera {camera.name}", "KIND", "SimulatedCamera")
+    assert tab.use.isEnabled()
+    assert f"no camera {cameras[2].name}" in tab.message.text()
+
+    tab.use.click()
+    assert "The settings use other.toml now" in tab.message.text()
+    document.undo()
+    assert "The settings use" not in tab.message.text()
 
 
 def test_the_floor_is_the_frame_that_is_shown(

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from deeplabstream.recording.calibrations.calibration_file import (
     WRITERS,
@@ -34,6 +35,17 @@ def differences(found: CameraGroup, true: CameraGroup) -> tuple[float, float]:
         degrees.append(angle_between(one.rotation @ own_first.rotation.T, turned))
         lengths.append(np.linalg.norm(own_first.in_axes(one.centre) - place))
     return max(degrees), float(max(lengths))
+
+
+def aligned_differences(found: CameraGroup, true: CameraGroup) -> tuple[float, float]:
+    """Largest difference of poses in degrees and mm, after the best fit of their axes."""
+    pairs = [*zip(found.cameras, true.cameras, strict=True)]
+    turns = [one.rotation.T @ other.rotation for one, other in pairs]
+    turn = Rotation.from_matrix(turns).mean().as_matrix()
+    degrees = [angle_between(one.rotation @ turn, it.rotation) for one, it in pairs]
+    places, others = found.centres @ turn, true.centres
+    away = (places - places.mean(axis=0)) - (others - others.mean(axis=0))
+    return max(degrees), float(np.linalg.norm(away, axis=1).max())
 
 
 def test_what_can_not_be_is_said_before_the_work(
@@ -205,8 +217,9 @@ def test_real_webcams_are_calibrated_as_their_owner_did(
     lenses = ["--lenses", str(folder / "camera_array.toml")]
     assert main([*map(str, videos), *words, *lenses]) == 0
     stored = read_calibration(folder / "camera_array.toml")
-    degrees, mm = differences(read_calibration(file), stored)
-    assert degrees < 0.5
+    # 0.15° and 4.9 mm; relative to the first camera, whose own error then counts twice, 0.30°
+    degrees, mm = aligned_differences(read_calibration(file), stored)
+    assert degrees < 0.3
     assert mm < 8
 
     # 57 frames of a small board do not determine the lenses.

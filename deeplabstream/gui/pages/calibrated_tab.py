@@ -34,6 +34,8 @@ class CalibratedTab(QWidget):
         super().__init__()
         self.document = document
         self.calibration: Path | None = None
+        self._used = ""
+        """Settings to which the calibration was just written; empty: it was not."""
         self.cameras: tuple[CalibratedCamera, ...] = ()
         self.message = QLabel(_NONE)
         self.message.setWordWrap(True)
@@ -58,7 +60,7 @@ class CalibratedTab(QWidget):
         column.addWidget(panel)
         self.choose.clicked.connect(lambda: self._browse())
         self.use.clicked.connect(lambda: self.use_calibration())
-        document.changed.connect(self._show_cameras)
+        document.changed.connect(self._follow)
         self._show_cameras()
 
     def take(self, calibration: Path) -> None:
@@ -90,6 +92,7 @@ class CalibratedTab(QWidget):
             if show_question(self, question, _REPLACE, CANCEL) != _REPLACE:
                 return
         self.document.set_value(SECTION, KEY, word)
+        self._used = self.document.text
         self.document.check()
         problems = [*self.document.problems, *self.document.findings]
         self.message.setText(
@@ -121,6 +124,7 @@ class CalibratedTab(QWidget):
         for key, value in values.items():
             text = ini_editing.set_value(text, title, key, value)
         self.document.edit(text)
+        self._used = self.document.text
         self.document.check()
         lines = [f"{' and '.join(values)} of [{title}] are set. Save to keep them."]
         if "MARKS" not in values:
@@ -140,8 +144,8 @@ class CalibratedTab(QWidget):
         if unknown := [name for name in names if name not in own]:
             lines.append(
                 f"The settings have no camera {', '.join(unknown)} (they have "
-                f"{', '.join(own) or 'none'}). Calibrate again with these names, or rename "
-                "the sections of the cameras."
+                f"{', '.join(own) or 'none'}). Add cameras with these names on the page "
+                "Settings, or calibrate again with the names of the settings."
             )
         if missing := [name for name in own if name not in names]:
             lines.append(f"Not calibrated: {', '.join(missing)}.")
@@ -157,6 +161,13 @@ class CalibratedTab(QWidget):
         """Cameras of the settings, which may have problems."""
         return names_in(self.document, "Camera")
 
+    def _follow(self) -> None:
+        """Show the cameras beside those of changed settings, and what does not fit any more."""
+        self._show_cameras()
+        if self.cameras and self.document.text != self._used:
+            self._used = ""
+            self.message.setText(self._advice())
+
     def _show_cameras(self) -> None:
         rows: list[list[object]] = []
         own = self._own
@@ -169,7 +180,8 @@ class CalibratedTab(QWidget):
             rows.append([camera.name, known, size, focal, *place])
         self.table.show_values(_COLUMNS, rows)
         self.table.resizeColumnsToContents()
-        self.use.setEnabled(bool(self.cameras))
+        here = sum(camera.name in own for camera in self.cameras)
+        self.use.setEnabled(here >= min(2, len(self.cameras)) > 0)
 
     def _browse(self) -> None:
         start = str(self.document.path.parent)

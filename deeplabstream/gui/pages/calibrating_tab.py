@@ -1,6 +1,7 @@
 """Calibrating tab: calibrates cameras from videos of a board; shows coverage, errors, refusals."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from deeplabstream.recording.run_folder import RunFolder
 
 _MOST_RUNS = 12
 _IMAGES = ("Coverage", "Worst moment")
+_WORD = re.compile(r"[_\-. ]+")
+"""What separates words in the name of a file."""
 
 
 class CalibratingTab(QWidget):
@@ -121,11 +124,13 @@ class CalibratingTab(QWidget):
             self.panel.plot.show()
 
     def _propose_names(self) -> None:
-        """Propose the names of the cameras of the settings whose names the files contain."""
+        """Propose cameras of the settings that the files name, else what differs in the names."""
         editor = self.panel.form.editors["--names"]
         if editor.values() not in ([], self._names):
             return
-        names = camera_names(self.videos, names_in(self.document, "Camera"))
+        videos = self.videos
+        names = camera_names(videos, names_in(self.document, "Camera"))
+        names = names or different_words(videos)
         if names != editor.values():
             self._names = names
             editor.show_values(names)
@@ -192,6 +197,22 @@ def camera_names(videos: Sequence[Path], cameras: Sequence[str]) -> list[str]:
             return []
         names += longest
     return names if len(set(names)) == len(names) else []
+
+
+def different_words(videos: Sequence[Path]) -> list[str]:
+    """Return the one word in which the names of files differ; empty: there is no such word.
+
+    >>> different_words([Path("board_left.avi"), Path("board_right.avi")])
+    ['left', 'right']
+    >>> different_words([Path("left.avi"), Path("right.avi")])
+    []
+    """
+    rows = [_WORD.split(video.stem) for video in videos]
+    if len(rows) < 2 or len({len(row) for row in rows}) > 1 or len(rows[0]) < 2:
+        return []
+    differing = [words for words in zip(*rows, strict=True) if len({*words}) > 1]
+    names = [*differing[0]] if len(differing) == 1 else []
+    return names if all(names) and len({*names}) == len(rows) else []
 
 
 def verdict_text(facts: Mapping[str, Any]) -> str:
