@@ -10,7 +10,8 @@ time; frames next to a block are not trained on. Each fold is predicted by a net
 trained on the others with the settings that TrainNetwork chooses; each `--changes` changes one
 of them, or several that `+` joins. Changes are compared with the unchanged settings on the same
 folds, seeds and steps: the ratio of the mean errors, with a 95 % interval (images resampled).
-Finished trainings in the JSON file are not repeated.
+Finished trainings in the JSON file are not repeated. With `--networks` one that was interrupted
+continues from its last checkpoint, and ends as if it had not been interrupted.
 
 `--ways` also predicts the images that were kept back as files with the networks that
 `--networks` keeps: `live` as a rig does, `highest` the same without the relative positions of
@@ -22,6 +23,7 @@ which is of a network that was trained on its image.
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +137,8 @@ def measure(
 ) -> dict[str, Any]:
     """Train a network; return its points in the images that were kept back.
 
-    With a `folder` the network is written there as a model folder.
+    With a `folder` the network is written there as a model folder; an interrupted training
+    left its checkpoint in it. The times are those since the last start.
     """
     from deeplabstream.training.data.animal_targets import training_decoder
     from deeplabstream.training.data.learned_relations import with_relations
@@ -144,13 +147,17 @@ def measure(
 
     began = time.perf_counter(), time.process_time()
     labelled = case.data.pick(train)
-    network = fit(labelled, settings, lambda _: None)
+    unfinished = folder and folder / "unfinished"
+    network = fit(
+        labelled, settings, lambda _: None, folder=unfinished, resume=bool(folder)
+    )
     spent = time.perf_counter() - began[0], time.process_time() - began[1]
     decoder = training_decoder(case.data, settings.network)
     decoder = with_relations(decoder, labelled, settings.augmentation)
     found = held_out_error(network, case.data.pick(kept), decoder)
     if folder is not None:
         write_network(network, case, decoder, settings, folder)
+        shutil.rmtree(folder / "unfinished")
     return {
         "images": list(kept),
         "points": np.round(found.points, 3).tolist(),
