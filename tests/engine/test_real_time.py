@@ -294,7 +294,7 @@ def test_garbage_is_collected_when_idle_and_not_more_often_than_planned() -> Non
     done = subprocess.run(
         [sys.executable, "-c", COLLECTING], cwd=ROOT, capture_output=True, text=True
     )
-    assert json.loads(done.stdout) == [False, 1, 1, 2], done.stderr
+    assert json.loads(done.stdout) == [False, 1, 1, 2, True, 0], done.stderr
 
 
 COLLECTING = """
@@ -307,5 +307,7 @@ counts, now = [gc.isenabled()], time.perf_counter_ns()
 for seconds in (11, 12, 22):
     garbage.idle(now + seconds * 10**9)
     counts.append(len(ran))
+garbage.close()
+counts += [gc.isenabled(), gc.get_freeze_count()]
 print(json.dumps(counts))
 """

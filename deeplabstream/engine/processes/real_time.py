@@ -194,7 +194,11 @@ def use_cores(cores: set[int]) -> bool:
 
 
 class IdleCollection:
-    """Garbage collection of a process in the frame path: only at idle moments."""
+    """Garbage collection of a process that runs for long: only at idle moments.
+
+    By default Python collects what has survived for long only when that has grown by a
+    quarter, so that memory grows for an hour; and it collects in the middle of a frame.
+    """
 
     EVERY_S = 10.0
 
@@ -210,6 +214,11 @@ class IdleCollection:
         if now_ns >= self._next_ns:
             self._next_ns = now_ns + round(self.EVERY_S * 1e9)
             gc.collect()
+
+    def close(self) -> None:
+        """Return to Python's own collection."""
+        gc.unfreeze()
+        gc.enable()
 
 
 def raise_priority(steps: int = 5) -> None:

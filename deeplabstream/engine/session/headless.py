@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -9,6 +10,7 @@ from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.processes.real_time import IdleCollection
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.engine.session.request_queue import RequestQueue, carried_out
 from deeplabstream.engine.session.run_summary import Summary
@@ -72,11 +74,15 @@ def run_headless(
         if seconds == inf:
             limit = "it ends with the experiment" if agenda.experiments else ""
         report("; ".join(filter(None, ("Everything runs", limit))) + ".")
-        while not (to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * seconds):
-            rest(_TICK_S)
-            run.poll()
-            if session.state.armed:
-                start_ns = clock.now_ns()
+        with closing(IdleCollection()) as garbage:
+            while not (
+                to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * seconds
+            ):
+                rest(_TICK_S)
+                run.poll()
+                garbage.idle(time.perf_counter_ns())
+                if session.state.armed:
+                    start_ns = clock.now_ns()
     run.poll()
     run_s = (clock.now_ns() - start_ns) / 1e9
     agenda.drop()
