@@ -9,6 +9,7 @@ table does not depend on when it was written.
 import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import isnan, nan
 from pathlib import Path
 
@@ -69,7 +70,12 @@ class CsvTable:
 
     def _append(self, data: bytes) -> None:
         self._last = len(data)
-        if self._file.write(data) != len(data):
+        if (written := self._file.write(data)) != len(data):
+            # only complete rows stay
+            whole = data.rfind(b"\n", 0, written) + 1
+            with suppress(OSError):
+                size = self._file.tell() - written + whole
+                self._file.seek(self._file.truncate(size))
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def sync(self) -> None:

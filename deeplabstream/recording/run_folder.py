@@ -331,16 +331,16 @@ class RunFolder:
         self.update(ended=_utc(ended), how=how, accounting=accounting(accounts))
 
     @contextmanager
-    def repairing(self) -> Iterator[None]:
+    def repairing(self, patience_s: float | None = None) -> Iterator[None]:
         """Prevent other programs from repairing the run during the block.
 
-        DeviceError: one still does, or the folder can't be written to.
+        DeviceError: one still does after `patience_s`, or the folder can't be written to.
         """
         # Only acquiring the lock may raise this error, not the block: hence no plain
         # `with`.
         with ExitStack() as alone:
             try:
-                alone.enter_context(exclusive(self.path / "repair"))
+                alone.enter_context(exclusive(self.path / "repair", patience_s))
             except DeviceError as error:
                 raise DeviceError(
                     f"{self.path} was killed and can't be repaired: {error}"

@@ -20,7 +20,11 @@ from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts
 from deeplabstream.recording.run_schema import MOMENTS, check_schema, keypoints_of
-from deeplabstream.recording.table_reader import camera_table, video_table
+from deeplabstream.recording.table_reader import (
+    camera_table,
+    events_table,
+    video_table,
+)
 from deeplabstream.recording.table_repair import (
     cut_rows,
     cut_to,
@@ -102,6 +106,7 @@ def repair(path: Path) -> RepairReport:
             accounting=[*facts["accounting"], *accounting(spans)],
         )
         report.done.append(f"run.json: the run was killed, at about {ended}")
+        report.done += _left_on(folder)
         disk_reserve.release(path)
     if report.done:
         folder.update(repaired=[*facts.get("repaired", []), *report.done])
@@ -318,6 +323,21 @@ def _ended(folder: RunFolder, facts: Facts, videos: list[_Video]) -> str:
         with suppress(FileNotFoundError):  # another program has removed it meanwhile
             changed_s.append(file.stat().st_mtime)
     return datetime.fromtimestamp(max(changed_s), UTC).isoformat()
+
+
+def _left_on(folder: RunFolder) -> Iterator[str]:
+    """Yield a sentence for each output that is on at the end of the events."""
+    last: dict[str, tuple[str, str]] = {}
+    events = events_table(folder.events_path)
+    for kind, name, level, time_s in events.select("kind", "name", "level", "time_s"):
+        if kind == "edge":
+            last[name] = level, time_s
+    for name, (level, time_s) in last.items():
+        if float(level):
+            yield (
+                f"events.csv: when [Output {name}] was switched off is not recorded (it "
+                f"was {float(level):g} from {time_s} s on)"
+            )
 
 
 def is_unfinished(path: Path) -> bool:

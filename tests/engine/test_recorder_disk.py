@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from deeplabstream.core.journal_entries import Note
+from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import JournalSpec, JournalWriter
@@ -29,6 +29,7 @@ from tests.engine.stream import (
     FORM,
     SKELETON,
     TICK_NS,
+    Rig,
     listed,
     memory,
     open_run,
@@ -133,6 +134,104 @@ def test_a_disk_without_room_for_run_json_is_named_in_it(
         assert repair(rig.folder.path).done == []
         assert "No space left on device" in rig.folder.facts["not_saved"][0]
         assert not (rig.folder.path / disk_reserve.NAME).exists()
+
+
+class FullDisk:
+    """A disk that takes no byte of a run while it is `full`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        append, write_json = CsvTable._append, RunFolder._write_json
+
+        def refuse(table: CsvTable, data: bytes) -> None:
+            self._check(table.path)
+            append(table, data)
+
+        def refuse_json(folder: RunFolder, facts: Any) -> None:
+            self._check(folder.path)
+            write_json(folder, facts)
+
+        monkeypatch.setattr(CsvTable, "_append", refuse)
+        monkeypatch.setattr(RunFolder, "_write_json", refuse_json)
+
+    def _check(self, path: Path) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def end_on_full_disk(rig: Rig, disk: FullDisk) -> None:
+    """Switch an output on, fill the disk, and switch it off."""
+    open_run(rig)
+    rig.engine.write(Edge("laser", 1.0, "plan", 10, 20))
+    rig.tell()
+    disk.full = True
+    # the row that fails, one of the same call, and one of a later call
+    rig.engine.write(Note("experiment", "refused", 30))
+    rig.engine.write(Edge("laser", 0.0, "stop", 40, 50))
+    rig.tell()
+    rig.engine.write(Note("experiment", "stopped", 60))
+    rig.tell()
+    assert [row["level"] for row in rig.folder.events()] == ["1.0"]
+    assert rig.folder.facts["ended"] is None
+
+
+def test_events_after_a_full_disk_are_written_once_there_is_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    with recording(tmp_path) as rig:
+        end_on_full_disk(rig, disk)
+        disk.full = False
+        rig.recorder.close("stopped")
+        events = [
+            (row["kind"], row["level"], row["text"]) for row in rig.folder.events()
+        ]
+        assert events == [
+            ("edge", "1.0", ""),
+            ("note", "", "refused"),
+            ("edge", "0.0", ""),
+            ("note", "", "stopped"),
+        ]
+        assert rig.folder.facts["how"].startswith("failed: Recording has ended")
+        assert repair(rig.folder.path).done == []
+
+
+def test_events_that_a_full_disk_never_took_are_stated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    with recording(tmp_path) as rig:
+        end_on_full_disk(rig, disk)
+        rig.recorder.close("stopped")
+        rig.told.extend(rig.sent())
+        (problem,) = rig.of(messages.ProblemReport)
+        assert str(problem).endswith(
+            "3 events after the disk failed are not in events.csv, the last of outputs: "
+            "[Output laser] = 0 at 0.000000 s"
+        )
+        disk.full = False
+        assert (
+            "events.csv: when [Output laser] was switched off is not recorded (it was 1 "
+            "from 0.000000 s on)"
+        ) in repair(rig.folder.path).done
+
+
+def test_a_row_that_a_disk_takes_in_part_is_removed(tmp_path: Path) -> None:
+    table = CsvTable(tmp_path / "table.csv", ["a"])
+    table.write("1")
+
+    class Partly(_FullAtClose):
+        def write(self, data: bytes) -> int:
+            size: int = self._file.write(data[:5])
+            return size
+
+    table._file = Partly(table._file)  # type: ignore[assignment]
+    table.hold()
+    for row in ("22", "33"):
+        table.write(row)
+    with pytest.raises(OSError, match="No space left"):
+        table.release()
+    assert table.path.read_text() == "a\n1\n22\n"
 
 
 def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -> None:

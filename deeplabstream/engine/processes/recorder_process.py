@@ -48,6 +48,7 @@ from deeplabstream.recording.exposure_pulses import (
     pulse_facts,
     write_matches,
 )
+from deeplabstream.recording.failed_run import FailedRun
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.frame_rows import FrameRows
@@ -152,6 +153,8 @@ class StreamRecorder:
         self._not_saved: list[str] = []
         """Data that could not be written, as sentences for `run.json`."""
         self._syncing: DiskSync | None = None
+        self._failed: FailedRun | None = None
+        """The last run, if the disk has ended it."""
         self._retention = AutomaticRetention(Path(), RetentionRules(), self._clock)
 
     @property
@@ -173,6 +176,8 @@ class StreamRecorder:
             text, whole = self._problems.popleft()
             self._fail(text) if whole else self._guarded(self._end_takes, text)
 
+        if self._failed is not None:
+            self._failed.write(self._clock.now_ns())
         self._report_progress()
         self.over = self.over or (self.orphaned and self._complete)
 
@@ -180,6 +185,7 @@ class StreamRecorder:
         """Complete all files."""
         self._guarded(self._drain)
         self._guarded(self._close_run, how)
+        self._leave_failed()
 
     # --- messages
 
@@ -238,6 +244,7 @@ class StreamRecorder:
     def _open_run(self, request: messages.OpenRun) -> None:
         if self._run is not None:
             return
+        self._leave_failed()
 
         formats = {name: ring.spec.format for name, ring in self._rings.items()}
         facts = RunFacts(
@@ -425,6 +432,8 @@ class StreamRecorder:
             self._early_pulses.append(entry)
         elif self._run is None:
             self._early.append(entry)
+            if self._failed is not None:
+                self._failed.take([entry])
         else:
             self._run.entry(entry)
 
@@ -515,7 +524,10 @@ class StreamRecorder:
             self._write(Note("recording", text, self._clock.now_ns()))
 
     def _fail(self, text: str) -> None:
-        """End the run: keep the written files, report why, continue draining the journal."""
+        """End the run: keep the written files, report why, continue draining the journal.
+
+        Events that follow are written when the disk takes them.
+        """
         # The disk has failed, so any step may fail; the next one is tried anyway.
         if self._takes:
             with suppress(OSError):
@@ -526,14 +538,40 @@ class StreamRecorder:
             if rows.active:
                 self._accounts.append(rows.end())
         if run is not None:
-            with suppress(OSError):
-                now = datetime.now().astimezone()
-                run.folder.update(not_saved=self._not_saved)
-                run.folder.finish(now, f"failed: {text}", self._accounts)
+            self._failed = self._failed_run(run.folder, f"failed: {text}")
+            self._failed.write_now()
         self._lock.close()
         # what other threads have reported meanwhile has the same cause
         self._problems.clear()
         send_message(self._pipe, messages.RecorderFailed(text, whole=True))
+
+    def _failed_run(self, folder: RunFolder, how: str) -> FailedRun:
+        """Return the run that the disk has ended, with all that it may lack."""
+        now, accounts = datetime.now().astimezone(), [*self._accounts]
+        not_saved = self._not_saved
+
+        def end() -> None:
+            folder.update(not_saved=not_saved)
+            folder.finish(now, how, accounts)
+
+        failed = FailedRun(folder, self._attached.start_ns, end)
+        # those after the one whose row the disk has refused
+        failed.take(self._journal.unrecorded())
+        self._journal.recorded()
+        return failed
+
+    def _leave_failed(self) -> None:
+        """Try a last time to write what the run lacks that the disk has ended; report the rest."""
+        failed, self._failed = self._failed, None
+        if failed is None:
+            return
+        failed.write_now()
+        if missing := failed.missing:
+            self._not_saved.append(missing)
+            with suppress(OSError):
+                failed.folder.update(not_saved=self._not_saved)
+            text = f"{failed.folder.path.name}: {missing}"
+            send_message(self._pipe, messages.ProblemReport(text, grave=False))
 
     def _report_progress(self) -> None:
         takes, now_ns = self._takes, self._clock.now_ns()
