@@ -136,6 +136,14 @@ class Bridge(QObject):
         again = AGENDAS["analysis" if self.session.state.analysing else "stream"]
         self._agenda = RequestQueue([Action.STOP_STREAM, *again])
 
+    def restart_experiment(self) -> None:
+        """Do the same, and continue the experiment of the run in a new one."""
+        session = self.session
+        if (run := session.state.run_folder) is not None:
+            session.resumes = Resumption(run, required=False)
+        again = armed_instead(AGENDAS["experiment"], session.settings)
+        self._agenda = RequestQueue([Action.STOP_STREAM, *again])
+
     def stop_outputs(self) -> None:
         """Switch all outputs off, in every state of the session."""
         self._agenda.drop()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 from PyQt5.QtCore import Qt
@@ -14,8 +15,10 @@ from deeplabstream.engine.session.earlier_run import (
     interrupted_run,
 )
 from deeplabstream.engine.session.session_state import Action
+from deeplabstream.gui import interrupted_run_finder
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.settings.loading import load
+from deeplabstream.settings.sections import Settings
 from tests.engine.loop_rig import IN, OUT
 from tests.engine.test_resumed_runs import PULSES, RIG, Recorded, record
 from tests.gui.main_windows import opened, rig_of
@@ -42,6 +45,12 @@ def recorded(rig: Path, name: str = NAME, ends: str = "", first: int = 0) -> Rec
     return record(path, load(rig), [IN, OUT, OUT, IN, OUT], first, ends)
 
 
+def opened_and_looked(qtbot: QtBot, rig: Path) -> MainWindow:
+    window = opened(qtbot, rig)
+    qtbot.waitUntil(lambda: not window.live.finder.busy)
+    return window
+
+
 def tick(window: MainWindow) -> None:
     for _ in range(10):
         window.bridge.tick()
@@ -49,7 +58,7 @@ def tick(window: MainWindow) -> None:
 
 def test_an_interrupted_run_goes_on_by_its_button(qtbot: QtBot, rig: Path) -> None:
     run = recorded(rig)
-    window = opened(qtbot, rig)
+    window = opened_and_looked(qtbot, rig)
     controls = window.live.controls
     assert controls.resume.isVisible() and controls.resume.isEnabled()
     assert f"The last run, {NAME}, was interrupted" in controls.message.text()
@@ -67,7 +76,7 @@ def test_an_interrupted_run_goes_on_by_its_button(qtbot: QtBot, rig: Path) -> No
 @pytest.mark.parametrize("refused_before", [False, True])
 def test_start_begins_a_new_run(qtbot: QtBot, rig: Path, refused_before: bool) -> None:
     run = recorded(rig)
-    window = opened(qtbot, rig)
+    window = opened_and_looked(qtbot, rig)
     if refused_before:
         window.bridge.session.resumes = Resumption(run.folder.path)
     qtbot.mouseClick(window.live.controls.start, LEFT)
@@ -79,7 +88,7 @@ def test_the_single_step_of_the_stream_begins_a_new_run(
     qtbot: QtBot, rig: Path
 ) -> None:
     recorded(rig)
-    window = opened(qtbot, rig)
+    window = opened_and_looked(qtbot, rig)
     window.live.resume()
     window.live.request(Action.START_STREAM)
     assert window.bridge.session.resumes is None
@@ -89,14 +98,34 @@ def test_the_single_step_of_the_stream_begins_a_new_run(
 def test_a_run_that_is_interrupted_while_the_window_is_open_is_offered_afterwards(
     qtbot: QtBot, rig: Path
 ) -> None:
-    window = opened(qtbot, rig)
+    window = opened_and_looked(qtbot, rig)
     assert not window.live.controls.resume.isVisible()
     window.bridge.do(Action.START_STREAM)
     tick(window)
     recorded(rig)
     window.bridge.do(Action.STOP_STREAM)
     tick(window)
-    assert window.live.controls.resume.isVisible()
+    qtbot.waitUntil(window.live.controls.resume.isVisible)
+    window.end()
+
+
+def test_the_window_does_not_wait_for_the_search(
+    qtbot: QtBot, rig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(rig)
+    may_end = Event()
+    look = interrupted_run_finder.interrupted_run
+
+    def slowly(settings: Settings) -> Path | None:
+        assert may_end.wait(60)
+        return look(settings)
+
+    monkeypatch.setattr(interrupted_run_finder, "interrupted_run", slowly)
+    window = opened(qtbot, rig)
+    assert window.live.controls.start.isEnabled()
+    assert not window.live.controls.resume.isVisible()
+    may_end.set()
+    qtbot.waitUntil(window.live.controls.resume.isVisible)
     window.end()
 
 

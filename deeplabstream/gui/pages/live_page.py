@@ -18,7 +18,8 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.checks.preflight import WARNING
-from deeplabstream.engine.session.earlier_run import Resumption, interrupted_run
+from deeplabstream.engine.plate_watch import AWAY_FLAG
+from deeplabstream.engine.session.earlier_run import Resumption
 from deeplabstream.engine.session.session_state import (
     Action,
     Phase,
@@ -29,6 +30,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.questions import show_question
+from deeplabstream.gui.interrupted_run_finder import InterruptedRunFinder
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.live_display import Display
@@ -48,6 +50,7 @@ from deeplabstream.settings import ini_editing
 _SIDE_WIDTH = 320
 _TICKS_PER_UPDATE = 8
 _STOP, _KEEP = "Stop", "Keep running"
+_CONTINUE, _KEEP_WAITING = "Continue in a new run", "Wait for the plate"
 
 
 class LivePage(QWidget):
@@ -77,6 +80,7 @@ class LivePage(QWidget):
         self.marks = Marks()
         self.measures = MeasuresPanel()
         self.test = test
+        self.finder = InterruptedRunFinder(self)
         self._experimenting = False
         self._interrupted: Path | None = None
         """The last run, if it was interrupted and can go on."""
@@ -144,9 +148,11 @@ class LivePage(QWidget):
         row.addWidget(self.panels)
 
     def _connect(self) -> None:
+        self.finder.found.connect(self._offer_to_resume)
         self.controls.action_requested.connect(self.request)
         self.controls.begun.connect(self.begin)
         self.controls.resumed.connect(self.resume)
+        self.controls.plate_accepted.connect(self._accept_plate)
         self.controls.ended.connect(self.end)
         self.bridge.status_changed.connect(self._show_status)
         self.bridge.stepped.connect(self._take_steps)
@@ -164,8 +170,8 @@ class LivePage(QWidget):
     def _show_status(self, status: SessionState) -> None:
         idle = status.phase is Phase.IDLE
         if idle and not self._idle:
-            run = self._interrupted = interrupted_run(self.bridge.session.settings)
-            self.controls.interrupted = run.name if run is not None else ""
+            self._interrupted, self.controls.interrupted = None, ""
+            self.finder.look(self.bridge.session.settings)
         self._idle = idle
         self.show_blocked()
         self.subject.show_fixed(self.bridge.session.fixed_subject)
@@ -179,6 +185,7 @@ class LivePage(QWidget):
         for button in self.adjusting.values():
             button.setVisible(status.phase is Phase.STREAMING)
         if not status.analysing:
+            self.controls.is_plate_away = False
             self.triggers.show_answers({})
             self.animals.show_identity({}, Thresholds(0.0))
         skeleton = self.bridge.session.state.skeleton
@@ -187,6 +194,12 @@ class LivePage(QWidget):
             self._offer_queue(self.bridge.session.state.run_folder)
         else:
             self.display.line.show_queued(0)
+
+    def _offer_to_resume(self, run: Path | None) -> None:
+        """Show the button that continues a run; None: there is none."""
+        self._interrupted = run
+        self.controls.interrupted = run.name if run is not None else ""
+        self.show_blocked()
 
     def _offer_queue(self, run: Path | None) -> None:
         """Show the folder of the ended run, and the number of its queued frames."""
@@ -210,6 +223,9 @@ class LivePage(QWidget):
         answers: dict[str, bool | None] = {}
         for step in steps:
             answers.update(step.answers)
+            if step.camera == self.bridge.session.settings.deciding_camera:
+                is_away = step.flags.items() >= AWAY_FLAG.items()
+                self.controls.is_plate_away = is_away
         self.triggers.show_answers(answers)
         self.marks.add(steps)
         for step in steps:
@@ -293,6 +309,18 @@ class LivePage(QWidget):
                 return  # it has ended by now
         self._refused = ""
         self.bridge.do(Action.STOP_STREAM)
+
+    def _accept_plate(self) -> None:
+        """Start the stream again, so that the arenas are where the plate lies now."""
+        if not self.bridge.session.state.experimenting:
+            self.bridge.restart()
+            return
+        question = (
+            "The experiment stops with its outputs off. A new run then continues it, with "
+            "the arenas where the plate lies now."
+        )
+        if show_question(self, question, _CONTINUE, _KEEP_WAITING) == _CONTINUE:
+            self.bridge.restart_experiment()
 
     def _end_test(self) -> bool:
         """Stop an output test, which has the output open; return whether one ran."""

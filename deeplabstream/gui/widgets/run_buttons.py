@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import Qt, pyqtBoundSignal, pyqtSignal
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -41,6 +41,9 @@ class Controls(QFrame):
     resumed = pyqtSignal()
     """*Resume the interrupted run* was pressed."""
 
+    plate_accepted = pyqtSignal()
+    """*Use the plate where it lies* was pressed."""
+
     action_requested = pyqtSignal(object)
     """Action of the button that was pressed."""
 
@@ -52,16 +55,20 @@ class Controls(QFrame):
         self._lamps: dict[str, Lamp] = {}
         self._captions: dict[str, QLabel] = {}
         self.start, self.stop = QPushButton("Start"), StopButton("Stop")
-        self.start.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.start.setProperty("starts", True)
-        self.start.clicked.connect(self.begun)
+        _let_start(self.start, self.begun)
         self.stop.clicked.connect(self.ended)
         self.interrupted = ""
         """Name of the run that was interrupted, and can go on; empty: none."""
         self.resume = QPushButton("Resume the interrupted run")
-        self.resume.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.resume.setProperty("starts", True)
-        self.resume.clicked.connect(self.resumed)
+        _let_start(self.resume, self.resumed)
+        self.is_plate_away = False
+        """Whether the plate of the arenas is not where it was at the start of the stream."""
+        self.accept_plate = QPushButton("Use the plate where it lies")
+        _let_start(self.accept_plate, self.plate_accepted)
+        self.accept_plate.setToolTip(
+            "starts the stream again, with the arenas where the plate is found; a running "
+            "experiment goes on where it was, in a new run"
+        )
         self.stop.setToolTip("ends experiment, recording, analysis and stream")
         both = QHBoxLayout()
         both.setSpacing(8)
@@ -88,6 +95,7 @@ class Controls(QFrame):
         column.setSpacing(8)
         column.addLayout(both)
         column.addWidget(self.resume)
+        column.addWidget(self.accept_plate)
         column.addLayout(self._build_lamps())
         column.addWidget(self.message)
         column.addWidget(self.unfold)
@@ -175,6 +183,7 @@ class Controls(QFrame):
             f"continues the experiment of {self.interrupted} where it was; Start begins a "
             "new one"
         )
+        self.accept_plate.setVisible(streaming and self.is_plate_away)
         wrong = (blocked if idle else _unusable(status)) or refused
         self.message.setText(wrong or _sentence(status, self.interrupted))
         if self.message.objectName() != (name := "problem" if wrong else "caption"):
@@ -195,6 +204,13 @@ class Controls(QFrame):
         button.clicked.connect(lambda: self.action_requested.emit(action))
         self.buttons[action] = button
         return button
+
+
+def _let_start(button: QPushButton, pressed: pyqtBoundSignal) -> None:
+    """Let a button emit a signal that starts something; a click does not move the focus."""
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setProperty("starts", True)
+    button.clicked.connect(pressed)
 
 
 def _starts(left: Sequence[Action]) -> str:
