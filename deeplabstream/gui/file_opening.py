@@ -70,7 +70,7 @@ For a plate of your own:
 2. Live: Start Stream.
 3. Regions, arenas …: drag the corners onto the middles of the outer wells.
 4. Regions: select left half and change it in the first well; all wells have the same.
-5. Settings, Background Subtraction: enter the length of your animals in px.
+5. Regions, Draw an animal's length: drag along the longest one.
 6. Settings, outputs: choose the Kind of each well's output.
 7. Live: Stop Stream, then Start."""
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv", ".webm")

@@ -429,6 +429,21 @@ def test_four_corners_tell_how_the_floor_is_seen(hand: Hand) -> None:
     assert np.allclose(places, wanted, atol=1.5)
 
 
+def test_the_length_of_an_animal_is_drawn(wells: Hand) -> None:
+    button = wells.page.calibrating.animal
+    assert button.isVisible() and "25 px" in button.text()
+    button.click()
+    wells.drag((100, 100), (130, 140))
+    length = wells.page.document.values["Background Subtraction"]["LENGTH_PX"]
+    assert int(length) == pytest.approx(50, abs=2)
+    assert f"{length} px" in button.text()
+    assert "line" not in wells.page.canvas.shapes, "no trigger was made"
+
+
+def test_a_network_needs_no_length_of_an_animal(hand: Hand) -> None:
+    assert not hand.page.calibrating.animal.isVisible()
+
+
 def test_a_cancelled_length_asks_for_no_other(hand: Hand) -> None:
     asked: list[str] = []
     hand.page.calibrating._enter_mm = lambda _, question, __: asked.append(question)

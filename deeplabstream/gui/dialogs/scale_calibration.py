@@ -1,6 +1,10 @@
-"""Scale calibration: millimetres from a line of known length or the corners of a rectangle."""
+"""Scale calibration: millimetres from a line of known length or the corners of a rectangle.
+
+Also the length of the longest animal, px, for rigs that find animals by their contrast.
+"""
 
 from collections.abc import Callable
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -17,6 +21,7 @@ from deeplabstream.gui.dialogs.questions import input_number
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
+from deeplabstream.pose.background.background_detector import BACKGROUND
 from deeplabstream.settings import ini_editing
 
 EnterLength = Callable[[QWidget, str, float], float | None]
@@ -39,7 +44,7 @@ class Calibrating(QFrame):
         self.document = document
         self.canvas = canvas
         self._enter_mm = enter
-        self.waiting: Literal["", "scale", "corners"] = ""
+        self.waiting: Literal["", "scale", "corners", "animal"] = ""
         """Use of the next shape on the canvas; empty: a trigger."""
         self.message = QLabel()
         self.message.setObjectName("caption")
@@ -51,6 +56,11 @@ class Calibrating(QFrame):
             "of a rectangle on the floor: upper left, upper right, lower right, "
             "lower left; end with a double click or Enter. For oblique cameras"
         )
+        self.animal = QPushButton()
+        self.animal.setToolTip(
+            "drag along the longest animal: LENGTH_PX of [Background Subtraction]"
+        )
+        self.animal.clicked.connect(self._draw_animal)
         self.scale.clicked.connect(self._draw_scale)
         self.corners.clicked.connect(self._click_corners)
         title = QLabel("MILLIMETRES")
@@ -62,6 +72,7 @@ class Calibrating(QFrame):
         grid.addWidget(self.message, 1, 0, 1, 2)
         grid.addWidget(self.scale, 2, 0)
         grid.addWidget(self.corners, 2, 1)
+        grid.addWidget(self.animal, 3, 0, 1, 2)
 
     def refresh(self) -> None:
         """Show the calibration of the selected camera."""
@@ -71,6 +82,10 @@ class Calibrating(QFrame):
         else:
             found = settings.calibrations.get(self.canvas.camera)
             self.message.setText(str(found) if found else "not calibrated")
+            length = f"{settings.background.length_px} px"
+            self.animal.setText(f"Draw an animal's length ({length})")
+        models = self.document.values.get("Pose Estimation", {}).get("MODEL", "")
+        self.animal.setVisible(models.strip() == BACKGROUND)
 
     def take(self, shape: Shape) -> bool:
         """Calibrate from a drawn shape; False: the shape is for a trigger."""
@@ -80,6 +95,8 @@ class Calibrating(QFrame):
         self.canvas.use_tool(None)
         if waiting == "scale":
             self._take_scale(shape)
+        elif waiting == "animal":
+            self._take_animal(shape)
         else:
             self._take_corners(shape)
         return True
@@ -90,9 +107,12 @@ class Calibrating(QFrame):
     def _click_corners(self) -> None:
         self._wait_for("corners")
 
-    def _wait_for(self, what: Literal["scale", "corners"]) -> None:
+    def _draw_animal(self) -> None:
+        self._wait_for("animal")
+
+    def _wait_for(self, what: Literal["scale", "corners", "animal"]) -> None:
         self.waiting = what
-        self.canvas.use_tool("line" if what == "scale" else "polygon")
+        self.canvas.use_tool("polygon" if what == "corners" else "line")
 
     def _take_scale(self, line: Shape) -> None:
         lens = self._lens()
@@ -106,6 +126,15 @@ class Calibrating(QFrame):
         millimetres = self._enter_mm(self, "Length of this line", 100.0)
         if millimetres and length:
             self._write(MM_PER_PIXEL=f"{millimetres / length:.5g}", MARKS=None)
+
+    def _take_animal(self, line: Shape) -> None:
+        """Set the length of the longest animal, in px of the image as it is."""
+        first, second = np.asarray(line.corners)
+        length = ceil(float(np.linalg.norm(second - first)))
+        text = ini_editing.set_value(
+            self.document.text, "Background Subtraction", "LENGTH_PX", str(length)
+        )
+        self.document.edit(text)
 
     def _take_corners(self, shape: Shape) -> None:
         if len(shape.corners) != 4:
