@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from deeplabstream.files.foreign_files import parse_json, read_bytes
+from deeplabstream.plugins.output import Output
 from deeplabstream.recording.run_json import is_timing
+from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.sections import Settings, section_values
 
 FOLDER = "latency"
 """Folder of the results, beside settings.ini; one file for each test."""
-_IRRELEVANT = {
-    "MM_PER_PIXEL", "MARKS", "MAX_ON_S", "THEN", "THEN_AFTER_S", "THEN_S", "PROOF_PIN",
-    "MAX_PULSES_PER_HOUR", "MAX_PULSES_PER_DAY", "MAX_ON_S_PER_HOUR", "MAX_ON_S_PER_DAY",
-    "UL_PER_S", "MAX_UL_PER_HOUR", "MAX_UL_PER_DAY",
-}  # fmt: skip
-"""Keys of cameras and outputs that do not affect the timing."""
+_IRRELEVANT = {"MM_PER_PIXEL", "MARKS", "PROOF_PIN", *keys_of(Output)}
+"""Keys of cameras and outputs that do not affect the timing.
+
+Of an output they are its limits and what follows it, which every kind has.
+"""
 _DAMAGED = OSError, ValueError, KeyError, TypeError, AttributeError
 """Exceptions raised when a damaged result is read."""
 Sections = dict[str, dict[str, Any]]

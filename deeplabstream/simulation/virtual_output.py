@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, fields, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -37,9 +37,9 @@ def virtual_outputs(outputs: Mapping[str, Output]) -> dict[str, Output]:
 
 def without_dose_limits(outputs: Mapping[str, Output]) -> dict[str, Output]:
     """Return outputs without limits per hour and day, so that no doses are kept."""
-    none: dict[str, Any] = {
-        f"max_{what}_per_{window}": 0
-        for what in ("pulses", "on_s", "ul")
-        for window in ("hour", "day")
+    return {
+        name: replace(
+            output, **{limit.key.lower(): 0 for limit in output.declared_limits}
+        )
+        for name, output in outputs.items()
     }
-    return {name: replace(output, **none) for name, output in outputs.items()}
