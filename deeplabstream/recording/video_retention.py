@@ -8,10 +8,11 @@ frames for recorded.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
@@ -114,11 +115,11 @@ def prune(
             problem = f"not touched, it can't be read: {error}"
             yield Pruned(run, problem=problem)
 
-    free = free_bytes(folder)
-    for video in _choice(videos, rules, now.timestamp(), free, collection):
+    room = partial(free_bytes, folder)
+    for video in _choice(videos, rules, now.timestamp(), room, collection):
         try:
-            if deletes:
-                delete(video, str(rules), now)
+            if deletes and not delete(video, str(rules), now):
+                continue
         except (OSError, DeepLabStreamError) as error:
             yield Pruned(video.path, problem=f"kept: {error}")
         else:
@@ -161,26 +162,33 @@ def chosen_videos(
     forward, also for one of several runs, deletes nothing. Of a long run, ages are also those
     within the run.
     """
-    return [*_choice(videos, rules, now_s, free_bytes, _Collection(""))]
+    return [*_choice(videos, rules, now_s, lambda: free_bytes, _Collection(""))]
 
 
 def _choice(
     videos: list[RecordedVideo],
     rules: RetentionRules,
     now_s: float,
-    free_bytes: int,
+    room: Callable[[], int],
     collection: _Collection,
 ) -> Iterator[RecordedVideo]:
-    """Yield the videos to delete one by one; each counts as deleted when the next is asked."""
+    """Yield the videos to delete one by one; each counts as deleted when the next is asked.
+
+    `room` returns the free bytes of the disk. Other boxes of a rack may delete videos, too, so
+    it is asked each time; a file system may free the space of a deleted file only later, so
+    what was deleted is counted, too.
+    """
     if not rules:
         return
+    free_before, freed = room(), 0
     by_time = sorted(videos, key=lambda it: it.closed_s)
     ends_s = sorted({it.path.parent: it.closed_s for it in by_time}.values())
     newest_s = min([now_s, *ends_s[-2:]])
     keep_s = (rules.keep_days or 0.0) * _DAY_S
     first_s = newest_s - keep_s
     for video in sorted(videos, key=lambda it: (it.closed_s, it.path)):
-        if rules.free_bytes and free_bytes >= rules.free_bytes:
+        free = max(free_before + freed, room())
+        if rules.free_bytes and free >= rules.free_bytes:
             break
         old = video.closed_s < first_s or video.before_newest_s > keep_s
         if not (old and _permitted(video, rules)):
@@ -188,7 +196,7 @@ def _choice(
         if not collection.has(video):
             continue
         yield video
-        free_bytes += video.size
+        freed += video.size
 
 
 def _permitted(video: RecordedVideo, rules: RetentionRules) -> bool:
@@ -220,10 +228,15 @@ def _has_events(video: RecordedVideo) -> bool:
     )
 
 
-def delete(video: RecordedVideo, rule: str, now: datetime) -> None:
-    """Write the account of a video, then delete it; OSError or DeviceError: it is kept."""
+def delete(video: RecordedVideo, rule: str, now: datetime) -> bool:
+    """Write the account of a video, then delete it; OSError or DeviceError: it is kept.
+
+    False: another program, such as another box of the rack, has deleted it meanwhile.
+    """
     run = video.path.parent
     with exclusive(run / DELETED):
+        if not video.path.exists():
+            return False
         frames = sum(1 for _ in video_table(video.table).select("video_frame"))
         account = {
             "deleted": now.isoformat(timespec="seconds"),
@@ -233,6 +246,7 @@ def delete(video: RecordedVideo, rule: str, now: datetime) -> None:
         }
         add_deleted_video(run, video.path.name, account)
         video.path.unlink()
+        return True
 
 
 def runs_below(folder: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.programs.prune_videos import PROGRAM
+from deeplabstream.recording import video_retention
 from deeplabstream.recording.audit_files import (
     AuditClip,
     AuditFacts,
@@ -334,3 +335,39 @@ def test_the_account_says_when_it_was_deleted(run: RunFolder) -> None:
     found = json.loads((run.path / DELETED).read_text())
     deleted = datetime.fromisoformat(found["top.mkv"]["deleted"])
     assert abs((datetime.now(UTC) - deleted).total_seconds()) < 3600
+
+
+def test_two_boxes_with_the_same_folder_delete_each_video_once(
+    run: RunFolder,
+) -> None:
+    """The second one has listed the videos before the first one deletes them."""
+    now = datetime.fromtimestamp(NOW_S, UTC)
+    boxes = [
+        video_retention.prune(run.path.parent, RetentionRules(keep_days=14), now)
+        for _ in "ab"
+    ]
+    told = [next(box).path.name for box in boxes]
+    told += [pruned.path.name for box in boxes for pruned in box]
+    assert sorted(told) == ["top.mkv", "top_2.mkv"]
+    assert sorted(deleted_videos(run.path)) == sorted(told)
+
+
+def test_two_boxes_on_the_same_disk_free_no_more_than_is_asked(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for age in (29, 28, 27):
+        record(run, age)
+    all_of_it = sum(it.size for it in closed_videos(run.path))
+
+    def free(folder: Path) -> int:
+        return all_of_it - sum(it.stat().st_size for it in run.path.glob("*.mkv"))
+
+    monkeypatch.setattr(video_retention, "free_bytes", free)
+    oldest = sorted(closed_videos(run.path), key=lambda it: it.closed_s)
+    two = sum(it.size for it in oldest[:2])
+    rules = RetentionRules(free_bytes=two)
+    now = datetime.fromtimestamp(NOW_S, UTC)
+    boxes = [video_retention.prune(run.path.parent, rules, now) for _ in "ab"]
+    told = [next(box).path.name for box in boxes]
+    told += [pruned.path.name for box in boxes for pruned in box]
+    assert told == ["top.mkv", "top_4.mkv"]
