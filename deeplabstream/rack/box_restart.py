@@ -25,10 +25,10 @@ def pause_s(first_s: float, number: int) -> float:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
 class Restart:
-    """A restart of a box after an unexpected end."""
+    """A restart of a box after an unexpected end, or by a user."""
 
     number: int
-    """Number of the restart, from 1, since a user has started the box."""
+    """Number of the unexpected end, from 1, since a user has started the box."""
     limit: int
     """Largest number of restarts."""
     cause: str
@@ -37,14 +37,24 @@ class Restart:
     """Time of that end by `SystemClock`."""
     run_folder: str
     """Folder of the run before; empty: it had none."""
+    by_user: bool = False
+    """Whether a user has restarted it, which the limit does not count."""
+
+    @property
+    def which(self) -> str:
+        """Which restart it is, as a part of a sentence."""
+        return (
+            "restart by a user"
+            if self.by_user
+            else f"restart {self.number} of {self.limit}"
+        )
 
     def sentence(self, now_ns: int) -> str:
         """Return the text for the new run; the gap is that without a record."""
         gap_s = (now_ns - self.ended_ns) / 1e9
         return (
-            f"restarted after a gap of {gap_s:.1f} s (restart {self.number} of "
-            f"{self.limit}) because the box {self.cause}; previous run folder: "
-            f"{self.run_folder or 'none'}"
+            f"restarted after a gap of {gap_s:.1f} s ({self.which}) because the box "
+            f"{self.cause}; previous run folder: {self.run_folder or 'none'}"
         )
 
 

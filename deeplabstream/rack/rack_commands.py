@@ -13,14 +13,14 @@ from deeplabstream.core.visible_text import visible
 from deeplabstream.rack.box_input import LONGEST_MARK
 from deeplabstream.rack.line_splitter import LineSplitter
 
-_Action = Literal["start", "stop", "mark", "status"]
+_Action = Literal["start", "restart", "stop", "mark", "status"]
 _MOST = 1000
 """Letters of a line; a longer one is cut and so refused."""
 
 
 @dataclass(frozen=True)
 class RackCommand:
-    """`start NAME [ANIMAL]`, `stop NAME`, `stop` (all), `mark NAME TEXT` or `status`."""
+    """A line: `start NAME [ANIMAL]`, `restart NAME`, `stop [NAME]`, `mark NAME TEXT`, `status`."""
 
     action: _Action
     box: str = ""
@@ -41,6 +41,8 @@ def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
     match word:
         case "start" if box in boxes:
             return RackCommand("start", box)
+        case "restart" if box in boxes:
+            return RackCommand("restart", box)
         case "stop" if not box or box in boxes:
             return RackCommand("stop", box)
         case "status" if not box:
@@ -58,8 +60,8 @@ def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
                     return RackCommand("mark", name, text)
     raise DeepLabStreamError(
         f"{line.strip()[:80]!r} is not a command: type start NAME, start NAME ANIMAL, "
-        f"stop NAME, stop (all boxes), mark NAME TEXT (at most {LONGEST_MARK} letters) or "
-        f"status; NAME is one of {', '.join(boxes)}"
+        "restart NAME, stop NAME, stop (all boxes), mark NAME TEXT (at most "
+        f"{LONGEST_MARK} letters) or status; NAME is one of {', '.join(boxes)}"
     )
 
 

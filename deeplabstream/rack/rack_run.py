@@ -159,7 +159,9 @@ class _RackRun:
                 box.choose(command.text)
             self._stopped = False
             self.start(box.name)
-        elif box.active:
+        elif command.action == "restart" and box.running and not self._stopped:
+            box.restart()
+        elif command.action == "stop" and box.active:
             box.stop()
             box.note_stop()
         else:

@@ -101,6 +101,8 @@ class SupervisedBox:
         """The one of its ANIMALS that it waits for; empty: none."""
         self._stopped = False
         """Whether a user has stopped it."""
+        self._again = False
+        """Whether it is being stopped so that it starts again."""
         self._told: str | None = None
         """Content of its waiting file; empty: there is none; None: not written yet."""
         self._process: BoxProcess | None = None
@@ -142,8 +144,7 @@ class SupervisedBox:
         if self._process is None:
             return _Phase.IDLE.value
         if self._phase is _Phase.WAITING and self._restart is not None:
-            again = f"restart {self._restart.number} of {self._restart.limit} follows"
-            return f"{self._process.state}; {again}"
+            return f"{self._process.state}; {self._restart.which} follows"
         return self._process.state
 
     @property
@@ -231,11 +232,17 @@ class SupervisedBox:
 
     def stop(self) -> None:
         """Ask it to switch its outputs off, close its record and end; start it no more."""
-        self._stopped, self._awaited = True, ""
+        self._stopped, self._again, self._awaited = True, False, ""
         if self.running and self._process is not None:
             self._process.stop()
         else:
             self._phase = _Phase.IDLE
+
+    def restart(self) -> None:
+        """Stop it; it then starts in a new run, and its experiment goes on where it was."""
+        if self.running and self._process is not None:
+            self._again = True
+            self._process.stop()
 
     def note_stop(self) -> None:
         """Write that a user has stopped it: it is not started with the computer either."""
@@ -322,9 +329,14 @@ class SupervisedBox:
             self._write_over(FINISHED)
         yield f"[Box {self.name}] {process.state}; see {process.printed}"
 
-        limit, number = self._section.restarts, 1
+        again, self._again = self._again, False
+        limit, number = self._section.restarts, 0 if again else 1
         if self._restart is not None:
-            number = self._restart.number + 1
+            number += self._restart.number
+        if again:
+            self._wait_to_restart(process, number, by_user=True)
+            yield f"[Box {self.name}] is started again"
+            return
         if not process.unexpected or number > limit:
             self._end_block()
             if process.unexpected and limit:
@@ -333,23 +345,31 @@ class SupervisedBox:
                 yield f"[Box {self.name}] {self.state}"
             return
 
-        folder = process.status.run_folder if process.status else ""
-        self._restart = Restart(
-            number=number,
-            limit=limit,
-            cause=process.end,
-            ended_ns=process.ended_ns,
-            run_folder=folder or (self._restart.run_folder if self._restart else ""),
-        )
+        restart = self._wait_to_restart(process, number)
         pause = pause_s(self._section.backoff_s, number)
-        self._due_ns = process.ended_ns + round(pause * 1e9)
-        self._phase = _Phase.WAITING
-        goes_on = self._section.resume and self._restart.run_folder
+        self._due_ns += round(pause * 1e9)
+        goes_on = self._section.resume and restart.run_folder
         then = "goes on" if goes_on else "starts from the beginning"
         yield (
             f"[Box {self.name}] will be restarted in {pause:g} s (restart {number} of "
             f"{limit}); its outputs stay off until its experiment {then}"
         )
+
+    def _wait_to_restart(
+        self, process: BoxProcess, number: int, *, by_user: bool = False
+    ) -> Restart:
+        """Let it wait for a restart that is due now; return what the new run is told."""
+        folder = process.status.run_folder if process.status else ""
+        self._restart = restart = Restart(
+            number=number,
+            limit=self._section.restarts,
+            cause=process.end,
+            ended_ns=process.ended_ns,
+            run_folder=folder or (self._restart.run_folder if self._restart else ""),
+            by_user=by_user,
+        )
+        self._due_ns, self._phase = process.ended_ns, _Phase.WAITING
+        return restart
 
     def _write_over(self, why: str) -> None:
         note_over(self._rack, self.name, why)

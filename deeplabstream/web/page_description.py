@@ -66,7 +66,8 @@ def description() -> dict[str, Any]:
 
 _COMMANDS: dict[str, Any] = {
     "post": {
-        "summary": "`start NAME`, `stop NAME`, `stop` (all boxes) or `mark NAME TEXT`",
+        "summary": "`start NAME`, `restart NAME`, `stop NAME`, `stop` (all boxes) or "
+        "`mark NAME TEXT`",
         "requestBody": {
             "content": {"application/json": {"schema": COMMAND.json_schema()}}
         },

@@ -17,6 +17,7 @@ BOXES = ["left", "left a", "right"]
     [
         ("start left a", RackCommand("start", "left a")),
         (" stop  right ", RackCommand("stop", "right")),
+        ("restart left", RackCommand("restart", "left")),
         ("stop", RackCommand("stop")),
         ("status", RackCommand("status")),
         ("mark left ate", RackCommand("mark", "left", "ate")),
@@ -34,7 +35,15 @@ def test_a_command_names_a_box_and_a_mark_its_text(
 @pytest.mark.parametrize(
     "line",
     [
-        *("", "start", "start both", "status left", "stop both", "dance left"),
+        *(
+            "",
+            "start",
+            "start both",
+            "status left",
+            "stop both",
+            "dance left",
+            "restart",
+        ),
         *("mark", "mark right", "mark both ate", f"mark right {'x' * 201}"),
     ],
 )

@@ -16,8 +16,10 @@ import pytest
 from deeplabstream.core.clock import rest
 from deeplabstream.rack.box_status import BoxStatus, read_status, status_file
 from deeplabstream.rack.control_link import control_file, send_command
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.table_reader import read_events
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
+from tests.recording.test_automatic_retention import recorded_run
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no pseudo-terminals"
@@ -236,12 +238,44 @@ def test_a_full_disk_ends_its_box_alone(rack: Rack, largest: int) -> None:
     assert status is not None
     urgent = [alarm.text for alarm in status.alarms if alarm.urgent]
     assert any(it.startswith("Recording has ended") for it in urgent), urgent
+    if largest == 1:
+        left = "events.csv: when [Output laser] was switched off is not recorded"
+        assert any(it.startswith(left) for it in repair(Path(status.run_folder)).done)
     if largest > 1:
         events = read_events(Path(status.run_folder, "events.csv"))
         (raised,) = (it for it in events if it["text"].startswith("raised: Recording"))
         assert "the video of 'arena' failed" in raised["text"]
         off = [it for it in events if it["kind"] == "edge"][-1]
         assert (off["name"], off["level"]) == ("laser", "0.0")
+
+
+def test_boxes_with_one_output_folder_delete_each_old_video_once(rack: Rack) -> None:
+    output = rack.file.with_name("runs")
+    for name, age_days in {"a": 40, "b": 30, "c": 20, "d": 0, "e": 0}.items():
+        recorded_run(output, name, age_days)
+    more = f"[Streaming]\nOUTPUT_DIRECTORY = {output}\n[Retention]\nKEEP_DAYS = 14\n"
+    for box in ("left", "right"):
+        rig = rack.file.with_name(box) / "settings.ini"
+        rig.write_text(rig.read_text("utf-8") + more, "utf-8")
+    rack.start()
+    rack.wait_until_on("left", "right")
+
+    def deletions() -> list[str]:
+        paths = [it.run_folder for box in rack.boards if (it := rack.status(box))]
+        rows = [
+            row for it in paths if it for row in read_events(Path(it, "events.csv"))
+        ]
+        texts = [row["text"] for row in rows if row["name"] == "retention"]
+        return sorted(text.partition(" (")[0] for text in texts)
+
+    rack.wait(lambda: len(deletions()) == 3)
+    for box in ("left", "right"):
+        goes_on(rack, box)
+        status = rack.status(box)
+        assert status is not None and status.alarms == ()
+    assert deletions() == [f"deleted {name}/top.mkv" for name in "abc"]
+    left = sorted(path.parent.name for path in output.glob("*/top.mkv"))
+    assert left == ["d", "e"]
 
 
 def test_a_silent_camera_switches_off_and_alarms_its_box_alone(rack: Rack) -> None:
@@ -373,6 +407,32 @@ def test_typed_commands_start_and_stop_one_box(rack: Rack) -> None:
     rack.type("stop")
     assert rack.running.wait(GIVE_UP_S) == 0, rack.text()
     rack.wait_until_off("left", "right")
+
+
+def test_a_box_that_is_restarted_by_command_continues_its_experiment(
+    rack: Rack,
+) -> None:
+    rack.start("--only", "left")
+    rack.wait_until_on("left")
+    rack.wait(lambda: bool((now := rack.status("left")) and now.run_folder))
+    before = rack.status("left")
+    assert before is not None
+    rack.type("restart left")
+
+    def restarted() -> bool:
+        now = rack.status("left")
+        return now is not None and now.run_folder not in ("", before.run_folder)
+
+    rack.wait(restarted)
+    rack.wait_until_on("left")
+    after = rack.status("left")
+    assert after is not None
+    events = Path(after.run_folder, "events.csv")
+    goes_on_from = f"goes on from the run {Path(before.run_folder).name} after a gap of"
+    rack.wait(lambda: goes_on_from in events.read_text("utf-8"))
+    assert "s (restart by a user) because the box ended" in events.read_text("utf-8")
+    edges = read_events(Path(before.run_folder, "events.csv"))
+    assert [it["level"] for it in edges if it["kind"] == "edge"][-1] == "0.0"
 
 
 def test_a_starved_camera_is_an_alarm_of_its_box_alone(rack: Rack) -> None:

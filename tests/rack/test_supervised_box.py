@@ -17,7 +17,7 @@ import pytest
 from deeplabstream.core.clock import ManualClock, rest
 from deeplabstream.core.daily_span import read_daily_span
 from deeplabstream.rack.box_process import HANG_NS, START_NS
-from deeplabstream.rack.box_restart import Interruption, read_restart
+from deeplabstream.rack.box_restart import Interruption, Restart, read_restart
 from deeplabstream.rack.box_status import (
     FINISHED,
     STOPPED,
@@ -146,6 +146,29 @@ def test_an_unexpected_end_is_restarted_after_doubled_pauses_up_to_the_limit(
     assert not box.box.active
     assert box.told("is not restarted: RESTARTS = 2 is reached") == 1
     assert box.box.failures == 3
+
+
+def test_a_box_that_a_user_restarts_goes_on_at_once_and_counts_no_restart(
+    new_box: NewBox,
+) -> None:
+    box = new_box(WAITS, report(), restarts=0)
+    box.wait(lambda: box.box.status is not None)
+    box.box.restart()
+    box.wait(lambda: box.told("is being restarted, 0.0 s after its end") == 1)
+    assert box.told("[Box left] is started again") == 1
+    restart = read_restart(restart_file(box.rack, "left"))
+    assert isinstance(restart, Restart) and restart.run_folder == "runs/monday"
+    assert "(restart by a user)" in restart.sentence(0)
+    assert (restart.number, box.box.failures) == (0, 0)
+
+
+def test_a_stop_after_a_restart_is_a_stop(new_box: NewBox) -> None:
+    box = new_box(WAITS, report(), restarts=0)
+    box.wait(lambda: box.box.status is not None)
+    box.box.restart()
+    box.box.stop()
+    box.wait_for_end()
+    assert not box.box.active
 
 
 def test_no_box_is_restarted_unless_its_section_says_so(new_box: NewBox) -> None:
