@@ -13,7 +13,7 @@ from deeplabstream.recording.continued_events import ContinuedEvents, ContinuedT
 from deeplabstream.recording.csv_tables import time_cell
 from deeplabstream.recording.run_folder import RunFolder
 
-RETRY_NS = 10**9
+RETRY_NS = 5 * 10**9
 """Shortest time between two attempts to write."""
 _KEPT = 10_000
 """Limit of the events that are kept: an experiment may go on without a record."""
