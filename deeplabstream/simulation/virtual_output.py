@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -37,9 +37,8 @@ def virtual_outputs(outputs: Mapping[str, Output]) -> dict[str, Output]:
 
 def without_dose_limits(outputs: Mapping[str, Output]) -> dict[str, Output]:
     """Return outputs without limits per hour and day, so that no doses are kept."""
-    return {
-        name: replace(
-            output, **{limit.key.lower(): 0 for limit in output.declared_limits}
-        )
-        for name, output in outputs.items()
-    }
+
+    def none(output: Output) -> dict[str, Any]:
+        return {limit.key.lower(): 0 for limit in output.declared_limits}
+
+    return {name: replace(it, **none(it)) for name, it in outputs.items()}
