@@ -238,7 +238,7 @@ class MainWindow(QMainWindow):
             lambda: f"app.md#{self.navigation.page.lower()}",
         )
 
-        self.rack_menu = RackMenu(self, lambda: document.path.parent)
+        self.rack_menu = RackMenu(self, lambda: document.path.parent, self._open_rig)
         if (bar := self.menuBar()) is not None:
             bar.insertMenu(bar.actions()[-1], self.rack_menu)
 
@@ -275,6 +275,11 @@ class MainWindow(QMainWindow):
             self.showMaximized()
         else:
             self.showNormal()
+
+    def _open_rig(self, file: Path) -> None:
+        """Open the settings of a box of a rack, to set it up."""
+        self.menu.open_file(file)
+        self.show_page("Settings")
 
     def show_page(self, name: str) -> None:
         """Show a page; the first call creates it."""

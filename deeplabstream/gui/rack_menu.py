@@ -26,16 +26,21 @@ def open_rack(path: Path) -> None:
 
 
 class RackMenu(QMenu):
-    """New, open and edit; `folder` returns where file dialogs start."""
+    """New, open and edit; `folder` returns where file dialogs start.
+
+    `open_rig` opens the settings of a box in the main window.
+    """
 
     def __init__(
         self,
         window: QWidget,
         folder: Callable[[], Path],
+        open_rig: Callable[[Path], object],
         open_it: Callable[[Path], object] = open_rack,
     ) -> None:
         super().__init__("Rac&k", window)
         self._window, self._folder, self._open_it = window, folder, open_it
+        self._open_rig = open_rig
         for title, do in {
             "New rack …": self.make,
             "Open rack …": self.open,
@@ -88,6 +93,6 @@ class RackMenu(QMenu):
         except SettingsError as error:
             show_message(self._window, "\n".join(error.problems))
             return
-        form = RackForm(draft, self._open_it, self._window)
+        form = RackForm(draft, self._open_it, self._open_rig, self._window)
         run_dialog(form)
         form.deleteLater()

@@ -173,7 +173,7 @@ def _rack(folder: Path) -> Iterator[tuple[str, QWidget]]:
     for name in ("left", "right side of the room"):
         draft.add(name, make_rig(folder / name[:4]))
         draft.set(name, "ANIMAL", "m1")
-    form = RackForm(draft, lambda _: None)
+    form = RackForm(draft, lambda _: None, lambda _: None)
     form.show()
     yield "Rack form", form
     form.write()

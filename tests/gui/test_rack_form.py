@@ -17,7 +17,7 @@ from deeplabstream.settings.rack_file import load_rack
 
 
 def form_of(path: Path, qtbot: QtBot, opened: list[Path]) -> RackForm:
-    form = RackForm(RackDraft(path), opened.append)
+    form = RackForm(RackDraft(path), opened.append, opened.append)
     # hidden, it does not ask for unsaved changes
     qtbot.addWidget(form, before_close_func=lambda shown: shown.hide())
     form.show()
@@ -61,6 +61,22 @@ def test_boxes_and_wells_are_set_up_without_a_file_dialog_and_open(
     assert rack.boxes["box 2"].box.restarts == 3
     assert len(rack.boxes["box 3"].settings().outputs) == 48
     assert rack_problems(file) == []
+
+
+def test_the_rig_of_a_selected_box_is_opened_to_be_set_up(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    opened: list[Path] = []
+    file = tmp_path / "rack.ini"
+    form = form_of(file, qtbot, opened)
+    for title in EXAMPLES:
+        entries(form)[title].trigger()
+    assert not form.set_up.isEnabled()
+    form.table.selectRow(1)
+    form.set_up.click()
+    assert opened == [tmp_path / "box2" / "settings.ini"]
+    assert [*load_rack(file).boxes] == ["box 1", "box 2"]
+    assert not form.isVisible()
 
 
 def test_problems_of_boxes_and_rigs_are_listed_and_bar_the_opening(
@@ -151,7 +167,7 @@ def test_the_menu_opens_rack_files_only(
         rack_menu, "show_message", lambda _window, text: told.append(text)
     )
     opened: list[Path] = []
-    menu = RackMenu(form, lambda: tmp_path, opened.append)
+    menu = RackMenu(form, lambda: tmp_path, opened.append, opened.append)
     for _ in range(3):
         menu.open()
     assert opened == [file]

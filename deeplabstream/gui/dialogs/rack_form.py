@@ -51,21 +51,25 @@ _SAVE, _DISCARD, _STAY = "Save", "Discard", "Cancel"
 
 
 class RackForm(QDialog):
-    """Edits a rack draft; *Save and open* opens the window of the rack."""
+    """Edits a rack draft; *Save and open* opens the window of the rack.
+
+    `open_rig` opens the settings of a box in the main window.
+    """
 
     def __init__(
         self,
         draft: RackDraft,
         open_rack: Callable[[Path], object],
+        open_rig: Callable[[Path], object],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.draft, self._open_rack = draft, open_rack
+        self.draft, self._open_rack, self._open_rig = draft, open_rack, open_rig
         self.problems: list[str] = []
         self.setWindowTitle(f"{draft.path.name} – rack – DeepLabStream")
         about = QLabel(
             "Each box is a rig of its own: camera, network, experiment, outputs. Add boxes, "
-            "name them, then save."
+            "name them, select each in turn and set up its rig, then save."
         )
         about.setWordWrap(True)
         self.table = QTableWidget(0, 1 + len(_COLUMNS))
@@ -85,6 +89,13 @@ class RackForm(QDialog):
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
 
         self.add, self.remove = QPushButton("Add box"), QPushButton("Remove")
+        self.set_up = QPushButton("Set up rig")
+        self.set_up.setToolTip(
+            "saves, and opens the settings of the selected box in the main window; then "
+            "Rack → Edit rack … comes back here"
+        )
+        self.set_up.clicked.connect(self._set_up_rig)
+        self.table.itemSelectionChanged.connect(self._allow)
         menu = QMenu(self)
         for title, text in EXAMPLES.items():
             entry = menu.addAction(title)
@@ -104,14 +115,21 @@ class RackForm(QDialog):
         self.save.clicked.connect(self._save)
         self.save_and_open.clicked.connect(self._write_and_open)
 
+        self._arrange(about)
+        self._show_boxes()
+
+    def _arrange(self, about: QLabel) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        for button in (self.add, self.remove):
+        for button in (self.add, self.remove, self.set_up):
             buttons.addWidget(button)
         buttons.addStretch(1)
         for button in (self.save, self.save_and_open):
             buttons.addWidget(button)
-        for button in (self.add, self.remove, self.save, self.save_and_open):
+        for button in (
+            *(self.add, self.remove, self.set_up),
+            *(self.save, self.save_and_open),
+        ):
             button.setAutoDefault(False)  # Enter ends the editing of a cell
         whole = QVBoxLayout(self)
         whole.setContentsMargins(16, 14, 16, 14)
@@ -121,7 +139,6 @@ class RackForm(QDialog):
         whole.addWidget(self.problem)
         whole.addLayout(buttons)
         self.resize(780, 460)
-        self._show_boxes()
 
     def _add_example(
         self, text: Callable[[], str | None], _checked: bool = False
@@ -146,11 +163,30 @@ class RackForm(QDialog):
             self._show_boxes()
 
     def _remove(self) -> None:
+        for name in self._selected():
+            self.draft.remove(name)
+        self._show_boxes()
+
+    def _selected(self) -> list[str]:
+        """Return the names of the selected boxes."""
         rows = {index.row() for index in self.table.selectedIndexes()}
         names = [*self.draft.boxes]
-        for row in rows:
-            self.draft.remove(names[row])
-        self._show_boxes()
+        return [names[row] for row in rows]
+
+    def _allow(self) -> None:
+        self.set_up.setEnabled(len(self._selected()) == 1)
+
+    def _set_up_rig(self) -> None:
+        """Save, and open the settings of the selected box instead of this form."""
+        (name,) = self._selected()
+        try:
+            file = parse_rack(self.draft.text, self.draft.path).boxes[name].file
+        except SettingsError as error:
+            show_message(self, "\n".join(error.problems))
+            return
+        if self.write():
+            self.accept()
+            self._open_rig(file)
 
     def _edit(self, row: int, column: int) -> None:
         """Take over an edited cell."""
@@ -180,6 +216,7 @@ class RackForm(QDialog):
                 self.table.setItem(row, column, item)
         self.table.blockSignals(False)
         self.remove.setEnabled(bool(boxes))
+        self._allow()
         self._check()
 
     def _check(self) -> None:
