@@ -174,7 +174,7 @@ def _choice(
 ) -> Iterator[RecordedVideo]:
     """Yield the videos to delete one by one; each counts as deleted when the next is asked.
 
-    `room` returns the free bytes of the disk. Other boxes of a rack may delete videos, too, so
+    `room` returns the free bytes of the disk. Other rigs may delete videos there, too, so
     it is asked each time; a file system may free the space of a deleted file only later, so
     what was deleted is counted, too.
     """
@@ -231,7 +231,7 @@ def _has_events(video: RecordedVideo) -> bool:
 def delete(video: RecordedVideo, rule: str, now: datetime) -> bool:
     """Write the account of a video, then delete it; OSError or DeviceError: it is kept.
 
-    False: another program, such as another box of the rack, has deleted it meanwhile.
+    False: another program, such as a rig with the same output folder, has deleted it meanwhile.
     """
     run = video.path.parent
     with exclusive(run / DELETED):

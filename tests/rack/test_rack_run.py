@@ -249,33 +249,31 @@ def test_a_full_disk_ends_its_box_alone(rack: Rack, largest: int) -> None:
         assert (off["name"], off["level"]) == ("laser", "0.0")
 
 
-def test_boxes_with_one_output_folder_delete_each_old_video_once(rack: Rack) -> None:
-    output = rack.file.with_name("runs")
-    for name, age_days in {"a": 40, "b": 30, "c": 20, "d": 0, "e": 0}.items():
-        recorded_run(output, name, age_days)
-    more = f"[Streaming]\nOUTPUT_DIRECTORY = {output}\n[Retention]\nKEEP_DAYS = 14\n"
-    for box in ("left", "right"):
-        rig = rack.file.with_name(box) / "settings.ini"
+def test_each_box_deletes_its_old_videos_and_goes_on(rack: Rack) -> None:
+    folders = {box: rack.file.with_name(box) / "runs" for box in rack.boards}
+    for box, folder in folders.items():
+        for name, age_days in {"a": 40, "b": 30, "c": 20, "d": 0, "e": 0}.items():
+            recorded_run(folder, name, age_days)
+        rig = folder.with_name("settings.ini")
+        more = "[Streaming]\nOUTPUT_DIRECTORY = runs\n[Retention]\nKEEP_DAYS = 14\n"
         rig.write_text(rig.read_text("utf-8") + more, "utf-8")
     rack.start()
     rack.wait_until_on("left", "right")
 
-    def deletions() -> list[str]:
-        paths = [it.run_folder for box in rack.boards if (it := rack.status(box))]
-        rows = [
-            row for it in paths if it for row in read_events(Path(it, "events.csv"))
-        ]
+    def deletions(box: str) -> list[str]:
+        status = rack.status(box)
+        rows = read_events(Path(status.run_folder, "events.csv")) if status else []
         texts = [row["text"] for row in rows if row["name"] == "retention"]
-        return sorted(text.partition(" (")[0] for text in texts)
+        return [text.partition(" (")[0] for text in texts]
 
-    rack.wait(lambda: len(deletions()) == 3)
-    for box in ("left", "right"):
+    for box, folder in folders.items():
+        rack.wait(lambda box=box: len(deletions(box)) == 3)
+        assert deletions(box) == [f"deleted {name}/top.mkv" for name in "abc"]
+        left = sorted(path.parent.name for path in folder.glob("*/top.mkv"))
+        assert left == ["d", "e"]
         goes_on(rack, box)
         status = rack.status(box)
         assert status is not None and status.alarms == ()
-    assert deletions() == [f"deleted {name}/top.mkv" for name in "abc"]
-    left = sorted(path.parent.name for path in output.glob("*/top.mkv"))
-    assert left == ["d", "e"]
 
 
 def test_a_silent_camera_switches_off_and_alarms_its_box_alone(rack: Rack) -> None:

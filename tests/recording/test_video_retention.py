@@ -337,7 +337,7 @@ def test_the_account_says_when_it_was_deleted(run: RunFolder) -> None:
     assert abs((datetime.now(UTC) - deleted).total_seconds()) < 3600
 
 
-def test_two_boxes_with_the_same_folder_delete_each_video_once(
+def test_two_rigs_with_the_same_folder_delete_each_video_once(
     run: RunFolder,
 ) -> None:
     """The second one has listed the videos before the first one deletes them."""
