@@ -251,7 +251,7 @@ def test_a_full_disk_ends_its_box_alone(rack: Rack, largest: int) -> None:
 
 def test_each_box_deletes_its_old_videos_and_goes_on(rack: Rack) -> None:
     folders = {box: rack.file.with_name(box) / "runs" for box in rack.boards}
-    for box, folder in folders.items():
+    for folder in folders.values():
         for name, age_days in {"a": 40, "b": 30, "c": 20, "d": 0, "e": 0}.items():
             recorded_run(folder, name, age_days)
         rig = folder.with_name("settings.ini")
