@@ -15,12 +15,14 @@ from deeplabstream.engine.plate_search import TRIES, PlateSearch
 from deeplabstream.engine.plate_watch import AWAY_FLAG, STALE_S
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session import process_manager
+from deeplabstream.engine.session.earlier_run import Resumption
 from deeplabstream.engine.session.session import Failed, RigSession
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.pose.plate_markers import find_markers
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.arena_instances import centre_of
+from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.loading import Settings, load, parse
 from deeplabstream.settings.plate import points_word
 from tests.engine.test_session import Watched
@@ -54,6 +56,14 @@ RECORD_EXP = no
 """
 
 
+EXPERIMENT = """
+[Experiment it]
+KIND = Triggered
+TRIGGER = right
+OUTPUT = light
+PULSE_S = 0.1
+REST_S = 0
+"""
 RATE = 20.0
 
 
@@ -132,13 +142,17 @@ def test_a_rig_without_markers_looks_for_none() -> None:
 
 def stream_of(folder: Path, *images: Image, each: int = 20) -> Watched:
     """Return a rig whose video shows the images again and again, `each` for some frames."""
-    settings = rig(folder)
+    film_of(folder, *images, each=each)
+    return Watched(RigSession(rig(folder)))
+
+
+def film_of(folder: Path, *images: Image, each: int = 20) -> None:
+    """Write the video of the rig."""
     form = ImageFormat(images[0].shape, RATE)
     with VideoWriter(folder / "plate.mkv", form) as film:
         for number in range(each * len(images)):
             time_ns = round(number / RATE * 1e9)
             film.write(images[number // each], number, time_ns, time_ns)
-    return Watched(RigSession(settings))
 
 
 @pytest.mark.usefixtures("fork_server")
@@ -214,6 +228,42 @@ def test_a_plate_that_is_moved_during_a_run_is_unknown_until_it_is_back(
             assert not np.isfinite(recorded.pose.points).any()
             assert {*recorded.triggers.values()} == {None}
     assert changes[:3] == [False, True, False]
+
+
+@pytest.mark.usefixtures("fork_server")
+def test_an_experiment_goes_on_in_a_new_stream_where_the_plate_lies_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_frames_longer(monkeypatch)
+    rig_ = stream_of(tmp_path, seen(LAID_OUT)[0])
+    session, settings = rig_.session, rig_.session.settings
+    outputs = [f"[Output light.{it}]\nKIND = SimulatedOutput" for it in settings.arenas]
+    text = set_value(settings.text, "Experiment", "EXP_NAME", "it")
+    session.settings = parse("\n".join([text, *outputs, EXPERIMENT]), tmp_path)
+
+    def run_experiment() -> Path:
+        rig_.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+        rig_.until(lambda it: it.session.state.experimenting)
+        rig_.until(lambda it: it.session.state.run_folder is not None)
+        run = session.state.run_folder
+        rig_.stop()
+        assert run is not None
+        return run
+
+    before = run_experiment()
+    image, matrix = seen(shifted(30, -25, 4))
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    film_of(moved, image)
+    (moved / "plate.mkv").replace(tmp_path / "plate.mkv")
+    session.resumes = Resumption(before, required=False)
+    after = run_experiment()
+    session.close()
+    events = (after / "events.csv").read_text("utf-8")
+    assert f"goes on from the run {before.name} after a gap of" in events
+    recorded = load(after / "settings.ini").arenas.values()
+    centres = np.array([centre_of(region) for region in recorded])
+    assert np.hypot(*(centres - wells(matrix)).T).max() < 1.0
 
 
 @pytest.mark.usefixtures("fork_server")
