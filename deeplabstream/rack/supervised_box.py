@@ -358,7 +358,7 @@ class SupervisedBox:
     def _wait_to_restart(
         self, process: BoxProcess, number: int, *, by_user: bool = False
     ) -> Restart:
-        """Let it wait for a restart that is due now; return what the new run is told."""
+        """Let it wait for a restart that is due now, and return that."""
         folder = process.status.run_folder if process.status else ""
         self._restart = restart = Restart(
             number=number,

@@ -546,7 +546,7 @@ class StreamRecorder:
         send_message(self._pipe, messages.RecorderFailed(text, whole=True))
 
     def _failed_run(self, folder: RunFolder, how: str) -> FailedRun:
-        """Return the run that the disk has ended, with all that it may lack."""
+        """Return the run that the disk has ended, and keep the events that follow."""
         now, accounts = datetime.now().astimezone(), [*self._accounts]
         not_saved = self._not_saved
 
