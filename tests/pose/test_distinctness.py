@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.numerics.share_interval import wilson_interval
 from deeplabstream.pose.tracking.appearance_model import AppearanceModel
 from deeplabstream.pose.tracking.appearance_samples import (
     APART_S,
+    KNOWN,
     VIEWS,
     AppearanceSamples,
+    Candidates,
     PairTrials,
 )
 from deeplabstream.pose.tracking.distinctness import (
@@ -92,25 +95,71 @@ def test_an_animal_with_few_views_is_not_learned() -> None:
     assert tracker.distinctness == nothing_learned(3)
 
 
-def test_ambiguous_animals_that_fit_both_are_not_told_apart() -> None:
-    kept = AppearanceSamples(2, least=4.0)
-    for step, differs in zip(range(6), (0.0, 3.0, -3.0, 50.0, -50.0, 1.0), strict=True):
+def ambiguous(*greys: float, rivals: tuple[int, ...] = (1,)) -> AppearanceSamples:
+    """Return samples of animal 0, which has these grey levels, and may be one of the rivals.
+
+    Animals 0, 1 and 2 are known to have 100, 104 and 200 in the mean.
+    """
+    kept = AppearanceSamples(3, least=4.0)
+    learned = {n: np.full(3, grey) for n, grey in enumerate((100.0, 104.0, 200.0))}
+    for step, grey in enumerate(greys):
         for view in range(VIEWS):
             place, time_s = (LENGTH * step, 0.0), 2 * APART_S * step + view / 30
-            kept.add(0, np.zeros(3), place, LENGTH, time_s, {1: differs})
-    # what says that it is one of the two can't be verified
+            candidates = Candidates(rivals, learned)
+            kept.add(0, np.full(3, grey), place, LENGTH, time_s, candidates)
+    return kept
+
+
+def test_ambiguous_animals_that_fit_both_are_not_told_apart() -> None:
+    kept = ambiguous(100, 102, 104, 110)
     assert kept.trials(0, 1) == PairTrials(0, 4)
     kept.reset([1])
     assert kept.trials(0, 1) == PairTrials()
 
 
+def test_what_says_which_of_two_ambiguous_animals_it_is_may_be_right() -> None:
+    trials = ambiguous(80, 80, 102).trials(0, 1)
+    # which one can't be verified: that may add to the share, not to its lower limit
+    assert trials == PairTrials(0, 1, unverified=2)
+    assert trials.interval == (0.0, wilson_interval(2, 3)[1])
+
+
+def test_an_ambiguous_animal_that_looks_like_a_third_one_says_nothing_of_two() -> None:
+    assert ambiguous(200, 200).trials(0, 1) == PairTrials()
+    assert ambiguous(200, rivals=(1, 2)).trials(0, 2) == PairTrials(unverified=1)
+
+
+def test_an_animal_of_uneven_light_does_not_hide_how_others_differ() -> None:
+    kept, learned = ambiguous(), {0: np.full(3, 100.0), 1: np.full(3, 120.0)}
+    random = np.random.default_rng(0)
+    for step in range(8):
+        for animal, grey in ((2, random.normal(200, 30)), (1, random.normal(120, 1))):
+            for view in range(VIEWS):
+                place, time_s = (LENGTH * step, 0.0), 2 * APART_S * step + view / 30
+                kept.add(animal, np.full(3, grey), place, LENGTH, time_s)
+    for view in range(VIEWS):
+        candidates = Candidates((1,), learned)
+        kept.add(0, np.full(3, 100.0), (0.0, 0.0), LENGTH, view / 30, candidates)
+    assert kept.trials(0, 1) == PairTrials(unverified=1)
+
+
 def test_a_sample_ends_where_the_identity_becomes_ambiguous() -> None:
     kept, times = AppearanceSamples(2, least=4.0), count()
-    for ambiguous in (False, True):
-        rivals = {1: 0.0} if ambiguous else {}
+    learned = {0: np.zeros(3), 1: np.zeros(3)}
+    for is_ambiguous in (False, True):
+        candidates = Candidates((1,), learned) if is_ambiguous else KNOWN
         for _ in range(VIEWS - 1):
-            kept.add(0, np.zeros(3), (0.0, 0.0), LENGTH, next(times) / 30, rivals)
+            time_s = next(times) / 30
+            kept.add(0, np.zeros(3), (0.0, 0.0), LENGTH, time_s, candidates)
     assert kept.trials(0, 1) == PairTrials()
+
+
+def test_different_mice_are_not_said_to_be_alike_while_they_are_ambiguous() -> None:
+    arena = Arena((240, 320, 3), seed=4, animals=4, alike=False)
+    tracker = IdentityTracker(skeleton(4), THRESHOLD)
+    for time_s, image, raw, _ in Crowd(arena, seed=4).frames(620):
+        tracker.update(image, raw, time_s)
+    assert not tracker.distinctness.alike
 
 
 @pytest.mark.parametrize("seed", [1, 3])

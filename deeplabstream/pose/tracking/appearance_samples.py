@@ -5,14 +5,15 @@ belongs to them as much as its coat. A sample is therefore the mean of a few suc
 and the next one is taken at another place and later. Each sample of two animals is compared
 with the mean of the other samples of its own animal, and with that of the other animal
 (leave-one-out cross-validation): the share that is nearer to its own animal by enough has an
-interval. Samples of two ambiguous animals that fit both count as not nearer.
+interval. A sample of two ambiguous animals that fits both, and no other one better, counts as not
+nearer. One that fits one of the two may be right: it raises the upper limit only. One that fits
+neither says nothing about the two: it may be of a third one.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from math import dist
-from types import MappingProxyType
 
 import numpy as np
 
@@ -39,11 +40,29 @@ class PairTrials:
     right: int = 0
     """Samples that are nearer to their own animal, by enough."""
     tried: int = 0
+    unverified: int = 0
+    """Samples, besides, that distinguish the two while they were ambiguous: may be right."""
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the share of right ones."""
-        return wilson_interval(self.right, self.tried)
+        """95 % interval of the share of right ones; its upper limit if all unverified are."""
+        low, _ = wilson_interval(self.right, self.tried)
+        all_right = self.right + self.unverified, self.tried + self.unverified
+        return low, wilson_interval(*all_right)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Animals that an ambiguous animal may be."""
+
+    rivals: tuple[int, ...] = ()
+    """The others with which its name may be swapped; empty: its identity is known."""
+    learned: dict[int, Array] = field(default_factory=dict)
+    """Mean appearance (feature,) of all animals whose appearance is known."""
+
+
+KNOWN = Candidates()
+"""Those of an animal whose identity is known."""
 
 
 @dataclass(slots=True)
@@ -54,9 +73,7 @@ class _Progress:
     place: tuple[float, float] = (np.inf, np.inf)
     views: list[Array] | None = None
     """None: it is complete, or was interrupted."""
-    rivals: dict[int, list[float]] = field(default_factory=dict)
-    """By animal that this one may be, too: by how much each view differs more from that one;
-    empty: its identity is known."""
+    candidates: Candidates = KNOWN
 
 
 @dataclass(slots=True)
@@ -69,14 +86,15 @@ class AppearanceSamples:
     deviations."""
     _samples: list[deque[Array]] = field(init=False)
     """By animal, while its identity was known."""
-    _unresolved: Counter[tuple[int, int]] = field(init=False, default_factory=Counter)
-    """By ambiguous pair: samples that fitted both."""
+    _ambiguous: list[deque[tuple[Array, Candidates]]] = field(init=False)
+    """By animal, while it was ambiguous."""
     _progress: list[_Progress] = field(init=False)
     _trials: dict[tuple[int, int], PairTrials] | None = field(init=False, default=None)
     """None: samples have changed."""
 
     def __post_init__(self) -> None:
         self._samples = [deque(maxlen=MOST) for _ in range(self.animals)]
+        self._ambiguous = [deque(maxlen=MOST) for _ in range(self.animals)]
         self._progress = [_Progress() for _ in range(self.animals)]
 
     def add(
@@ -86,7 +104,7 @@ class AppearanceSamples:
         place: tuple[float, float],
         length: float,
         time_s: float,
-        rivals: Mapping[int, float] = MappingProxyType({}),
+        candidates: Candidates = KNOWN,
     ) -> None:
         """Add a view of an animal.
 
@@ -102,12 +120,11 @@ class AppearanceSamples:
             Length of an animal, px.
         time_s : float
             Time of the view.
-        rivals : mapping
-            By animal that this one may be, too: by how much more the view differs from that
-            one, in squared standard deviations; empty: its identity is known.
+        candidates : Candidates, optional
+            Animals that it may be; without them, its identity is known.
         """
         now = self._progress[animal]
-        if now.views is not None and now.rivals.keys() != rivals.keys():
+        if now.views is not None and now.candidates.rivals != candidates.rivals:
             now.views = None
         if now.views is not None and time_s - now.began_s >= LASTS_S:
             self._end(animal)
@@ -115,13 +132,11 @@ class AppearanceSamples:
             moved = dist(place, now.place) >= APART * length
             if not moved or time_s - now.began_s < APART_S:
                 return
-            now = _Progress(time_s, place, [], {other: [] for other in rivals})
+            now = _Progress(time_s, place, [], candidates)
             self._progress[animal] = now
 
         if now.views is not None:
             now.views.append(view)
-            for other, differs in rivals.items():
-                now.rivals[other].append(differs)
             if len(now.views) == VIEWS:
                 self._end(animal)
 
@@ -133,20 +148,14 @@ class AppearanceSamples:
             return
         self._trials = None
 
-        # Which one an ambiguous animal is is not known, but whether its sample says so is.
-        # One that says so ends the ambiguity, and is not counted: it can't be verified
-        for other, differs in now.rivals.items():
-            if abs(np.mean(differs)) < self.least:
-                pair = min(animal, other), max(animal, other)
-                self._unresolved[pair] = min(self._unresolved[pair] + 1, MOST)
-        if now.rivals:
-            return
-
         sample = np.mean(views, axis=0)
         kept = next((it[0] for it in self._samples if it), sample)
         if len(kept) != len(sample):  # from grey to colour, or back
             self.reset(range(self.animals))
-        self._samples[animal].append(sample)
+        if now.candidates.rivals:
+            self._ambiguous[animal].append((sample, now.candidates))
+        else:
+            self._samples[animal].append(sample)
 
     def interrupt(self, animals: Iterable[int]) -> None:
         """Discard samples in progress: the animals may be others from now on."""
@@ -154,11 +163,15 @@ class AppearanceSamples:
             self._progress[animal].views = None
 
     def reset(self, animals: Iterable[int]) -> None:
-        """Discard all samples of these animals."""
-        for animal in animals:
+        """Discard all samples of these animals, and those that may be of them."""
+        discarded = {*animals}
+        for animal in discarded:
             self._samples[animal].clear()
-            for pair in [pair for pair in self._unresolved if animal in pair]:
-                del self._unresolved[pair]
+            self._ambiguous[animal].clear()
+        for kept in self._ambiguous:
+            others = [it for it in kept if discarded.isdisjoint(it[1].rivals)]
+            kept.clear()
+            kept.extend(others)
         self._trials = None
 
     def reorder(self, order: Sequence[int]) -> None:
@@ -179,17 +192,14 @@ class AppearanceSamples:
             for animal, kept in enumerate(self._samples)
             if len(kept) > 1
         }
-        counts = {
-            pair: PairTrials(0, count) for pair, count in self._unresolved.items()
-        }
-        if len(samples) < 2:
+        counts = self._compare_ambiguous(samples)
+        if not samples:
             return counts
         # One variance for all animals, as in `AppearanceModel`
         degrees = sum(len(kept) - 1 for kept in samples.values())
         squares = [(kept - kept.mean(axis=0)) ** 2 for kept in samples.values()]
         usual = np.concatenate(squares).sum(axis=0) / degrees + FLOOR**2
         means = np.array([kept.mean(axis=0) for kept in samples.values()])
-
         for own, (animal, kept) in enumerate(samples.items()):
             of_rest = (kept.sum(axis=0) - kept) / (len(kept) - 1)
             to_own = ((kept - of_rest) ** 2 / usual).mean(axis=-1)
@@ -199,7 +209,42 @@ class AppearanceSamples:
                 if position != own:
                     pair = min(animal, other), max(animal, other)
                     so_far = counts.get(pair, PairTrials())
-                    counts[pair] = PairTrials(
-                        so_far.right + right[position], so_far.tried + len(kept)
+                    counts[pair] = replace(
+                        so_far,
+                        right=so_far.right + right[position],
+                        tried=so_far.tried + len(kept),
                     )
         return counts
+
+    def _compare_ambiguous(
+        self, samples: dict[int, Array]
+    ) -> dict[tuple[int, int], PairTrials]:
+        """Return the trials of ambiguous pairs: samples that fit one of the two, or both.
+
+        Which one an ambiguous animal is is not known, but whether its sample says so is.
+        """
+        both: Counter[tuple[int, int]] = Counter()
+        one_only: Counter[tuple[int, int]] = Counter()
+        known = {animal: kept.mean(axis=0) for animal, kept in samples.items()}
+        # The variance of another animal, such as a white one, may be larger than theirs, and
+        # hide how much they differ. So it is the smallest one
+        usual = FLOOR**2 + min(
+            (float(kept.var(axis=0, ddof=1).mean()) for kept in samples.values()),
+            default=0.0,
+        )
+        for animal, ambiguous in enumerate(self._ambiguous):
+            for sample, candidates in ambiguous:
+                misfits = {
+                    other: float(((sample - mean) ** 2).mean()) / usual
+                    for other, mean in (candidates.learned | known).items()
+                }
+                fits = min(misfits.values()) + self.least
+                for rival in candidates.rivals:
+                    pair = min(animal, rival), max(animal, rival)
+                    if max(misfits[animal], misfits[rival]) < fits:
+                        both[pair] += 1
+                    elif min(misfits[animal], misfits[rival]) < fits:
+                        one_only[pair] += 1
+        return {
+            pair: PairTrials(0, both[pair], one_only[pair]) for pair in both | one_only
+        }

@@ -27,7 +27,11 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
-from deeplabstream.pose.tracking.appearance_samples import AppearanceSamples
+from deeplabstream.pose.tracking.appearance_samples import (
+    KNOWN,
+    AppearanceSamples,
+    Candidates,
+)
 from deeplabstream.pose.tracking.detections import (
     CLEAR,
     CLEAR_TO_LEARN,
@@ -709,21 +713,21 @@ class IdentityTracker:
 
     def _sample(self, animal: int, view: Array, middle: Array, time_s: float) -> None:
         """Add a view of a whole animal to the samples by which it is known who looks alike."""
-        rivals: dict[int, float] = {}
+        candidates = KNOWN
         if self._ambiguities.is_ambiguous(animal):
-            learned = self._appearance.learned
-            if not learned[animal]:
-                return
-            costs = self._appearance.costs(view[None])[0]
-            rivals = {
-                other: float(costs[other] - costs[animal])
-                for other in np.flatnonzero(learned).tolist()
+            learned = np.flatnonzero(self._appearance.learned).tolist()
+            rivals = tuple(
+                other
+                for other in learned
                 if self._ambiguities.is_between(animal, other)
-            }
-            if not rivals:
+            )
+            if animal not in learned or not rivals:
                 return
+            coats = {n: np.array(self._appearance.coat(n).features) for n in learned}
+            candidates = Candidates(rivals, coats)
         x, y = middle.tolist()
-        self._samples.add(animal, view, (x, y), self._motion.length, time_s, rivals)
+        place = x, y
+        self._samples.add(animal, view, place, self._motion.length, time_s, candidates)
 
     def _update_views(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
         """Update the recent appearance of each animal, a mean over about five views."""
