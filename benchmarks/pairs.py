@@ -1,8 +1,7 @@
 """Error of "A approaches B" and "A chases B" on scripted encounters.
 
     python benchmarks/pairs.py [--quick] [--fps RATE ...] [--encounters N] [--noise MM]
-    python benchmarks/pairs.py --fps 30 --speed 50 --angle 42 --passing-angle 10 --window 0.13
-        --predict 0.03 --exit-share 0.4 --first-seed 60000 --no-chases
+    python benchmarks/pairs.py --fps 30 --speed 50 --encounters 240 --first-seed 400000 --no-chases
 
 Two animals stand, step, turn, walk past each other, come, leave and follow. A camera sees their
 body parts with noise at 30, 60 or 100 frames per second. The truth is computed from the exact
@@ -18,8 +17,9 @@ nor wrong. Any other onset is wrong. The precision with these onsets as wrong on
 
 SPEED of the trigger is chosen on one half of the encounters, unless `--speed` gives it; the figures
 are of the other half, with intervals that hold 95 % of the figures of encounters drawn with
-replacement. Other settings of the trigger can be given; those of the truth stay. Wrong onsets are
-late, in an approach of the truth that had no onset in time, or outside.
+replacement. Other settings of the trigger can be given; those of the truth stay. Below
+FEW_FRAMES a second a longer window, extrapolated, has less noise. Wrong onsets are late, in an
+approach of the truth that had no onset in time, or outside.
 
 A chase is true at a moment at which both animals move at CHASE_SPEED or faster, in about the same
 direction and the actor towards the target, so that standing in contact is none. Its figures are
@@ -28,7 +28,7 @@ shares of frames, with the settings of the truth in the trigger.
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -49,10 +49,10 @@ TRUE_SPEED, TRUE_ANGLE, TRUE_WAY, STIR_SPEED = 60.0, 45.0, 20.0, 15.0
 TRUE_WINDOW_S = 0.05
 """Window, centred, over which the true speed is measured."""
 LATE_S = 0.05
-WINDOW_S, EXIT_DELAY_S, EXIT_SHARE = 0.1, 0.15, 0.35
-"""Settings of the trigger."""
-PASSING_ANGLE = 20.0
-"""The same, degrees; also of the ready-made experiment on pairs."""
+WINDOW_S, EXIT_DELAY_S = 0.1, 0.15
+"""Settings of the trigger; the window of Chasing."""
+FEW_FRAMES = 45.0
+"""Frames per second below which the trigger has the settings of FEW_FRAMES_LIMITS."""
 TEST_SEED = 1000
 """First seed of the encounters to test, unless `--first-seed` is given."""
 FROM_S = 0.5
@@ -337,10 +337,14 @@ class Limits:
     """Settings of the trigger."""
 
     angle: float = TRUE_ANGLE
-    passing_angle: float = PASSING_ANGLE
+    passing_angle: float = 20.0
     window_s: float = WINDOW_S
     predict_s: float = 0.0
-    exit_share: float = EXIT_SHARE
+    exit_share: float = 0.35
+
+
+FEW_FRAMES_LIMITS = Limits(42.0, 10.0, 0.13, 0.03, 0.4)
+"""Those at 30 frames per second; also of the ready-made experiment on pairs."""
 
 
 def trigger(actor: int, speed: float, limits: Limits) -> Approach:
@@ -483,19 +487,14 @@ def main(argv: list[str]) -> int:
         metavar="N",
         help=f"first seed of the encounters to test (default: {TEST_SEED})",
     )
-    for name, default, unit in (
-        ("angle", TRUE_ANGLE, "DEGREES"),
-        ("passing-angle", PASSING_ANGLE, "DEGREES"),
-        ("window", WINDOW_S, "SECONDS"),
-        ("predict", 0.0, "SECONDS"),
-        ("exit-share", EXIT_SHARE, "SHARE"),
-    ):
+    for name, usual in asdict(Limits()).items():
         parser.add_argument(
-            f"--{name}",
+            f"--{name.removesuffix('_s').replace('_', '-')}",
+            dest=name,
             type=float,
-            default=default,
-            metavar=unit,
-            help=f"of the trigger (default: {default:g})",
+            metavar="NUMBER",
+            help=f"{name.upper()} of the trigger (default: {usual:g}; below "
+            f"{FEW_FRAMES:g} fps {getattr(FEW_FRAMES_LIMITS, name):g})",
         )
     parser.add_argument(
         "--speed", type=float, metavar="MM_S", help="SPEED; nothing is chosen"
@@ -506,19 +505,15 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     count, seconds = (3, 20.0) if options.quick else (options.encounters, 60.0)
     results: dict[str, dict[str, object]] = {}
-    limits = Limits(
-        options.angle,
-        options.passing_angle,
-        options.window,
-        options.predict,
-        options.exit_share,
-    )
+    given = {name: getattr(options, name) for name in asdict(Limits())}
+    given = {name: value for name, value in given.items() if value is not None}
     to_choose = 0 if options.speed else count
     print(
         f"{to_choose} encounters of {seconds:g} s to choose SPEED, {count} others to test"
     )
     reached = True
     for fps in options.fps:
+        limits = replace(FEW_FRAMES_LIMITS if fps < FEW_FRAMES else Limits(), **given)
         speed = options.speed or chosen(
             outcomes(range(count), seconds, fps, options.noise, SPEEDS, limits)
         )

@@ -53,6 +53,7 @@ CHANGED = {
         "BASELINE_S": "2",
         "MAX_BOUTS": "3",
     },  # safety end
+    "pairs": {"RATE": "30", "SEED": "5", "REST_S": "1"},
     "pair_behaviour": {"SEED": "5", "REST_S": "1"},
     "social_place_preference": {
         "BASELINE_S": "8",
