@@ -195,10 +195,10 @@ class AppearanceSamples:
         counts = self._compare_ambiguous(samples)
         if not samples:
             return counts
-        # One variance for all animals, as in `AppearanceModel`
-        degrees = sum(len(kept) - 1 for kept in samples.values())
-        squares = [(kept - kept.mean(axis=0)) ** 2 for kept in samples.values()]
-        usual = np.concatenate(squares).sum(axis=0) / degrees + FLOOR**2
+        # One variance for all animals, as in `AppearanceModel`; their median, since one sample
+        # that shows another animal makes that of one of them large
+        variances = [kept.var(axis=0, ddof=1) for kept in samples.values()]
+        usual = np.median(variances, axis=0) + FLOOR**2
         means = np.array([kept.mean(axis=0) for kept in samples.values()])
         for own, (animal, kept) in enumerate(samples.items()):
             of_rest = (kept.sum(axis=0) - kept) / (len(kept) - 1)

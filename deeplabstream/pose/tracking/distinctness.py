@@ -20,8 +20,9 @@ from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 Pair: TypeAlias = tuple[int, int]
 Verdict: TypeAlias = Literal["alike", "undecided", "different"]
 
-LEAST_TRIALS = 4
-"""Samples of two animals before they are said to look alike. To look different takes 16."""
+LEAST_TRIALS = 6
+"""Samples of two animals before they are said to look alike: of fewer, one that shows another
+animal decides. To look different takes 16."""
 
 
 @dataclass(frozen=True, slots=True)
