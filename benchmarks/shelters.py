@@ -7,7 +7,8 @@ body is clear, an error of 8 grey levels that lasts about 2 s (light, posture), 
 views the appearance of another animal. Distinct animals differ by 90 grey levels in at least
 half of the features; animals alike by about 7 in each.
 
-A walk lasts 2 min. All figures begin when all have their first names. Found: detections of one
+A walk lasts 2 min; 20 s are enough for which pairs are said to be alike.
+All figures begin when all have their first names. Found: detections of one
 animal alone. Asserted: found, and neither ambiguous nor a stray; an animal that is hidden, in
 the shelter or not detected, is neither found nor asserted, known or not. Renamed: the first name
 that was asserted within 2 s after an animal came out of the shelter is right; animals that went
@@ -21,6 +22,7 @@ Every tenth walk prints the figures of all so far, and the JSON file has those o
 interruption loses nothing.
 
     python benchmarks/shelters.py --quick --json it.json
+    python benchmarks/shelters.py --seconds 20 --frames 12000
 """
 
 import argparse
@@ -260,17 +262,19 @@ def _stated(pose: Pose, raw: Pose, whose: Sequence[int]) -> dict[int, int | None
     return stated
 
 
-def measure(alike: bool, frames: int, jobs: int) -> Iterator[dict[str, Any]]:
-    """Yield the figures of one kind of animals after each walk, all so far."""
+def measure(
+    alike: bool, frames: int, jobs: int, length: int = WALK
+) -> Iterator[dict[str, Any]]:
+    """Yield the figures of one kind of animals after each walk of `length`, all so far."""
     counts, walked = Counts(), 0
     walks = [
-        (alike, seed, min(WALK, frames - begun))
-        for seed, begun in enumerate(range(0, frames, WALK))
+        (alike, seed, min(length, frames - begun))
+        for seed, begun in enumerate(range(0, frames, length))
     ]
     with _mapped(jobs) as mapped:
-        for (_, _, length), more in zip(walks, mapped(walk, walks), strict=True):
+        for (_, _, taken), more in zip(walks, mapped(walk, walks), strict=True):
             counts.add_walk(more)
-            walked += length
+            walked += taken
             yield {"alike": alike, "walked": walked, **asdict(counts)}
 
 
@@ -292,7 +296,8 @@ def _print_row(row: dict[str, Any]) -> None:
         f"{_share(row['right'], row['asserted']):>9} "
         f"{_share(row['asserted'], row['found']):>10} "
         f"{_share(wrong, row['found']):>10} "
-        f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}",
+        f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}, "
+        f"{row['undecided']} may be",
         flush=True,
     )
 
@@ -306,6 +311,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one walk of each kind")
     parser.add_argument("--frames", type=int, help="of each kind (36000, quick: 3600)")
+    parser.add_argument("--seconds", type=float, default=WALK / RATE, help="of a walk")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     asked = parser.parse_args(argv)
@@ -317,7 +323,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     for alike in (False, True):
         rows.append({})
-        for walks, row in enumerate(measure(alike, frames, asked.jobs), 1):
+        length = round(asked.seconds * RATE)
+        for walks, row in enumerate(measure(alike, frames, asked.jobs, length), 1):
             rows[-1] = row
             if asked.json:
                 text = json.dumps(rows, indent=2) + "\n"

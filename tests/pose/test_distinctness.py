@@ -21,6 +21,7 @@ from deeplabstream.pose.tracking.distinctness import (
     Pair,
     distinctness_of,
     nothing_learned,
+    verdict_of,
 )
 from deeplabstream.pose.tracking.identity_tracker import DISTINCT, IdentityTracker
 from deeplabstream.simulation.arena import Arena
@@ -95,7 +96,9 @@ def test_an_animal_with_few_views_is_not_learned() -> None:
     assert tracker.distinctness == nothing_learned(3)
 
 
-def ambiguous(*greys: float, rivals: tuple[int, ...] = (1,)) -> AppearanceSamples:
+def ambiguous(
+    *greys: float, rivals: tuple[int, ...] = (1,), is_named: bool = False
+) -> AppearanceSamples:
     """Return samples of animal 0, which has these grey levels, and may be one of the rivals.
 
     Animals 0, 1 and 2 are known to have 100, 104 and 200 in the mean.
@@ -105,7 +108,7 @@ def ambiguous(*greys: float, rivals: tuple[int, ...] = (1,)) -> AppearanceSample
     for step, grey in enumerate(greys):
         for view in range(VIEWS):
             place, time_s = (LENGTH * step, 0.0), 2 * APART_S * step + view / 30
-            candidates = Candidates(rivals, learned)
+            candidates = Candidates(rivals, is_named, learned)
             kept.add(0, np.full(3, grey), place, LENGTH, time_s, candidates)
     return kept
 
@@ -124,6 +127,16 @@ def test_what_says_which_of_two_ambiguous_animals_it_is_may_be_right() -> None:
     assert trials.interval == (0.0, wilson_interval(2, 3)[1])
 
 
+def test_an_animal_that_looks_like_another_one_does_not_say_that_both_are_alike() -> (
+    None
+):
+    # as after an identity switch that was not noticed
+    trials = ambiguous(200, 200, 200, rivals=(2,), is_named=True).trials(0, 2)
+    assert trials == PairTrials(0, 3, contradicted=3)
+    assert verdict_of(PairTrials(right=1, tried=7)) == "alike"
+    assert verdict_of(PairTrials(right=1, tried=7, contradicted=6)) == "undecided"
+
+
 def test_an_ambiguous_animal_that_looks_like_a_third_one_says_nothing_of_two() -> None:
     assert ambiguous(200, 200).trials(0, 1) == PairTrials()
     assert ambiguous(200, rivals=(1, 2)).trials(0, 2) == PairTrials(unverified=1)
@@ -138,7 +151,7 @@ def test_an_animal_of_uneven_light_does_not_hide_how_others_differ() -> None:
                 place, time_s = (LENGTH * step, 0.0), 2 * APART_S * step + view / 30
                 kept.add(animal, np.full(3, grey), place, LENGTH, time_s)
     for view in range(VIEWS):
-        candidates = Candidates((1,), learned)
+        candidates = Candidates((1,), learned=learned)
         kept.add(0, np.full(3, 100.0), (0.0, 0.0), LENGTH, view / 30, candidates)
     assert kept.trials(0, 1) == PairTrials(unverified=1)
 
@@ -147,7 +160,7 @@ def test_a_sample_ends_where_the_identity_becomes_ambiguous() -> None:
     kept, times = AppearanceSamples(2, least=4.0), count()
     learned = {0: np.zeros(3), 1: np.zeros(3)}
     for is_ambiguous in (False, True):
-        candidates = Candidates((1,), learned) if is_ambiguous else KNOWN
+        candidates = Candidates((1,), learned=learned) if is_ambiguous else KNOWN
         for _ in range(VIEWS - 1):
             time_s = next(times) / 30
             kept.add(0, np.zeros(3), (0.0, 0.0), LENGTH, time_s, candidates)

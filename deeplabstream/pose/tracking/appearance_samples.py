@@ -10,7 +10,7 @@ nearer. One that fits one of the two may be right: it raises the upper limit onl
 neither says nothing about the two: it may be of a third one.
 """
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import dist
@@ -42,21 +42,28 @@ class PairTrials:
     tried: int = 0
     unverified: int = 0
     """Samples, besides, that distinguish the two while they were ambiguous: may be right."""
+    contradicted: int = 0
+    """Samples among `tried` of an animal that look like the other one: may be of that one."""
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the share of right ones; its upper limit if all unverified are."""
+        """95 % interval of the share of right ones.
+
+        The upper limit counts all that distinguish the two as right, whatever their names.
+        """
         low, _ = wilson_interval(self.right, self.tried)
-        all_right = self.right + self.unverified, self.tried + self.unverified
-        return low, wilson_interval(*all_right)[1]
+        distinguish = self.right + self.contradicted + self.unverified
+        return low, wilson_interval(distinguish, self.tried + self.unverified)[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Animals that an ambiguous animal may be."""
+    """Animals that one may be: an ambiguous one, or one that looks like another."""
 
     rivals: tuple[int, ...] = ()
-    """The others with which its name may be swapped; empty: its identity is known."""
+    """The others that it may be; empty: its identity is known."""
+    is_named: bool = False
+    """Whether it is not ambiguous: it looks like another one, as after an identity switch."""
     learned: dict[int, Array] = field(default_factory=dict)
     """Mean appearance (feature,) of all animals whose appearance is known."""
 
@@ -87,7 +94,7 @@ class AppearanceSamples:
     _samples: list[deque[Array]] = field(init=False)
     """By animal, while its identity was known."""
     _ambiguous: list[deque[tuple[Array, Candidates]]] = field(init=False)
-    """By animal, while it was ambiguous."""
+    """By animal, while it was ambiguous, or looked like another one."""
     _progress: list[_Progress] = field(init=False)
     _trials: dict[tuple[int, int], PairTrials] | None = field(init=False, default=None)
     """None: samples have changed."""
@@ -219,12 +226,11 @@ class AppearanceSamples:
     def _compare_ambiguous(
         self, samples: dict[int, Array]
     ) -> dict[tuple[int, int], PairTrials]:
-        """Return the trials of ambiguous pairs: samples that fit one of the two, or both.
+        """Return the trials of samples of animals that may be others: they fit one, or both.
 
         Which one an ambiguous animal is is not known, but whether its sample says so is.
         """
-        both: Counter[tuple[int, int]] = Counter()
-        one_only: Counter[tuple[int, int]] = Counter()
+        counts: dict[tuple[int, int], PairTrials] = defaultdict(PairTrials)
         known = {animal: kept.mean(axis=0) for animal, kept in samples.items()}
         # The variance of another animal, such as a white one, may be larger than theirs, and
         # hide how much they differ. So it is the smallest one
@@ -241,10 +247,15 @@ class AppearanceSamples:
                 fits = min(misfits.values()) + self.least
                 for rival in candidates.rivals:
                     pair = min(animal, rival), max(animal, rival)
+                    of = counts[pair]
                     if max(misfits[animal], misfits[rival]) < fits:
-                        both[pair] += 1
-                    elif min(misfits[animal], misfits[rival]) < fits:
-                        one_only[pair] += 1
-        return {
-            pair: PairTrials(0, both[pair], one_only[pair]) for pair in both | one_only
-        }
+                        counts[pair] = replace(of, tried=of.tried + 1)
+                    elif min(misfits[animal], misfits[rival]) >= fits:
+                        continue
+                    elif candidates.is_named:
+                        counts[pair] = replace(
+                            of, tried=of.tried + 1, contradicted=of.contradicted + 1
+                        )
+                    else:
+                        counts[pair] = replace(of, unverified=of.unverified + 1)
+        return counts

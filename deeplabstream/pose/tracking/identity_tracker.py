@@ -695,39 +695,44 @@ class IdentityTracker:
         """Update the appearance of animals with known identity, and their samples."""
         if not self._named:
             return
-        learned = self._appearance.learned
         for animal, detection in of.items():
-            # An ambiguous animal may be another one: its views would degrade both
-            # models. A part of an animal may look different from the whole
+            # An ambiguous animal may be another one, and one that looks like another may be
+            # switched (`_resolve_by_appearance` decides): its views would degrade both models.
+            # A part of an animal may look different from the whole
             view = views.get(detection)
             if view is None or view.share < 1:
                 continue
-            self._sample(animal, view.features, detected.middles[detection], time_s)
-            if self._ambiguities.is_ambiguous(animal):
+            candidates = self._candidates(animal, view.features)
+            if candidates is None:
                 continue
-            if learned[animal] and learned.sum() > 1:
-                costs = self._appearance.costs(view.features[None])[0]
-                if costs[animal] > costs[learned].min() + DISTINCT / 2:
-                    continue  # perhaps a switch: `_resolve_by_appearance` decides
-            self._appearance.learn(animal, view.features)
+            x, y = detected.middles[detection].tolist()
+            length = self._motion.length
+            self._samples.add(animal, view.features, (x, y), length, time_s, candidates)
+            if not candidates.rivals:
+                self._appearance.learn(animal, view.features)
 
-    def _sample(self, animal: int, view: Array, middle: Array, time_s: float) -> None:
-        """Add a view of a whole animal to the samples by which it is known who looks alike."""
-        candidates = KNOWN
-        if self._ambiguities.is_ambiguous(animal):
-            learned = np.flatnonzero(self._appearance.learned).tolist()
+    def _candidates(self, animal: int, view: Array) -> Candidates | None:
+        """Return the animals that one with this view may be; None: an animal not yet learned."""
+        learned = np.flatnonzero(self._appearance.learned).tolist()
+        is_ambiguous = self._ambiguities.is_ambiguous(animal)
+        if is_ambiguous:
             rivals = tuple(
                 other
                 for other in learned
                 if self._ambiguities.is_between(animal, other)
             )
             if animal not in learned or not rivals:
-                return
-            coats = {n: np.array(self._appearance.coat(n).features) for n in learned}
-            candidates = Candidates(rivals, coats)
-        x, y = middle.tolist()
-        place = x, y
-        self._samples.add(animal, view, place, self._motion.length, time_s, candidates)
+                return None
+        else:
+            if animal not in learned or len(learned) < 2:
+                return KNOWN
+            costs = self._appearance.costs(view[None])[0]
+            best = min(learned, key=costs.__getitem__)
+            if costs[animal] <= costs[best] + DISTINCT / 2:
+                return KNOWN
+            rivals = (best,)
+        coats = {n: np.array(self._appearance.coat(n).features) for n in learned}
+        return Candidates(rivals, not is_ambiguous, coats)
 
     def _update_views(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
         """Update the recent appearance of each animal, a mean over about five views."""
