@@ -61,7 +61,7 @@ class Candidates:
     """Animals that one may be: an ambiguous one, or one that looks like another."""
 
     rivals: tuple[int, ...] = ()
-    """The others that it may be; empty: its identity is known."""
+    """Other possible animals; empty: its identity is known."""
     is_named: bool = False
     """Whether it is not ambiguous: it looks like another one, as after an identity switch."""
     learned: dict[int, Array] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class AppearanceSamples:
         time_s : float
             Time of the view.
         candidates : Candidates, optional
-            Animals that it may be; without them, its identity is known.
+            Possible animals; without them, its identity is known.
         """
         now = self._progress[animal]
         if now.views is not None and now.candidates.rivals != candidates.rivals:
