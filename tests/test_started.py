@@ -99,7 +99,7 @@ SMALLEST = {
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
     "page_commands.py --quick": "20 of 20 marks are in the records",
     "pair_behaviours.py --quick": "pursues: F1 0",
-    "pairs.py --quick": r"100 fps, SPEED = .* approaches[^\n]*\n +chases: precision",
+    "pairs.py --quick": r"100 fps, SPEED = .* approaches[^\n]*\n +wrong[^\n]*\n +chases: precision",
     "prediction.py --quick": "",
     "rack.py --quick": "policies held in 3 of 3 rounds",
     "rack_page.py --quick": "100 requests, 0 failures",
