@@ -15,6 +15,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.space_pose import SpacePose
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import OutputBank, opened
+from deeplabstream.engine.pose_filtering import PoseFilter
 from deeplabstream.engine.space_tracking import SpaceTracker
 from deeplabstream.plugin import Answer, SpaceTrigger
 from deeplabstream.plugins.trigger import Trigger
@@ -111,6 +112,7 @@ def space_rig(
     triggers: Mapping[str, Trigger] | None = None,
     decides: bool = True,
     rules: Space | None = None,
+    pose_filter: PoseFilter | None = None,
     **limits: float,
 ) -> Iterator[SpaceRig]:
     """Open a loop whose experiment switches the light on while the snout is high."""
@@ -124,6 +126,7 @@ def space_rig(
             clock,
             entries.append,
             0,
+            pose_filter=pose_filter,
             space=SpaceTracker(cameras, rules or Space(), decides),
         )
         above = {"inside": Above(bodyparts=("snout",))}

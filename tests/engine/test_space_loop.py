@@ -1,12 +1,16 @@
 """Decisions on points in space."""
 
 from math import isnan
+from typing import Literal
 
 import pytest
 
 from deeplabstream.core.command import on
+from deeplabstream.core.pose import Pose, Thresholds
 from deeplabstream.core.space_pose import SpacePose
+from deeplabstream.engine.pose_filtering import PoseFilter
 from deeplabstream.settings.space_section import Space
+from experiments.triggers.behaviour import Behaviour
 from experiments.triggers.logic import AllOf
 from tests.engine.loop_rig import MS
 from tests.engine.space_rig import HIGH, LOW, Above, space_rig
@@ -127,6 +131,36 @@ def test_a_combination_is_evaluated_at_the_moment() -> None:
     with space_rig(triggers=triggers) as rig:
         assert rig.moment(3, HIGH).space_triggers == {"high": True, "inside": True}
         assert rig.moment(4, LOW).space_triggers == {"high": False, "inside": False}
+
+
+class Runs:
+    """A classifier that finds the animal running in every second frame."""
+
+    unit: Literal["px", "mm"] = "px"
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def classify(self, pose: Pose, time_s: float) -> dict[str, float]:
+        self.frames += 1
+        return {"run": float(self.frames % 2)}
+
+    def reset(self) -> None:
+        self.frames = 0
+
+
+def test_a_behaviour_and_a_height_are_combined_at_the_moment() -> None:
+    triggers = {
+        "high": Above(bodyparts=("snout",)),
+        "runs": Behaviour(behaviour="run"),
+        "inside": AllOf(triggers=("high", "runs")),
+    }
+    classified = PoseFilter(Thresholds(0.5), classifiers={"left": [Runs()]})
+    with space_rig(triggers=triggers, pose_filter=classified) as rig:
+        # three moments before, so the fourth is a run
+        for number, runs in ((3, False), (4, True), (5, False)):
+            answers = rig.moment(number, HIGH).space_triggers
+            assert answers == {"high": True, "runs": runs, "inside": runs}
 
 
 def test_equal_frames_give_equal_decisions() -> None:
