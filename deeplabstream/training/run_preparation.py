@@ -16,7 +16,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.option_fields import option_fields
 from deeplabstream.training.data.animal_targets import Edges, edges_of, refused
 from deeplabstream.training.data.augmentation import Augmentation
-from deeplabstream.training.data.camera_views import join_views
+from deeplabstream.training.data.camera_views import join_views, of_all_views
 from deeplabstream.training.data.clips import open_clip_videos
 from deeplabstream.training.data.dataset import load_dataset, split, split_at_random
 from deeplabstream.training.data.gpu_clips import clip_reader
@@ -220,13 +220,18 @@ def run_from_config(config: TrainConfig, file: Path, report: Report) -> Run:
     validation_share = training.val_prob
     if validation_share is None:  # the default of Lightning Pose
         validation_share = (1 - training.train_prob) / 2
+    # of a moment that several cameras show, all images are in one part
+    cameras = 1 if project.views else len(project.tables())
+    moments = len(data) // cameras
     parts = split_at_random(
-        len(data),
+        moments,
         training.train_prob,
         validation_share,
         training.rng_seed_data_pt,
         training.train_frames or 1,
     )
+    if cameras > 1:
+        parts = of_all_views(parts, moments, cameras)
     settings = project.settings(len(parts.train), config.device)
     settings = replace(
         settings,

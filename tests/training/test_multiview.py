@@ -14,6 +14,7 @@ from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.fit import fit
 from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_pose.project import read_pose_project
+from deeplabstream.training.lightning_pose.result_tables import read_sets
 from deeplabstream.training.losses.configured import losses_of_cameras
 from deeplabstream.training.networks.multiview import MultiviewNetwork, hide_patches
 from deeplabstream.training.networks.pose_network import Architecture
@@ -153,6 +154,33 @@ def test_a_project_of_several_views_is_trained_and_evaluated_in_mm(
     assert {"view", "left", "right"} <= views
 
 
+def test_a_network_of_single_images_learns_from_all_views_and_is_evaluated_in_mm(
+    rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    words = [str(rig), "--output", str(folder), "--quiet", "--overrides"]
+    chosen = ["model.model_type=heatmap", "model.backbone=unet"]
+    assert TrainNetwork.main([*words, *chosen]) == 0
+    model = load_model_folder(folder)
+    assert model.views == ()
+    assert model.skeleton.bodyparts == ("ear", "tail")
+
+    # both images of a moment are in the same part
+    sets = read_sets(folder / "predictions.csv")
+    assert len(sets) == 16
+    for moment in range(8):
+        assert sets[f"left/img{moment}.png"] == sets[f"right/img{moment}.png"]
+    assert len({*sets.values()}) > 1
+
+    tables = [str(rig.parent / f"{view}.csv") for view in ("left", "right")]
+    words = ["--model", str(folder), "--device", "cpu"]
+    assert EvaluateNetwork.main(words) == 0
+    assert "validation" in capsys.readouterr().out
+    calibration = ["--calibration", str(rig.parent / "calibration.toml")]
+    assert EvaluateNetwork.main([*words, *calibration, "--data", *tables]) == 0
+    assert "of 16 labelled points in space were found" in capsys.readouterr().out
+
+
 def test_a_killed_training_hides_the_same_patches_when_it_goes_on(
     rig: Path, tmp_path: Path
 ) -> None:
@@ -188,8 +216,12 @@ def test_views_that_do_not_match_are_told(rig: Path) -> None:
         join_views(read.labels_of_views(), read.views, read.fitting())
     assert "differ in their body parts" in refusal.value.problems[0]
     assert "has 7 images" in refusal.value.problems[1]
-    with pytest.raises(LabelsError, match="and only with it"):
-        read_pose_project(rig, ["model.model_type=heatmap"])
+    with pytest.raises(LabelsError, match="or heatmap"):
+        read_pose_project(rig, ["model.model_type=regression"])
+    with pytest.raises(LabelsError, match="differ in their body parts"):
+        read_pose_project(rig, ["model.model_type=heatmap"]).labels()
+    with pytest.raises(LabelsError, match="needs several files"):
+        read_pose_project(rig, ["data.csv_file=left.csv"])
 
 
 @pytest.mark.parametrize(

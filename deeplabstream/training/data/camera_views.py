@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from deeplabstream.training.camera_geometry import (
     pairwise_projection_loss,
     reprojection_heatmap_loss,
 )
-from deeplabstream.training.data.dataset import Dataset, load_dataset
+from deeplabstream.training.data.dataset import Dataset, Parts, load_dataset
 from deeplabstream.training.data.labels import Labels, LabelsError
 
 
@@ -55,14 +55,8 @@ class CameraLosses:
         return reprojection_heatmap_loss(self.cameras, pixels, mass, cell, sigma)
 
 
-def join_views(
-    parts: Sequence[Labels], views: Sequence[str], fitting: Fitting
-) -> tuple[Labels, Dataset]:
-    """Return one label set and one dataset of all views.
-
-    Body parts get their view's name: `paw_left`. LabelsError when the files do not hold
-    the same body parts or numbers of images, or rows that are not of one moment.
-    """
+def check_views(parts: Sequence[Labels]) -> None:
+    """Raise LabelsError where label files of several cameras are not of the same moments."""
     problems = []
     for part in parts[1:]:
         if part.skeleton.bodyparts != parts[0].skeleton.bodyparts:
@@ -83,6 +77,46 @@ def join_views(
     if problems:
         raise LabelsError(problems)
 
+
+def stack_views(parts: Sequence[Labels]) -> Labels:
+    """Return the labels of all cameras as images of their own, one camera after the other.
+
+    LabelsError as `check_views`.
+    """
+    check_views(parts)
+    return replace(
+        parts[0],
+        images=tuple(image for part in parts for image in part.images),
+        names=tuple(name for part in parts for name in part.names),
+        points=np.concatenate([part.points for part in parts]),
+        known=np.concatenate([part.known for part in parts]),
+        tables=len(parts),
+        unlabelled=sum(part.unlabelled for part in parts),
+    )
+
+
+def of_all_views(parts: Parts, moments: int, views: int) -> Parts:
+    """Return a split of moments as one of the images of `stack_views`.
+
+    >>> of_all_views(Parts((1, 0), (2,), ()), 3, 2)
+    Parts(train=(1, 4, 0, 3), validation=(2, 5), test=())
+    """
+
+    def images(some: Sequence[int]) -> tuple[int, ...]:
+        return tuple(at + view * moments for at in some for view in range(views))
+
+    return Parts(images(parts.train), images(parts.validation), images(parts.test))
+
+
+def join_views(
+    parts: Sequence[Labels], views: Sequence[str], fitting: Fitting
+) -> tuple[Labels, Dataset]:
+    """Return one label set and one dataset of all views.
+
+    Body parts get their view's name: `paw_left`. LabelsError when the files do not hold
+    the same body parts or numbers of images, or rows that are not of one moment.
+    """
+    check_views(parts)
     names = tuple(
         f"{name}_{view}" for view in views for name in parts[0].skeleton.bodyparts
     )

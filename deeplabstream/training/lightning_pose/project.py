@@ -9,6 +9,7 @@ from typing import Any
 
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.camera_views import stack_views
 from deeplabstream.training.data.imgaug_sections import read_sections
 from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
 from deeplabstream.training.data.projects import find_videos, read_yaml
@@ -21,11 +22,13 @@ from deeplabstream.training.networks.pose_network import Architecture, Kind
 
 SIDE = 256
 """Size of the network's input, by default."""
+MULTIVIEW = "heatmap_multiview_transformer"
+"""Kind of a network that sees the images of all cameras at once."""
 KINDS: dict[str, Kind] = {
     "heatmap": "heatmap",
     "heatmap_mhcrnn": "context",
     "regression": "regression",
-    "heatmap_multiview_transformer": "multiview",
+    MULTIVIEW: "multiview",
 }
 NO_CHANGE = Augmentation(
     rotation_deg=0, scale=(1, 1), shift=0, mirror=False, light=0, empty=0
@@ -88,9 +91,9 @@ class PoseProject:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the cameras; empty when there is one file."""
-        several = isinstance(self.config.data.csv_file, list)
-        return tuple(self.config.data.view_names or ()) if several else ()
+        """The cameras of a multi-view network; empty: the network sees one image."""
+        multi = self.config.model.model_type == MULTIVIEW
+        return tuple(self.config.data.view_names or ()) if multi else ()
 
     def tables(self) -> tuple[Path, ...]:
         """Return the label files, one for each view.
@@ -108,8 +111,15 @@ class PoseProject:
         )
 
     def labels(self, several: bool = False) -> Labels:
-        """Return the labels of a project with one label file."""
-        labels = read_labels(self.tables()[0], root=self.root, several=several)
+        """Return the labels for a network that sees one image; of several cameras, all.
+
+        The images of the second camera follow those of the first, in the same order.
+        """
+        tables = self.tables()
+        if len(tables) > 1:
+            labels = stack_views(self.labels_of_views())
+        else:
+            labels = read_labels(tables[0], root=self.root, several=several)
         names = self.config.data.keypoint_names
         expected = self.config.data.num_keypoints
         own = labels.skeleton.bodyparts
@@ -303,17 +313,8 @@ def read_pose_project(
     """
     content = resolved(overridden(read_yaml(file), overrides), file)
     config = parse_config(file, content)
-    several = isinstance(config.data.csv_file, list)
-    multi = config.model.model_type == "heatmap_multiview_transformer"
-    if several != multi:
-        raise LabelsError(
-            [f"{file}: several files in data.csv_file go with model.model_type "
-             "heatmap_multiview_transformer, and only with it"]
-        )  # fmt: skip
-    if several and config.model.losses_to_use:
-        raise LabelsError(
-            [f"{file}: model.losses_to_use must be empty for several views"]
-        )
+    multi = config.model.model_type == MULTIVIEW
+    _check_views(file, config)
     remarks = []
     if unused := config.unused():
         remarks.append(f"{file.name}: keys without effect here: {', '.join(unused)}")
@@ -338,9 +339,9 @@ def read_pose_project(
             )
     except ValueError as error:
         raise LabelsError([f"{file}: training.imgaug: {error}"]) from error
-    if several and not isinstance(imgaug, str):
+    if multi and not isinstance(imgaug, str):
         remarks.append("training.imgaug: a section changes nothing for several views")
-    if several and config.training.imgaug_hflip:
+    if multi and config.training.imgaug_hflip:
         remarks.append("training.imgaug_hflip changes nothing for several views")
 
     # Checked before the training, which takes hours: a damaged weights file is reported
@@ -355,6 +356,24 @@ def read_pose_project(
             "eval.predict_vids_after_training changes nothing for several views"
         )
     return replace(project, remarks=tuple(remarks))
+
+
+def _check_views(file: Path, config: PoseConfig) -> None:
+    """Raise LabelsError where the model can't learn from as many label files."""
+    several, kind = isinstance(config.data.csv_file, list), config.model.model_type
+    if kind == MULTIVIEW and not several:
+        raise LabelsError(
+            [f"{file}: model.model_type {kind} needs several files in data.csv_file"]
+        )
+    if several and kind not in (MULTIVIEW, "heatmap"):
+        raise LabelsError(
+            [f"{file}: several files in data.csv_file need model.model_type {MULTIVIEW} or "
+             "heatmap"]
+        )  # fmt: skip
+    if several and config.model.losses_to_use:
+        raise LabelsError(
+            [f"{file}: model.losses_to_use must be empty for several views"]
+        )
 
 
 def _start(file: Path, checkpoint: str | None, given: str | Path | None) -> Path | None:
