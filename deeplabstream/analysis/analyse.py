@@ -224,6 +224,11 @@ class RunResults:
         """Return the column of the arenas, where animals do not have their names."""
         return {"arena": animal} if self.data.subjects else {}
 
+    def _experiment_of(self, animal: str) -> dict[str, str]:
+        """Return the column of the experiment, where an arena has its own."""
+        name = self.data.experiment_of(animal)
+        return {} if name is None else {"experiment": name}
+
     def _rows(self) -> Iterator[dict[str, Any]]:
         """Yield a row per animal and span, each measure a column."""
         start_s = self.spans[0].start_s
@@ -234,6 +239,7 @@ class RunResults:
         for (animal, span), numbers in by_row.items():
             yield {
                 **self.info,
+                **self._experiment_of(animal),
                 "animal": self.subject_of(animal),
                 **self._arena_of(animal),
                 "span": span.name,

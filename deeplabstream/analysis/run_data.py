@@ -48,6 +48,7 @@ from deeplabstream.recording.table_reader import (
     triggers_table,
 )
 from deeplabstream.settings.arena_instances import in_arena
+from deeplabstream.settings.arenas import NO_EXPERIMENT
 from deeplabstream.settings.ini_reading import SectionTexts, read_sections
 
 
@@ -141,6 +142,11 @@ class RunData:
     def subjects(self) -> Mapping[str, str]:
         """Name of the animal in each arena that was given one."""
         return dict(self.facts.get("subjects") or {})
+
+    def experiment_of(self, animal: str) -> str | None:
+        """Return the experiment of an animal's arena; None: that of the run."""
+        name = (self.facts.get("arena_experiments") or {}).get(animal)
+        return "" if name == NO_EXPERIMENT else name
 
     @property
     def arenas(self) -> Collection[str]:

@@ -288,12 +288,19 @@ class ExperimentRunner:
         return self.running.bank.fault if self.running is not None else ""
 
     def begin(
-        self, experiments: Experiment | Mapping[str, Experiment], bank: OutputBank
+        self,
+        experiments: Experiment | Mapping[str, Experiment],
+        bank: OutputBank,
+        names: Mapping[str, str],
     ) -> None:
-        """Start an experiment, or that of each arena."""
+        """Start an experiment, or that of each arena; `names`: of those besides EXP_NAME."""
         if isinstance(experiments, Experiment):
             experiments = {"": experiments}
-        plans = {arena: RunningPlan(it, arena) for arena, it in experiments.items()}
+        usual = self._rules.exp_name
+        plans = {
+            arena: RunningPlan(it, arena, names.get(arena, usual))
+            for arena, it in experiments.items()
+        }
         now_ns = self._clock.now_ns()
         self.running = RunningExperiment(bank, plans, now_ns)
         bank.restart_totals(now_ns)
@@ -448,7 +455,7 @@ class ExperimentRunner:
             try:
                 planned.append((plan, self._commands_of(plan, observation, running)))
             except Exception as error:
-                add_place(error, f"[Experiment {self._rules.exp_name}]")
+                add_place(error, f"[Experiment {plan.name}]")
                 if not plan.arena:
                     raise
                 self.break_off_arena(plan.arena, error)
@@ -707,13 +714,15 @@ class Loop:
         experiments: Experiment | Mapping[str, Experiment],
         triggers: Mapping[str, Trigger],
         bank: OutputBank,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Start an experiment, or that of each arena; `triggers` are new objects.
 
-        The animals keep their names, with a user's corrections, and their appearance.
+        `names`: of the experiments of arenas that are not EXP_NAME's. The animals keep
+        their names, with a user's corrections, and their appearance.
         """
         self._restart(triggers)
-        self._experiment.begin(experiments, bank)
+        self._experiment.begin(experiments, bank, names)
 
     def end(self, how: str = "stopped", cause: str = "stop") -> None:
         """End the experiment, if one runs: every output is off afterwards."""

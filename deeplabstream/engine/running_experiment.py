@@ -25,9 +25,11 @@ class RunningPlan:
     granted again on the first frame on which it is not.
     """
 
-    def __init__(self, experiment: Experiment, arena: str) -> None:
+    def __init__(self, experiment: Experiment, arena: str, name: str) -> None:
         self.arena = arena
         """Its arena; empty: the rig has none."""
+        self.name = name
+        """NAME of [Experiment NAME]."""
         self.stepper = PlanRunner(experiment.plan())
         self.named = triggers_of(experiment)
         """The triggers that the settings of the experiment name."""

@@ -3,6 +3,7 @@
 One animal lives in each arena and never leaves it, so an arena's name is its animal's.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -30,6 +31,10 @@ MARKERS = 4
 """Number of markers of a plate."""
 NO_SUBJECT = "-"
 """Subject of an empty arena."""
+NO_EXPERIMENT = "-"
+"""Experiment of an arena in which nothing is controlled."""
+_GRID_NAME = re.compile(r"([A-Z])([1-9][0-9]?)")
+"""Row and column of an arena of the grid."""
 OVERLAP_PX = 1.0
 """Depth of one arena's border in another up to which both only touch."""
 _SIDE_POINTS = 16
@@ -108,6 +113,56 @@ def parse_subjects(subjects: tuple[str, ...]) -> tuple[str, ...]:
     return subjects
 
 
+def parse_experiments(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `ARENAS NAME` of each experiment; ValueError: it is not that, or one is there twice.
+
+    >>> parse_experiments(("A1:B6 control", "C1 -"))
+    ('A1:B6 control', 'C1 -')
+    """
+    found: list[str] = []
+    for words in entries:
+        arenas, name = _arena_and_name(words)
+        if not name:
+            raise ValueError(
+                f"{words!r}: expected arenas, such as A1 or A1:B6, and the NAME of an "
+                f"[Experiment NAME], or {NO_EXPERIMENT}"
+            )
+        found += arenas_between(arenas)
+    if twice := sorted({it for it in found if found.count(it) > 1}):
+        raise ValueError(
+            f"arena {listed(twice)} is there twice; each has one experiment"
+        )
+    return entries
+
+
+def arenas_between(word: str) -> list[str]:
+    """Return the arenas of a word: `A1`, or of a block of the grid, `A1:B6`, row by row.
+
+    ValueError: the block has no such corners.
+
+    >>> arenas_between("A2:B3"), arenas_between("left")
+    (['A2', 'A3', 'B2', 'B3'], ['left'])
+    """
+    first, colon, last = word.partition(":")
+    if not colon:
+        return [word]
+    corners = _GRID_NAME.fullmatch(first), _GRID_NAME.fullmatch(last)
+    rows, columns = (
+        [it[1] for it in corners if it],
+        [int(it[2]) for it in corners if it],
+    )
+    if len(rows) < 2 or rows[0] > rows[1] or columns[0] > columns[1]:
+        raise ValueError(
+            f"{word}: expected the upper left and the lower right arena of a block, such "
+            "as A1:B6"
+        )
+    return [
+        f"{row}{column}"
+        for row in map(chr, range(ord(rows[0]), ord(rows[1]) + 1))
+        for column in range(columns[0], columns[1] + 1)
+    ]
+
+
 def _arena_and_name(words: str) -> tuple[str, str]:
     """Return arena and name of `ARENA NAME`; an empty name: it is missing."""
     arena, name, *_ = [*words.split(None, 1), "", ""]
@@ -146,6 +201,11 @@ class Arenas:
         description="arena and name of the animal in it, for results and NWB: A1 fly12, "
         "A2 fly13, A3 -; every arena, also those of [Arena NAME]; -: it is empty, and "
         "MODEL = background finds nothing in it that rests",
+    )
+    experiments: Annotated[tuple[str, ...], AfterValidator(parse_experiments)] = Field(
+        default=(),
+        description="arenas, or blocks of the grid, with another experiment than EXP_NAME, "
+        "and its NAME: C1:D6 control, E1 -; -: none, the outputs of these arenas stay off",
     )
     unused: Annotated[tuple[str, ...], AfterValidator(_without_repetition)] = Field(
         default=(),
@@ -197,6 +257,15 @@ class Arenas:
         return dict(_arena_and_name(words) for words in self.subjects)
 
     @property
+    def experiment_of(self) -> dict[str, str]:
+        """The experiment of each arena that EXPERIMENTS has; `NO_EXPERIMENT`: none."""
+        return {
+            arena: name
+            for arenas, name in map(_arena_and_name, self.experiments)
+            for arena in arenas_between(arenas)
+        }
+
+    @property
     def grid(self) -> dict[str, Region]:
         """Regions of the grid by name, row by row, with those that are unused."""
         if not self.rows or self.shape is None:
@@ -242,6 +311,15 @@ def subject_problems(
             f"[Arenas] SUBJECTS: {listed(missing)} missing; enter the animal of each "
             f"arena, or {NO_SUBJECT} for an empty one: {missing[0]} {NO_SUBJECT}"
         )
+
+
+def arena_experiment_problems(grid: Arenas, arenas: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for experiments of missing arenas, or if no arena has any."""
+    chosen = grid.experiment_of
+    if unknown := [it for it in chosen if it not in arenas and it not in grid.unused]:
+        yield f"[Arenas] EXPERIMENTS: there is no arena {listed(unknown)}"
+    elif arenas and all(chosen.get(it) == NO_EXPERIMENT for it in arenas):
+        yield "[Arenas] EXPERIMENTS: no arena has an experiment; leave one out of the list"
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

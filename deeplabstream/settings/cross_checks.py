@@ -285,8 +285,9 @@ def arena_problems(rig: Settings) -> Iterator[str]:
             )
     if rig.pose.live_crop:
         yield "[Pose Estimation] LIVE_CROP: the arenas are the crops; set LIVE_CROP = no"
-    chosen = rig.experiments.get(rig.experiment.exp_name)
-    if rig.subject.progress_folder is not None and chosen and chosen.kind.progress:
+    used = [it for it in rig.experiments_in_use if it in rig.experiments]
+    keeps = any(rig.experiments[name].kind.progress for name in used)
+    if rig.subject.progress_folder is not None and keeps:
         yield (
             "[Session] PROGRESS_FOLDER: the progress of animals in arenas is not kept; "
             "remove it, or the arenas"

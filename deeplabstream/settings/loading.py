@@ -35,9 +35,11 @@ from deeplabstream.settings.arena_instances import (
 from deeplabstream.settings.arenas import (
     ARENA,
     ARENAS,
+    NO_EXPERIMENT,
     NO_SUBJECT,
     Arenas,
     SingleArena,
+    arena_experiment_problems,
     arena_regions,
     subject_problems,
     unused_problems,
@@ -189,7 +191,12 @@ class _Reading:
         if arenas:
             self._problems += arena_animal_problems(animals)
             animals = replace(animals, names=tuple(arenas))
-        self._choose_experiment(run)
+        self._choose_experiment("[Experiment] EXP_NAME", run.exp_name)
+        in_arenas: dict[str, str] = fixed[ARENAS].experiment_of
+        self._problems += arena_experiment_problems(fixed[ARENAS], arenas)
+        for name in dict.fromkeys(in_arenas.values()):
+            if name != NO_EXPERIMENT:
+                self._choose_experiment("[Arenas] EXPERIMENTS", name)
         if arenas:
             self._add_arena_triggers(arenas)
         self._add_actor_triggers(run)
@@ -203,6 +210,7 @@ class _Reading:
             arenas=arenas,
             plate=fixed[ARENAS],
             subjects={k: it for k, it in subjects.items() if it != NO_SUBJECT},
+            arena_experiments={k: it for k, it in in_arenas.items() if k in arenas},
             in_each_arena=self._in_each_arena,
             experiment=run,
             recording=fixed["Recording"],
@@ -306,8 +314,8 @@ class _Reading:
         self._problems += section.problems
         return maker
 
-    def _choose_experiment(self, run: ExperimentRun) -> None:
-        name = run.exp_name
+    def _choose_experiment(self, place: str, name: str) -> None:
+        """Check that an experiment exists; one without a section has its defaults."""
         if not name or name in self._names["Experiment"]:
             return
         if kind := self._found["Experiment"].classes.get(name):
@@ -318,8 +326,7 @@ class _Reading:
             return
         known = [*self._names["Experiment"], *self._found["Experiment"].classes]
         self._problems.append(
-            f"[Experiment] EXP_NAME = {name}: no section [Experiment "
-            f"{name}]{guess(name, known)}"
+            f"{place} = {name}: no section [Experiment {name}]{guess(name, known)}"
         )
 
     def _add_arena_triggers(self, arenas: Mapping[str, Region]) -> None:
@@ -422,7 +429,8 @@ class _Reading:
         title, in_arenas = f"{family} {section}", rig.arenas and family == "Experiment"
         for other, kind in _NAMING.items():
             if in_arenas and kind is OutputName:
-                self._problems += missing_outputs(title, maker, rig.outputs, rig.arenas)
+                needed = rig.arenas_with(section) or rig.arenas
+                self._problems += missing_outputs(title, maker, rig.outputs, needed)
                 continue
             for key, name in references(maker, kind):
                 if kind is TriggerName and name in rig.in_each_arena:

@@ -45,7 +45,7 @@ from deeplabstream.recording.light_facts import LIGHT_CYCLE, START_LOCAL
 from deeplabstream.recording.resumed_state import RESUMED, ResumedState
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.arena_instances import experiment_in_arena
-from deeplabstream.settings.arenas import Arenas
+from deeplabstream.settings.arenas import NO_EXPERIMENT, Arenas
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.light_section import LightSection
 from deeplabstream.settings.retention_section import Retention
@@ -560,6 +560,8 @@ class Settings:
     """The section of the grid, with the markers by which it is found."""
     subjects: Mapping[str, str] = plain_field(default_factory=dict)
     """Name of the animal in each arena that has one; empty: they have the arenas' names."""
+    arena_experiments: Mapping[str, str] = plain_field(default_factory=dict)
+    """Name of the experiment of each arena with another than EXP_NAME; `NO_EXPERIMENT`: none."""
     in_each_arena: frozenset[str] = frozenset()
     """The triggers that are declared once and made for each arena, as `NAME.ARENA`."""
     background: BackgroundSubtraction = plain_field(
@@ -646,26 +648,46 @@ class Settings:
         return experiment
 
     def new_experiments(self) -> dict[str, Experiment]:
-        """Return the experiment of each arena; without arenas, of the name "".
+        """Return the experiment of each arena that has one; without arenas, of the name "".
 
         SettingsError: EXP_NAME names none.
         """
         if not self.arenas:
             return {"": self.new_experiment()}
         self.new_experiment()  # raises if there is none
-        maker = self.experiments[self.experiment.exp_name]
         return {
             arena: self._restored(
-                experiment_in_arena(maker, arena, self.in_each_arena), arena
+                experiment_in_arena(self.experiments[name], arena, self.in_each_arena),
+                arena,
             )
-            for arena in self.arenas
+            for arena, name in self.experiment_names.items()
         }
+
+    def experiment_name(self, arena: str) -> str:
+        """Return NAME of the experiment of an arena, or of the rig ("")."""
+        return self.arena_experiments.get(arena, self.experiment.exp_name)
+
+    @property
+    def experiment_names(self) -> dict[str, str]:
+        """Name of the experiment of each arena that has one; empty: there are no arenas."""
+        names = {arena: self.experiment_name(arena) for arena in self.arenas}
+        return {arena: it for arena, it in names.items() if it != NO_EXPERIMENT}
+
+    @property
+    def experiments_in_use(self) -> list[str]:
+        """EXP_NAME, and the other experiments of arenas."""
+        others = (it for it in self.arena_experiments.values() if it != NO_EXPERIMENT)
+        return [*dict.fromkeys([self.experiment.exp_name, *others])]
+
+    def arenas_with(self, experiment: str) -> list[str]:
+        """Return the arenas that have an experiment."""
+        return [k for k, name in self.experiment_names.items() if name == experiment]
 
     @cached_property
     def triggers_of_arenas(self) -> dict[str, frozenset[str]]:
         """The triggers that the experiment of each arena names; empty: no arenas, or none.
 
-        With subjects, only of the arenas that have one: the others are empty.
+        Only of arenas that have an experiment and, with subjects, an animal.
         """
         if not self.arenas or self.experiment.exp_name not in self.experiments:
             return {}
@@ -855,10 +877,15 @@ def _background(settings: Settings) -> dict[str, object]:
 
 
 def _arenas(settings: Settings) -> dict[str, object]:
-    """Return the regions of the arenas, and their subjects; nothing: there are none."""
+    """Return the arenas' regions, subjects and other experiments; nothing: there are none."""
     named = {name: str(region) for name, region in settings.arenas.items()}
     subjects = {"subjects": {**settings.subjects}} if settings.subjects else {}
-    return {"arenas": named, **subjects} if named else {}
+    experiments: dict[str, object] = {}
+    if chosen := settings.arena_experiments:
+        _, *others = settings.experiments_in_use
+        values = {name: _as_values(settings.experiments[name]) for name in others}
+        experiments = {"arena_experiments": {**chosen}, "other_experiments": values}
+    return {"arenas": named, **subjects, **experiments} if named else {}
 
 
 def _space(settings: Settings) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """A rig with arenas: one animal in each, with its own triggers, outputs and results."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +20,18 @@ from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.network_loading import network_ready_message, open_network
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.engine.replay.video_replay import new_folder, replay
+from deeplabstream.engine.session.earlier_run import EarlierRun, NothingToResumeError
 from deeplabstream.engine.session.session_state import SessionState
+from deeplabstream.plugins.experiment import Plan
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.exporters.exports import parquet
 from deeplabstream.recording.exporters.nwb_run import subject_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.sections import ExperimentRun
+from experiments.conditional import Conditional
 from tests.gui.fake_session import make_step
 from tests.pose.fly_images import SHAPE, image_of
 
@@ -87,14 +93,95 @@ def test_each_arena_decides_on_its_own_output(tmp_path: Path) -> None:
     assert [[step.triggers[name] for name in names] for step in steps] == right
     assert all(step.triggers["any right"] == step.triggers[names[1]] for step in steps)
 
-    levels, switched = dict.fromkeys(("light.A1", "light.A2"), 0.0), []
+    # the experiment begins with the first frame and decides on the following ones
+    assert levels_of(steps)[1:] == [(one, other) for one, other in right[1:]]
+
+
+OTHER_EXPERIMENTS = (
+    RIG.replace("COLUMNS = 2", "COLUMNS = 2\nEXPERIMENTS = A2 control")
+    + """
+[Trigger left]
+KIND = InsideRegion
+BODYPARTS = centre
+REGION = rectangle -50 -60 50.2 120
+[Experiment control]
+KIND = Conditional
+TRIGGER = left
+OUTPUT = light
+MAX_ON_S = 100
+REST_S = 0
+"""
+)
+
+
+def test_arenas_can_have_another_experiment(tmp_path: Path) -> None:
+    settings = parse(OTHER_EXPERIMENTS, tmp_path)
+    run, steps = run_of(settings, tmp_path / "run")
+    expected = [(20.5 + n >= 50.2, 179.5 - n < 150.2) for n in range(1, FRAMES)]
+    assert levels_of(steps)[1:] == expected
+
+    assert run.facts["arena_experiments"] == {"A2": "control"}
+    assert run.facts["other_experiments"]["control"]["TRIGGER"] == "left"
+    table = analyse(run.path, AnalysisOptions(position=("centre",))).table()
+    assert dict(zip(table["animal"], table["experiment"], strict=True)) == {
+        "A1": "place",
+        "A2": "control",
+    }
+    assert compare(settings, run).same
+
+
+def test_an_arena_without_an_experiment_controls_nothing(tmp_path: Path) -> None:
+    text = OTHER_EXPERIMENTS.replace("A2 control", "A2 -")
+    run, steps = run_of(parse(text, tmp_path), tmp_path / "run")
+    expected = [(20.5 + n >= 50.2, False) for n in range(1, FRAMES)]
+    assert levels_of(steps)[1:] == expected
+    table = analyse(run.path, AnalysisOptions(position=("centre",))).table()
+    assert table["experiment"].tolist() == ["place", ""]
+
+
+def test_an_error_names_the_experiment_of_its_arena(tmp_path: Path) -> None:
+    class Wrong(Conditional):
+        def plan(self) -> Plan:
+            yield  # type: ignore[misc]
+
+    settings = parse(OTHER_EXPERIMENTS, tmp_path)
+    wrong = replace(settings.experiments["control"], kind=Wrong)
+    settings = replace(settings, experiments={**settings.experiments, "control": wrong})
+    run, _ = run_of(settings, tmp_path / "run")
+    rows = read_events(run.events_path)
+    (alarm,) = (row["text"] for row in rows if row["name"] == "alarm")
+    assert alarm.startswith("arena A2: [Experiment control]: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("A2 control", "A2 -", "EXPERIMENTS of [Arenas] has changed"),
+        (
+            "TRIGGER = left",
+            "TRIGGER = right",
+            "[Experiment control] TRIGGER has changed",
+        ),
+    ],
+)
+def test_other_experiments_of_arenas_continue_nothing(
+    tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    run, _ = run_of(parse(OTHER_EXPERIMENTS, tmp_path), tmp_path / "run")
+    changed = parse(OTHER_EXPERIMENTS.replace(old, new), tmp_path)
+    with pytest.raises(NothingToResumeError, match=re.escape(why)):
+        EarlierRun(run.path).resumed(changed, 10**12, datetime.now().astimezone())
+
+
+def levels_of(steps: list[Step]) -> list[tuple[bool, ...]]:
+    """Return at each step whether the output of each arena is on."""
+    levels, found = dict.fromkeys(("light.A1", "light.A2"), 0.0), []
     for step in steps:
         for command in step.commands:
             if (output := getattr(command, "output", "")) in levels:
                 levels[output] = getattr(command, "level", 0.0)
-        switched.append([level > 0 for level in levels.values()])
-    # the experiment begins with the first frame and decides on the following ones
-    assert switched[1:] == right[1:]
+        found.append(tuple(level > 0 for level in levels.values()))
+    return found
 
 
 def test_results_and_exports_have_a_row_for_each_arena(tmp_path: Path) -> None:

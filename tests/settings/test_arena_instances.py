@@ -82,6 +82,43 @@ def test_the_experiment_of_each_arena_names_its_trigger_and_its_output() -> None
     assert experiments["A2"] == expected
 
 
+OTHER = "[Experiment other]\nKIND = Conditional\nTRIGGER = right\nOUTPUT = lamp\n"
+
+
+def with_experiments(entries: str) -> str:
+    return RIG.replace("COLUMNS = 2", f"COLUMNS = 2\nEXPERIMENTS = {entries}")
+
+
+def test_arenas_can_have_another_experiment_or_none() -> None:
+    lamp = "[Output lamp.A2]\nKIND = SimulatedOutput\n"
+    settings = rig(with_experiments("A2 other") + OTHER + lamp)
+    experiments = settings.new_experiments()
+    assert experiments["A1"] == Conditional(trigger="not right.A1", output="light.A1")
+    assert experiments["A2"] == Conditional(trigger="right.A2", output="lamp.A2")
+    assert settings.triggers_of_arenas == {"A1": {"not right.A1"}, "A2": {"right.A2"}}
+    assert [*rig(with_experiments("A2:A2 -")).new_experiments()] == ["A1"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ("A2", "expected arenas"),
+        ("A2:A1 place", "expected the upper left and the lower right"),
+        ("A2:B place", "expected the upper left and the lower right"),
+        ("A1:A2 place, A1 -", "arena A1 is there twice"),
+        ("B7 place", "EXPERIMENTS: there is no arena B7"),
+        ("A1 plaice", "EXPERIMENTS = plaice: no section [Experiment plaice]"),
+        ("A1:A2 -", "no arena has an experiment"),
+    ],
+)
+def test_wrong_experiments_of_arenas_are_refused(entries: str, said: str) -> None:
+    assert said in problem(with_experiments(entries))
+
+
+def test_an_experiment_needs_the_outputs_of_its_arenas_only() -> None:
+    assert "add [Output lamp.A2]" in problem(with_experiments("A2 other") + OTHER)
+
+
 def test_an_experiment_without_arenas_is_one() -> None:
     text = RIG[: RIG.index("[Arenas]")] + RIG[RIG.index("[Trigger right]") :]
     text = text.replace("light.A1", "light").replace("ANIMAL = A2\n", "")

@@ -670,8 +670,9 @@ class _Engine:
             text = f"not started: {STOP_WITHOUT_MAIN}"
             self.write(Note("experiment", text, self.clock.now_ns()))
         elif bank is not None and not self.loop.experimenting:
-            experiments = self.settings.new_experiments()
-            self.loop.begin(experiments, self.settings.new_triggers(), bank)
+            used = self.settings
+            experiments, triggers = used.new_experiments(), used.new_triggers()
+            self.loop.begin(experiments, triggers, bank, used.arena_experiments)
             self.experiment_running = True
         self.send(ExperimentRunning(self.loop.experimenting))
 

@@ -149,7 +149,10 @@ def rerun_decisions(
                         if name in doses:
                             doses[name].begin_with(given, at_ns)
                     loop.begin(
-                        settings.new_experiments(), settings.new_triggers(), bank
+                        settings.new_experiments(),
+                        settings.new_triggers(),
+                        bank,
+                        settings.arena_experiments,
                     )
             catch_up(bank, clock, recorded.posed_ns)
             network.pose = recorded.pose

@@ -88,7 +88,8 @@ def replay(
             plate=plate,
         )
         if experiment:
-            loop.begin(settings.new_experiments(), triggers, bank)
+            experiments = settings.new_experiments()
+            loop.begin(experiments, triggers, bank, settings.arena_experiments)
         else:
             loop.set_triggers(triggers)
         try:

@@ -162,10 +162,13 @@ class EarlierRun:
             raise NothingToResumeError(f"{about}: it is of another animal")
         if before.experiment.exp_name != name or name not in settings.experiments:
             raise NothingToResumeError(f"{about}: EXP_NAME is another one")
+        if before.arena_experiments != settings.arena_experiments:
+            raise NothingToResumeError(f"{about}: EXPERIMENTS of [Arenas] has changed")
+        used = {f"Experiment {it}" for it in settings.experiments_in_use}
         kept = {key.upper() for key in settings.experiments[name].kind.progress}
         own, texts = (read_sections(it.text).texts for it in (before, settings))
         for title in dict.fromkeys([*own, *texts]):
-            is_used = title == f"Experiment {name}" or title.startswith("Trigger ")
+            is_used = title in used or title.startswith("Trigger ")
             first, second = own.get(title, {}), texts.get(title, {})
             differing = [
                 key
@@ -281,7 +284,7 @@ class EarlierRun:
             except Exception as error:
                 raise DeviceError(
                     f"{self.path} can't be continued: reached() of [Experiment "
-                    f"{self.settings.experiment.exp_name}] failed: {error!r}"
+                    f"{self.settings.experiment_name(arena)}] failed: {error!r}"
                 ) from error
             if reached is not None:
                 found[arena] = {key: float(number) for key, number in reached.items()}
