@@ -3,13 +3,8 @@
 import numpy as np
 
 from deeplabstream.gui.shapes import Shape, polygon
-from deeplabstream.settings.arenas import (
-    ARENAS,
-    ImagePoint,
-    check_size,
-    grid_centres,
-    parse_point,
-)
+from deeplabstream.settings.arena_geometry import ImagePoint, check_size, grid_centres
+from deeplabstream.settings.arenas import ARENAS, parse_point
 
 GRID = f"[{ARENAS}]"
 """Name of the shape; no trigger can have it."""

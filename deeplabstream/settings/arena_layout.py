@@ -5,15 +5,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from deeplabstream.plugins.event_output import EventOutput
+from deeplabstream.settings.arena_geometry import ImagePoint, check_size, grid_centres
 from deeplabstream.settings.arena_instances import in_arena
-from deeplabstream.settings.arenas import (
-    ARENAS,
-    ImagePoint,
-    check_size,
-    grid_centres,
-    parse_point,
-    parse_shape,
-)
+from deeplabstream.settings.arenas import ARENAS, parse_point, parse_shape
 from deeplabstream.settings.ini_editing import add_section, remove_section, set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import kind_of

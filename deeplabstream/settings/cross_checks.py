@@ -16,7 +16,7 @@ from deeplabstream.settings.animals import (
     animal_name_problems,
     animal_number,
 )
-from deeplabstream.settings.arenas import overlaps
+from deeplabstream.settings.arena_geometry import overlaps
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
 

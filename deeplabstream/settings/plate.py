@@ -14,8 +14,9 @@ from deeplabstream.pose.plate_markers import (
     find_markers,
     locate_plate,
 )
+from deeplabstream.settings.arena_geometry import grid_centres
 from deeplabstream.settings.arena_instances import centre_of
-from deeplabstream.settings.arenas import ARENAS, SINGLE, Arenas, grid_centres
+from deeplabstream.settings.arenas import ARENAS, SINGLE, Arenas
 from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse

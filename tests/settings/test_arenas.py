@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.regions import Circle, Rectangle
-from deeplabstream.settings.arenas import (
-    NO_SUBJECT,
-    Arenas,
-    ImagePoint,
-    grid_centres,
-    overlaps,
-)
+from deeplabstream.settings.arena_geometry import ImagePoint, grid_centres, overlaps
+from deeplabstream.settings.arenas import NO_SUBJECT, Arenas
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.sections import effective
 

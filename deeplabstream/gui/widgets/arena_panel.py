@@ -33,6 +33,7 @@ from deeplabstream.pose.plate_markers import (
     find_markers,
     markers_in_order,
 )
+from deeplabstream.settings.arena_geometry import MOST_COLUMNS, MOST_ROWS
 from deeplabstream.settings.arena_layout import (
     gap_of,
     lacks_outputs,
@@ -40,13 +41,7 @@ from deeplabstream.settings.arena_layout import (
     with_outputs,
     with_unused,
 )
-from deeplabstream.settings.arenas import (
-    ARENAS,
-    MOST_COLUMNS,
-    MOST_ROWS,
-    SINGLE,
-    Arenas,
-)
+from deeplabstream.settings.arenas import ARENAS, SINGLE, Arenas
 from deeplabstream.settings.fields import Section
 from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.settings.plate import points_word
