@@ -28,8 +28,20 @@ public class RackCommand
                 client.Headers["Authorization"] = "Bearer " + File.ReadAllText(TokenFile).Trim();
                 client.Headers["Content-Type"] = "application/json";
                 var text = command.Replace("\\", "\\\\").Replace("\"", "\\\"");
-                return client.UploadString(
-                    Address + "/api/commands", "{\"command\": \"" + text + "\"}");
+                try
+                {
+                    return client.UploadString(
+                        Address + "/api/commands", "{\"command\": \"" + text + "\"}");
+                }
+                catch (WebException error)
+                {
+                    // a refused command must not end the workflow: its answer says why
+                    if (error.Response == null) throw;
+                    using (var reader = new StreamReader(error.Response.GetResponseStream()))
+                    {
+                        return reader.ReadToEnd();
+                    }
+                }
             }
         });
     }
