@@ -42,7 +42,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.settings.rack_file import BoxSection
-from tests.rack.test_rack_run import Rack, two_boxes
+from tests.rack.test_rack_run import Rack, lasting, two_boxes
 
 BEGIN = datetime(2026, 3, 10, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Berlin")
@@ -339,9 +339,7 @@ def run_rack(minutes: float) -> Month:
         with two_boxes(Path(place)) as rack:
             for box in BOXES:
                 file = rack.file.with_name(box) / "settings.ini"
-                text = file.read_text("utf-8")
-                text = text.replace("MAX_ON_S = 600\n", "MAX_ON_S = 80000\n")
-                file.write_text(f"{text}MAX_TOTAL_S = 80000\n", "utf-8")
+                file.write_text(lasting(file.read_text("utf-8")), "utf-8")
             rack.start()
             rack.wait_until_on(*BOXES)
             began_s = perf_counter()

@@ -19,7 +19,7 @@ from deeplabstream.core.clock import rest
 from deeplabstream.rack.box_load import latencies_ns
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
-from tests.rack.test_rack_run import RIG, ROOT, Board, Rack, exists
+from tests.rack.test_rack_run import RIG, ROOT, Board, Rack, exists, lasting
 
 KINDS = ("camera arena", "engine", "recorder", "guard", "session")
 """Processes of a box; `session` is its main process."""
@@ -109,11 +109,11 @@ def rack_with(*names: str, head: str = "") -> Iterator[Rack]:
     import tty
 
     rig = (
-        RIG.replace("160", "320")
+        # longer than a whole measurement: the other box must not end before it
+        lasting(RIG)
+        .replace("160", "320")
         .replace("120", "240")
         .replace("RATE = 20", "RATE = 30")
-        # longer than a whole measurement: the other box must not end before it
-        .replace("MAX_ON_S = 600", "MAX_ON_S = 36000")
     )
     boards: dict[str, Board] = {}
     opened: list[int] = []

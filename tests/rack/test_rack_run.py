@@ -57,6 +57,12 @@ MAX_ON_S = 600
 """
 
 
+def lasting(rig: str) -> str:
+    """Return the settings of a rig whose output stays on for most of a day."""
+    longer = rig.replace("MAX_ON_S = 600\n", "MAX_ON_S = 80000\n")
+    return f"{longer}MAX_TOTAL_S = 80000\n"
+
+
 @dataclass
 class Board:
     """The other side of a box's output."""
@@ -129,6 +135,23 @@ class Rack:
         while not reached():
             assert perf_counter() < give_up, self.text()
             rest(0.02)
+
+    def wait_for_run(self, box: str, before: str = "") -> BoxStatus:
+        """Wait for a report of a box that names its run folder, another one than before.
+
+        The output may be on before it.
+        """
+        reports: list[BoxStatus] = []
+
+        def reported() -> bool:
+            now = self.status(box)
+            if now is None or now.run_folder in ("", before):
+                return False
+            reports.append(now)
+            return True
+
+        self.wait(reported)
+        return reports[-1]
 
     def wait_until_on(self, *boxes: str) -> None:
         """Wait until the outputs are on; the rack and its boxes must go on."""
@@ -359,21 +382,12 @@ def test_a_killed_box_is_restarted_and_its_new_run_names_the_gap(rack: Rack) -> 
     rack.file.write_text(text.replace("RIG = left\n", keys), "utf-8")
     rack.start("--only", "left")
     rack.wait_until_on("left")
-    # the output may be on before the first report that names the run folder
-    rack.wait(lambda: bool((now := rack.status("left")) and now.run_folder))
-    before = rack.status("left")
-    assert before is not None
+    before = rack.wait_for_run("left")
     os.kill(before.processes["session"], signal.SIGKILL)
     rack.wait_until_off("left")
 
-    def restarted() -> bool:
-        now = rack.status("left")
-        return now is not None and now.run_folder not in ("", before.run_folder)
-
-    rack.wait(restarted)
+    after = rack.wait_for_run("left", before.run_folder)
     rack.wait_until_on("left")
-    after = rack.status("left")
-    assert after is not None
     told = rack.told.read_text("utf-8")
     assert "[Box left] will be restarted in 1 s (restart 1 of 1); its outputs" in told
     events = Path(after.run_folder, "events.csv")
@@ -412,19 +426,11 @@ def test_a_box_that_is_restarted_by_command_continues_its_experiment(
 ) -> None:
     rack.start("--only", "left")
     rack.wait_until_on("left")
-    rack.wait(lambda: bool((now := rack.status("left")) and now.run_folder))
-    before = rack.status("left")
-    assert before is not None
+    before = rack.wait_for_run("left")
     rack.type("restart left")
 
-    def restarted() -> bool:
-        now = rack.status("left")
-        return now is not None and now.run_folder not in ("", before.run_folder)
-
-    rack.wait(restarted)
+    after = rack.wait_for_run("left", before.run_folder)
     rack.wait_until_on("left")
-    after = rack.status("left")
-    assert after is not None
     events = Path(after.run_folder, "events.csv")
     goes_on_from = f"goes on from the run {Path(before.run_folder).name} after a gap of"
     rack.wait(lambda: goes_on_from in events.read_text("utf-8"))
