@@ -137,7 +137,7 @@ class Bridge(QObject):
         self._agenda = RequestQueue([Action.STOP_STREAM, *again])
 
     def restart_experiment(self) -> None:
-        """Do the same, and continue the experiment of the run in a new one."""
+        """Stop the stream, start it again, and continue the run's experiment in a new run."""
         session = self.session
         if (run := session.state.run_folder) is not None:
             session.resumes = Resumption(run, required=False)

@@ -196,8 +196,8 @@ def use_cores(cores: set[int]) -> bool:
 class IdleCollection:
     """Garbage collection of a process that runs for long: only at idle moments.
 
-    By default Python collects what has survived for long only when that has grown by a
-    quarter, so that memory grows for an hour; and it collects in the middle of a frame.
+    Python itself collects old objects only when their number has grown by a quarter, so that
+    memory grows meanwhile, and may do so in the middle of a frame.
     """
 
     EVERY_S = 10.0

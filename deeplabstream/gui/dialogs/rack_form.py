@@ -121,15 +121,16 @@ class RackForm(QDialog):
     def _arrange(self, about: QLabel) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        for button in (self.add, self.remove, self.set_up):
+        left, right = (
+            (self.add, self.remove, self.set_up),
+            (self.save, self.save_and_open),
+        )
+        for button in left:
             buttons.addWidget(button)
         buttons.addStretch(1)
-        for button in (self.save, self.save_and_open):
+        for button in right:
             buttons.addWidget(button)
-        for button in (
-            *(self.add, self.remove, self.set_up),
-            *(self.save, self.save_and_open),
-        ):
+        for button in (*left, *right):
             button.setAutoDefault(False)  # Enter ends the editing of a cell
         whole = QVBoxLayout(self)
         whole.setContentsMargins(16, 14, 16, 14)
