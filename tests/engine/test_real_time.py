@@ -119,6 +119,43 @@ said["sentences"] = priority.check(2_000_000_000)
 
 
 @LINUX
+@ALLOWED
+def test_all_threads_return_to_ordinary_priority_at_the_end() -> None:
+    said = told("""
+def nice():
+    return [os.getpriority(os.PRIO_PROCESS, number) for number in (0, thread.native_id)]
+said["raised"] = nice()
+priority.end()
+said["main"], said["other"], said["lowered"] = policy(), policy(thread.native_id), nice()
+""")
+    assert said["raised"] == [-5, -5]
+    assert said["main"] == said["other"] == os.SCHED_OTHER
+    assert said["lowered"] == [0, 0]
+
+
+GUARDS = """
+import json, os
+from multiprocessing import Pipe, Semaphore
+from deeplabstream.engine.processes.guard import GuardLinks, Heartbeat, guard_main
+
+ours, theirs = Pipe()
+reports, _ = Pipe()
+heart = Heartbeat(ours)
+heart.send(10**9)
+heart.goodbye()
+guard_main({}, theirs, os.getpid(), reports, GuardLinks(Semaphore(0), real_time=True))
+print(json.dumps({"policy": os.sched_getscheduler(0)}))
+"""
+
+
+@LINUX
+@ALLOWED
+def test_a_guard_ends_at_ordinary_priority() -> None:
+    """An ending process computes for up to 0.1 s, beside the frames of other rigs."""
+    assert printed(GUARDS) == {"policy": os.SCHED_OTHER}
+
+
+@LINUX
 @pytest.mark.parametrize("error", [ValueError("not allowed"), OSError("unknown")])
 def test_limits_that_the_system_refuses_are_no_error(
     monkeypatch: pytest.MonkeyPatch, error: Exception

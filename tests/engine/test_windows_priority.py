@@ -98,6 +98,15 @@ def test_a_process_gets_all_that_needs_no_rights(windows: Windows) -> None:
     assert throttling(windows) == [(1, 5, 0)]
 
 
+def test_a_process_that_ends_returns_to_normal_priority(windows: Windows) -> None:
+    priority = RealTime(ENGINE)
+    priority.end()
+    assert windows.calls("SetPriorityClass") == [
+        (OWN_PROCESS, 0x80),
+        (OWN_PROCESS, 0x20),
+    ]
+
+
 def test_guards_come_before_cameras_and_engine(windows: Windows) -> None:
     """Pro Audio is of MMCSS's category high, Capture of medium."""
     assert "MMCSS task Pro Audio;" in RealTime(GUARD).remark

@@ -115,7 +115,10 @@ class _CameraProcess:
                 # after the driver has started its threads
                 self._real_time = RealTime(CAMERA, self._real_time_requested)
                 self._garbage = IdleCollection()
-                self._fill(stream)
+                try:
+                    self._fill(stream)
+                finally:
+                    self._real_time.end()
 
     def reopen(self) -> None:
         """Open the camera again: with a requested change, or because it was lost.

@@ -134,6 +134,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
     ):
         engine = _Engine(settings, messages, links, resources)
         set_up_child(orphaned=engine.orphaned, terminated=engine.stop)
+        at_last.callback(engine.lower_priority)
         # The guards end at their goodbye. It is sent last: the session would report the end of
         # a guard instead of the error of the engine.
         at_last.callback(engine.goodbye)
@@ -375,6 +376,11 @@ class _Engine:
         self.real_time = RealTime(ENGINE, self.settings.streaming.real_time)
         self.write(Note("scheduling", self.real_time.remark, self.clock.now_ns()))
         self.garbage = IdleCollection()
+
+    def lower_priority(self) -> None:
+        """Give up real-time priority, when the outputs are off."""
+        if self.real_time is not None:
+            self.real_time.end()
 
     def check_real_time(self, now_ns: int) -> None:
         """Record which threads lost their real-time priority."""

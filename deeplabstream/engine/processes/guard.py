@@ -152,6 +152,7 @@ def guard_main(
     real_time = settle_guard(outputs, links, reports)
     what = watch(heart)
     if not what:
+        real_time.end()
         return
 
     # Opening outputs takes longer than a heartbeat: the second guard must not act too.
@@ -164,6 +165,7 @@ def guard_main(
     report = Report(reports, links)
     switch_off(outputs, f"The engine {what}", "guard", report, real_time.raise_threads)
     second.goodbye()
+    real_time.end()
 
 
 class Reporting(Protocol):

@@ -119,7 +119,7 @@ class RealTime:
         # encoders and other programs that this process starts begin at ordinary priority
         policy |= os.SCHED_RESET_ON_FORK
         python = [thread.native_id for thread in threading.enumerate()]
-        for number in (int(task.name) for task in Path("/proc/self/task").iterdir()):
+        for number in _threads():
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, number, -_NICE_STEPS)
             if (
@@ -154,6 +154,21 @@ class RealTime:
                     "ordinary priority from now on"
                 )
         return sentences
+
+    def end(self) -> None:
+        """Return all threads of this process to ordinary priority, before it ends.
+
+        An ending process computes for up to 0.1 s: Python removes its objects, the kernel its
+        memory. At real-time priority this would delay the frames of other rigs.
+        """
+        for number in list(self._used_ns):
+            self._lower(number)
+        if sys.platform == "win32":
+            windows_priority.lower_process()
+        else:
+            for number in _threads():
+                with suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, number, 0)
 
     def _leave(self) -> None:
         for number in list(self._used_ns):
@@ -334,6 +349,14 @@ def _raise_limit(limit: int) -> None:
         hard = resource.getrlimit(limit)[1]
         with suppress(OSError, ValueError):  # ValueError for EPERM and EINVAL
             resource.setrlimit(limit, (hard, hard))
+
+
+def _threads() -> list[int]:
+    """Return the numbers of all threads of this process, those of libraries too."""
+    try:
+        return [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    except OSError:
+        return [0]  # not Linux: the process itself
 
 
 def _used_ns(thread: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from deeplabstream.engine.processes.windows_events import library
 
 ABOVE_NORMAL = 1
-_HIGH_PRIORITY_CLASS = 0x80
+_HIGH_PRIORITY_CLASS, _NORMAL_PRIORITY_CLASS = 0x80, 0x20
 _THREAD_SET_INFORMATION = 0x20
 _ALREADY_IN_TASK = 1552
 _POWER_THROTTLING, _THROTTLING_VERSION = 4, 1
@@ -47,6 +47,12 @@ def raise_process(task: str) -> str:
         f"power throttling: {'off' if _end_throttling(kernel) else 'unchanged'}; "
         "memory: not locked"
     )
+
+
+def lower_process() -> None:
+    """Return this process to normal priority. MMCSS keeps its threads until they end."""
+    kernel = _kernel()
+    kernel.SetPriorityClass(kernel.GetCurrentProcess(), _NORMAL_PRIORITY_CLASS)
 
 
 def _register(task: str) -> bool:
