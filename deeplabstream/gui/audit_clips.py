@@ -29,6 +29,7 @@ _FRAME_S = 1 / 30
 _MOST_BYTES = 100_000_000
 """Largest size of the images of a clip; four clips are kept."""
 _USUAL_SHAPE = 480, 640
+_NAMES = "The overlay (O) shows the names."
 _PATIENCE_S = 5.0
 _MARGIN_S = 1e-6
 """Times of frames are rounded to nanoseconds."""
@@ -83,7 +84,7 @@ class OpenedAudit:
         """Return what the trigger or output of a clip is, in words."""
         if clip.kind == "output":
             return self.texts.output(clip.name)
-        of = f"\n\nAnimal: {clip.animal}" if clip.animal else ""
+        of = f"\n\nAnimal: {clip.animal}. {_NAMES}" if clip.animal else ""
         return f"{self.texts.trigger(clip.name)}{of}"
 
     def shown_triggers(self, clip: AuditClip) -> frozenset[str] | None:

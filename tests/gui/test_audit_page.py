@@ -272,6 +272,18 @@ def test_a_second_rater_sees_nothing_of_the_first(
     again.finish()
 
 
+def test_a_new_rater_can_be_chosen_again(page: AuditPage, qtbot: QtBot) -> None:
+    page.use_rater("ben")
+    assert page.rater.findText("ben") < 0, "a name may be mistyped"
+    for _ in range(2):
+        judge(qtbot, page, "right")
+    page.use_rater("anna")
+    judge(qtbot, page, "right")
+    offered = [page.rater.itemText(row) for row in range(page.rater.count())]
+    assert sorted(offered) == ["anna", "ben"]
+    assert page.rater.currentText() == "anna"
+
+
 def test_figures_and_agreement_are_shown_and_stored_at_the_end(
     page: AuditPage, run: Path, qtbot: QtBot
 ) -> None:

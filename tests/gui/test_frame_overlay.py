@@ -213,3 +213,15 @@ def test_names_of_animals_that_are_close_do_not_cover_each_other() -> None:
         plates.append(wanted.translated(0, free_shift(wanted, plates)))
     assert not any(one.intersects(other) for one, other in combinations(plates, 2))
     assert all(plate.top() >= 2 for plate in plates)
+
+
+def test_in_a_narrow_image_the_reason_alone_is_said(
+    canvas: Canvas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(
+        frame_overlay, "draw_tag", lambda _p, _c, text, *_, **__: texts.append(text)
+    )
+    step = make_step(0, {"bob left": None, "bob right": None, "near": True}, lost=True)
+    draw_state(canvas.painter, QRectF(0, 0, 190, 120), step, {})
+    assert texts == ["Animal lost"]

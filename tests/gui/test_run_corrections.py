@@ -22,7 +22,7 @@ from deeplabstream.recording.pose_corrections import (
     append_correction,
     corrections_of,
 )
-from tests.recording.recorded import SETTINGS
+from tests.recording.recorded import SETTINGS, UNFILMED, record
 from tests.recording.small_run import exposed, made, point, write_flags
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -141,6 +141,7 @@ def test_what_does_not_fit_is_a_sentence_and_can_not_be_applied(
     qtbot.waitUntil(
         lambda: "both before and after" in view.problem.text(), timeout=SOON
     )
+    assert "correction 1" not in view.problem.text(), "it is not in the list"
     assert not view.apply.isEnabled()
     view.kind.setCurrentText("Swap names")
     view.kind.activated.emit(view.kind.currentIndex())
@@ -150,6 +151,22 @@ def test_what_does_not_fit_is_a_sentence_and_can_not_be_applied(
     assert not view.apply.isEnabled()
     view.animals.tick(("anna", "bob"))
     assert "Switch names keeps them" in view.span_text.text()
+
+
+def test_a_frame_without_an_image_is_said_to_be_not_recorded(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    shown = RunCorrections()
+    qtbot.addWidget(shown)
+    shown.show()
+    shown.show_run(record(tmp_path / "monday"), "top")
+    qtbot.waitUntil(lambda: shown.review is not None, timeout=SOON)
+    assert shown.review is not None
+    for row, text in ((UNFILMED + 2, "not recorded"), (UNFILMED - 2, "")):
+        shown.go_to(shown.review.time_of("top", row))
+        qtbot.waitUntil(lambda row=row: shown.after._index == row, timeout=SOON)
+        assert shown.before.figures == shown.after.figures == text
+    shown.finish()
 
 
 def test_a_span_is_marked_by_a_drag_with_shift(

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from PyQt5.QtCore import QRectF
 from PyQt5.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.theme import GREEN, bodypart_colour
+from deeplabstream.gui.widgets import video_view
 from deeplabstream.gui.widgets.video_view import VideoGrid, VideoView, to_qimage
 from tests.gui.fake_session import close_to, make_settings, make_step
 
@@ -75,3 +77,20 @@ def test_cameras_stand_in_a_grid(qtbot: QtBot, cameras: int, columns: int) -> No
     grid.resize(900, 600)
     grid.grab()
     assert len({view.x() for view in grid.views.values()}) == columns
+
+
+def test_the_name_of_an_animal_is_not_under_that_of_the_camera(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = VideoView("corrected")
+    qtbot.addWidget(view)
+    view.resize(320, 200)
+    given: list[QRectF] = []
+    monkeypatch.setattr(
+        video_view, "draw_pose", lambda *arguments: given.extend(arguments[-1])
+    )
+    view.show_image(np.zeros((100, 160), np.uint8), 736, make_step(736))
+    view.grab()
+    (header,) = given
+    assert header.contains(20, 20)
+    assert header.width() > 100

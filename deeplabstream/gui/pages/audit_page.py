@@ -156,6 +156,8 @@ class AuditPage(QWidget):
         except DeepLabStreamError as error:
             self.note.setText(str(error))
             return
+        if self._rater not in self._offered_raters:
+            self.rater.addItem(self._rater)
         self._seconds.append(seconds)
         self._last = clip
         self._show_next()
@@ -273,6 +275,10 @@ class AuditPage(QWidget):
             )
         if self.isVisible():
             self._take_focus()
+
+    @property
+    def _offered_raters(self) -> list[str]:
+        return [self.rater.itemText(row) for row in range(self.rater.count())]
 
     def _enter_rater(self, name: str) -> None:
         self.use_rater(name)

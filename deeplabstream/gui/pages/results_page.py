@@ -49,6 +49,7 @@ from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.run_plots import RunPlots
 from deeplabstream.gui.widgets.run_regions import RunRegions
 from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
+from deeplabstream.gui.widgets.scrolled_text import ScrolledText
 from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.gui.widgets.study_view import GroupsView, StudyTableView
 from deeplabstream.gui.widgets.values_table import ValuesTable
@@ -60,6 +61,7 @@ _CHOOSE = "Choose a run. Ctrl and Shift choose several."
 _TABLES = "Tables (*.csv *.parquet *.xlsx)"
 _PLOTS = "Plots (*.svg *.pdf *.png)"
 _LIST_WIDTH = 296  # px
+_NOTES_HEIGHT = 105  # px: seven lines
 _LISTING = "Listing the runs …"
 _OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions", "Correct"), ("Table", "Groups")
 _BY_HAND = ("Regions", "Correct")
@@ -90,7 +92,7 @@ class ResultsPage(QWidget):
         self.other = QPushButton("Other folder …")
         self.count = QLabel()
         self.bar = AnalysisBar()
-        self.title, self.notes = Elided(_CHOOSE), QLabel()
+        self.title, self.notes = Elided(_CHOOSE), ScrolledText(_NOTES_HEIGHT)
         self.measures, self.plots = ValuesTable(), RunPlots(self.client)
         self.regions, self.corrections = RunRegions(), RunCorrections()
         self.study = StudyTableView()
@@ -189,9 +191,8 @@ class ResultsPage(QWidget):
 
     def _results(self) -> QWidget:
         self.title.setObjectName("heading")
-        for label in (self.notes, self.state, self.count):
+        for label in (self.notes.label, self.state, self.count):
             label.setObjectName("caption")
-        self.notes.setWordWrap(True)
         self.state.setWordWrap(True)
         self.notes.hide()
         self.progress.setTextVisible(False)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from PyQt5.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
+from deeplabstream.gui.widgets.scrolled_text import ScrolledText
 from deeplabstream.gui.widgets.setting_search import SettingSearch
 from deeplabstream.gui.widgets.values_table import ValuesTable
 from deeplabstream.recording.audit_results import (
@@ -30,6 +31,7 @@ _HEADER_TIPS = (
     "wrong switch-ons in an hour of the experiment, with their 95 % interval",
 )
 _MISSING = "–"
+_NOTES_HEIGHT = 150  # px: ten lines
 _Key = tuple[Group, str, int | None]
 
 
@@ -41,12 +43,11 @@ class AuditFigures(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table, self.notes = ValuesTable(), QLabel()
+        self.table, self.notes = ValuesTable(), ScrolledText(_NOTES_HEIGHT)
         self.hours = QCheckBox("by hour")
         self.hours.setToolTip("also shows the figures of each hour of the run")
         self.search = SettingSearch()
         self.results: AuditResults | None = None
-        self.notes.setWordWrap(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)

@@ -306,7 +306,10 @@ def draw_state(
         draw_tag(painter, corner, text, QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
         middle = QPointF(image.center().x(), image.bottom() - 16)
-        draw_tag(painter, middle, _lost_text(step), QColor(RED), centre=True)
+        text = _lost_text(step)
+        if tag_width(painter, text) > image.width():  # the reason alone
+            text = text.partition(":")[0]
+        draw_tag(painter, middle, text, QColor(RED), centre=True)
 
 
 def _lost_text(step: Step) -> str:

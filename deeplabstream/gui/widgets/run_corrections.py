@@ -214,7 +214,8 @@ class RunCorrections(QWidget):
         place = run.video_frame_of(self._camera, row)
         if place is None:
             height, width = run.shape_of(self._camera) or (480, 640)
-            self._show_frame(row, np.zeros((height, width), np.uint8))
+            empty = np.zeros((height, width), np.uint8)
+            self._show_frame(row, empty, recorded=False)
         else:
             self.images.request((self._camera, row), *place)
 
@@ -448,7 +449,9 @@ class RunCorrections(QWidget):
             self._offer()
             self.go_to(self.time_s)
         else:
-            self._complain(str(found))
+            # the number that the prepared correction would get says nothing to the user
+            own = f"correction {max(self._by, default=0)}: " if self._drafted else ""
+            self._complain(str(found).removeprefix(own))
 
     def _take_places(self, frames: object, places: tuple[UncertainPlace, ...]) -> None:
         """List the uncertain places of these frames, if they are those that are shown."""
@@ -623,14 +626,19 @@ class RunCorrections(QWidget):
         self.go_to(run.time_of(self._camera, row))
 
     def _take_image(self, key: tuple[str, int], image: Image | None) -> None:
-        if image is not None and self.review is not None:
+        run = self.review
+        if image is None or run is None:
+            return
+        # an image that was requested before a frame that was not recorded comes too late
+        if key[1] == run.row_at(self._camera, self.time_s):
             self._show_frame(key[1], image)
 
-    def _show_frame(self, row: int, image: Image) -> None:
+    def _show_frame(self, row: int, image: Image, recorded: bool = True) -> None:
         """Show a frame with the recorded and the corrected pose."""
         run = self.review
         if run is None:
             return
+        self.before.figures = self.after.figures = "" if recorded else "not recorded"
         frame = int(run.cameras[self._camera].rows["frame"].iat[row])
         self.before.show_image(image, frame, run.step_of(self._camera, row))
         if self._corrected is not None:

@@ -26,6 +26,7 @@ from deeplabstream.gui.widgets.frame_overlay import (
     draw_tag,
     draw_zones,
     fit,
+    tag_plate,
     tag_width,
 )
 
@@ -283,13 +284,15 @@ class VideoView(QWidget):
         painter.setClipRect(area)
 
         # Zones first, the state of the session last: it must not be hidden.
-        step = self._step
+        step, corner = self._step, QPointF(place.left + 10, place.top + 30)
+        header = self._header(painter, area)
         plates = draw_zones(painter, place, self.zones, step.answers if step else None)
         answers, chosen = self.space_answers, self.chosen_outline
         draw_outlines(painter, place, self.space_outlines, answers, chosen)
         if step is not None:
             if self.trail is not None:
                 self.trail.draw(painter, place)
+            plates.append(tag_plate(painter, corner, header))
             draw_pose(painter, place, step, self.threshold, plates)
             if self.reprojects and self.reprojection is not None:
                 draw_reprojection(painter, place, self.reprojection)
@@ -297,15 +300,17 @@ class VideoView(QWidget):
                 drawn = {zone.trigger for zone in self.zones}
                 draw_lines(painter, area, lines_of(step, drawn))
         draw_state(painter, area, step, self.levels)
+        draw_tag(painter, corner, header, QColor(TEXT))
 
-        corner = QPointF(place.left + 10, place.top + 30)
+    def _header(self, painter: QPainter, area: QRectF) -> str:
+        """Return the text in the corner of the image: camera, frame and figures."""
         frame = "" if self._index is None else f"frame {self._index}  "
         text = f"{self.camera}  {frame}{self.figures}".rstrip()
         if self.reprojects and self.reprojection is not None:
             longer = f"{text}  {self.reprojection.caption}"
             if tag_width(painter, longer) <= area.width() - 20:
                 text = longer
-        draw_tag(painter, corner, text, QColor(TEXT))
+        return text
 
 
 class VideoGrid(QWidget):
