@@ -5,9 +5,11 @@ appearance is not drawn: each has a mean vector of eight features in grey levels
 brightness of bands on its back. A view adds noise of 12 grey levels that grows as less of the
 body is clear, an error of 8 grey levels that lasts about 2 s (light, posture), and in one of 50
 views the appearance of another animal. Distinct animals differ by 90 grey levels in at least
-half of the features; animals alike by about 7 in each.
+half of the features; animals alike by about 7 in each. With `--images` the appearance is read
+from images, of mice with four coats or of black ones.
 
-A walk lasts 2 min; 20 s are enough for which pairs are said to be alike.
+A walk lasts 2 min; 20 s are enough for which pairs are said to be alike. That is looked at each
+half second after the names, and stated of the moment 10 s after them.
 All figures begin when all have their first names. Found: detections of one
 animal alone. Asserted: found, and neither ambiguous nor a stray; an animal that is hidden, in
 the shelter or not detected, is neither found nor asserted, known or not. Renamed: the first name
@@ -23,6 +25,7 @@ interruption loses nothing.
 
     python benchmarks/shelters.py --quick --json it.json
     python benchmarks/shelters.py --seconds 20 --frames 12000
+    python benchmarks/shelters.py --seconds 20 --frames 48000 --images --only distinct
 """
 
 import argparse
@@ -51,12 +54,15 @@ from deeplabstream.simulation.arena import Arena
 from tests.pose.crowd import THRESHOLD, Crowd, skeleton
 
 ANIMALS, SHAPE, RATE = 4, (480, 640), 30
+IMAGE_SHAPE = 240, 320, 3
 WALK = 120 * RATE
 """Frames of a walk: about a lap, which then repeats."""
 SHOWN = 10
 """Walks after which the figures so far are printed."""
 SAID_S = 10.0
 """Time after the first names at which those who look alike should be known."""
+LOOKED_S = 0.5
+"""Interval at which it is looked at who is said to look alike; samples take as long."""
 INSIDE_S, RENAMED_S = 0.5, 2.0
 BANDS = np.array(
     [
@@ -109,6 +115,8 @@ class DrawnFeatures(AppearanceModel):
         return np.asarray(mean + self._random.normal(0, noise, mean.shape))
 
 
+KINDS = {"distinct": False, "alike": True}
+"""Kinds of animals: whether they look alike."""
 REASONS = "stray", "few points", "no view", "undecided"
 """Why an animal was found but not asserted."""
 
@@ -160,6 +168,8 @@ class Counts:
     """Animals of which it was said then that their appearance is not known yet."""
     walks: int = 0
     """Walks that were long enough for that."""
+    walks_alike: int = 0
+    """Those of them in which a pair was said to look alike at any time."""
 
     def add(self, stated: dict[int, bool | None]) -> None:
         """Add a frame: for each animal found whether its name was right; None: not asserted."""
@@ -208,21 +218,35 @@ class Exits:
                 self._counts.renamed += self._first.pop(animal, False)
 
 
-def walk(kind: tuple[bool, int, int]) -> Counts:
-    """Return the counts of one walk: whether the animals are alike, its seed and frames."""
-    (alike, seed, frames), counts = kind, Counts()
-    arena = Arena(SHAPE, seed, animals=ANIMALS, alike=alike)
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One walk."""
+
+    alike: bool
+    seed: int
+    frames: int
+    images: bool = False
+    """Whether the appearance is read from images."""
+
+
+def walk(case: Case) -> Counts:
+    """Return the counts of one walk."""
+    alike, seed, counts = case.alike, case.seed, Counts()
+    shape = IMAGE_SHAPE if case.images else SHAPE
+    arena = Arena(shape, seed, animals=ANIMALS, alike=alike)
     left, top, right, bottom = arena.roof or (0, 0, 0, 0)
     nest = parse_region(f"rectangle {left} {top} {right - left} {bottom - top}")
-    crowd = Crowd(arena, seed, rate=RATE, draws=False)
-    features = DrawnFeatures(alike, seed)
+    crowd = Crowd(arena, seed, rate=RATE, draws=case.images)
+    features = None if case.images else DrawnFeatures(alike, seed)
     tracker = Watched(
         skeleton(ANIMALS), THRESHOLD, appearance=features, shelters=[Shelter(1, nest)]
     )
     names: dict[int, int] = {}
     exits, named_s, said = Exits(counts), 0.0, False
-    for time_s, image, raw, whose in crowd.frames(frames):
-        features.show(raw, whose)
+    looked_s, ever_alike = 0.0, False
+    for time_s, image, raw, whose in crowd.frames(case.frames):
+        if features is not None:
+            features.show(raw, whose)
         pose = tracker.update(image, raw, time_s)
         stated = _stated(pose, raw, whose)
         if not names and len(stated) == ANIMALS and None not in stated.values():
@@ -240,12 +264,16 @@ def walk(kind: tuple[bool, int, int]) -> Counts:
             if owner >= 0 and verdicts[owner] is None:
                 counts.why[tracker.reasons[row]] += 1
         exits.add(time_s, visible, verdicts)
+        if time_s - looked_s >= LOOKED_S:
+            looked_s = time_s
+            ever_alike |= bool(tracker.distinctness.alike)
         if not said and time_s - named_s >= SAID_S:
             said = True
             counts.walks += 1
             counts.said_alike += len(tracker.distinctness.alike)
             counts.undecided += len(tracker.distinctness.undecided)
             counts.unlearned += len(tracker.distinctness.unlearned)
+    counts.walks_alike += said and ever_alike
     return counts
 
 
@@ -262,20 +290,14 @@ def _stated(pose: Pose, raw: Pose, whose: Sequence[int]) -> dict[int, int | None
     return stated
 
 
-def measure(
-    alike: bool, frames: int, jobs: int, length: int = WALK
-) -> Iterator[dict[str, Any]]:
-    """Yield the figures of one kind of animals after each walk of `length`, all so far."""
+def measure(cases: Sequence[Case], jobs: int) -> Iterator[dict[str, Any]]:
+    """Yield the figures of all walks so far, after each walk."""
     counts, walked = Counts(), 0
-    walks = [
-        (alike, seed, min(length, frames - begun))
-        for seed, begun in enumerate(range(0, frames, length))
-    ]
     with _mapped(jobs) as mapped:
-        for (_, _, taken), more in zip(walks, mapped(walk, walks), strict=True):
+        for case, more in zip(cases, mapped(walk, cases), strict=True):
             counts.add_walk(more)
-            walked += taken
-            yield {"alike": alike, "walked": walked, **asdict(counts)}
+            walked += case.frames
+            yield {"alike": case.alike, "walked": walked, **asdict(counts)}
 
 
 @contextmanager
@@ -297,7 +319,7 @@ def _print_row(row: dict[str, Any]) -> None:
         f"{_share(row['asserted'], row['found']):>10} "
         f"{_share(wrong, row['found']):>10} "
         f"{row['renamed']:>7} of {row['exits']:<5} {row['said_alike']} of {pairs}, "
-        f"{row['undecided']} may be",
+        f"{row['undecided']} may be; ever in {row['walks_alike']} of {row['walks']} walks",
         flush=True,
     )
 
@@ -312,6 +334,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one walk of each kind")
     parser.add_argument("--frames", type=int, help="of each kind (36000, quick: 3600)")
     parser.add_argument("--seconds", type=float, default=WALK / RATE, help="of a walk")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the walks")
+    parser.add_argument("--only", choices=KINDS, help="one kind of animals")
+    parser.add_argument(
+        "--images", action="store_true", help="read the appearance from images"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     asked = parser.parse_args(argv)
@@ -321,10 +348,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "          counted  asserted   of found   unsaid      within 2 s  to be alike"
     )
     rows: list[dict[str, Any]] = []
-    for alike in (False, True):
+    length = round(asked.seconds * RATE)
+    for alike in [KINDS[asked.only]] if asked.only else KINDS.values():
         rows.append({})
-        length = round(asked.seconds * RATE)
-        for walks, row in enumerate(measure(alike, frames, asked.jobs, length), 1):
+        cases = [
+            Case(alike, seed, min(length, frames - begun), asked.images)
+            for seed, begun in enumerate(range(0, frames, length), asked.first_seed)
+        ]
+        for walks, row in enumerate(measure(cases, asked.jobs), 1):
             rows[-1] = row
             if asked.json:
                 text = json.dumps(rows, indent=2) + "\n"
