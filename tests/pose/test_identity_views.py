@@ -39,3 +39,23 @@ def test_one_view_does_not_decide_who_is_who() -> None:
     scene.shades = right
     ends = {tuple(scene.show(*BESIDE).identity) for _ in range(20)}
     assert ends == {("doubt1", "doubt1"), ("", "")}  # no names were swapped back
+
+
+def test_one_that_looks_like_none_of_its_group_is_not_given_one_of_their_names() -> (
+    None
+):
+    # as after an identity switch with the third one that was not noticed
+    scene = Scene(3, shades=(20, 90, 220))
+    scene.shown(*APART, FAR, times=40)
+    scene.shown(*UPON, FAR)
+    assert scene.show(*UPON, FAR).identity == ("doubt1", "doubt1", "")
+    scene.shades = (20, 220, 90)
+    stated = []
+    for _ in range(20):
+        told = scene.show(*BESIDE, FAR)
+        pale = [points[0].tolist() == list(BESIDE[1]) for points in told.points]
+        name = pale.index(True)
+        if not told.is_ambiguous(name):
+            stated.append(name)
+    assert stated
+    assert {*stated} == {2}

@@ -247,7 +247,7 @@ class IdentityTracker:
             of = self._name(image, of, detected, views, time_s)
         else:
             self._embed(image, of, detected, time_s)
-            of = self._resolve_by_appearance(of)
+            of = self._resolve_by_appearance(of, time_s)
             of = self._recognise(of, views)
             for read in reads:
                 of = self._name_by_tag(read, of, time_s)
@@ -512,7 +512,9 @@ class IdentityTracker:
                 self._appearance.learn(name, mean[order[name]], ENOUGH)
         return of
 
-    def _resolve_by_appearance(self, of: dict[int, int]) -> dict[int, int]:
+    def _resolve_by_appearance(
+        self, of: dict[int, int], time_s: float
+    ) -> dict[int, int]:
         """Undo identity switches and end ambiguities where appearance is distinct enough."""
         coloured = self._appearance.learned.sum() > 1 and max(self._counts) > 0
         embedded = self.embeddings is not None and self.embeddings.known.sum() > 1
@@ -524,13 +526,17 @@ class IdentityTracker:
             group = self._ambiguities.group(animal)
             if len(group) > 1 and animal not in done:
                 done.update(group)
-                of = self._resolve_group(group, of)
+                of = self._resolve_group(group, of, time_s)
         return self._undo_switches(of)
 
-    def _resolve_group(self, group: list[int], of: dict[int, int]) -> dict[int, int]:
+    def _resolve_group(
+        self, group: list[int], of: dict[int, int], time_s: float
+    ) -> dict[int, int]:
         """Rename an ambiguous group if that is much likelier; end what is decided."""
         evidence = self._evidence_in(group)
         if evidence.max(axis=1).sum() < DECISIVE:
+            return of
+        if self._looks_like_another(group, time_s):
             return of
         ambiguities = self._ambiguities
         allowed = np.array(
@@ -556,8 +562,32 @@ class IdentityTracker:
                 ambiguities.end(group[one], group[other])
         return of
 
+    def _looks_like_another(self, group: list[int], time_s: float) -> bool:
+        """Return whether an animal of a group may be one outside it; then both are ambiguous.
+
+        After an identity switch that was not noticed, or an ambiguity that ended wrongly, no
+        name of the group is right: the likeliest of them would be asserted.
+        """
+        everyone = list(range(len(self._counts)))
+        if len(group) == len(everyone):
+            return False
+        evidence = self._colour_evidence(everyone)[group]
+        inside = evidence[:, group].min(axis=1)
+        animal = int(inside.argmax())
+        if inside[animal] >= DECISIVE:
+            other = int(evidence[animal].argmin())
+            self._begin_ambiguity(group[animal], other, time_s)
+        return bool(inside[animal] >= MARGIN)
+
     def _evidence_in(self, group: list[int]) -> Array:
         """Return the evidence of the recent views against each name (animal, name)."""
+        evidence = self._colour_evidence(group)
+        if self.embeddings is not None:
+            evidence += self.embeddings.evidence(group)
+        return evidence
+
+    def _colour_evidence(self, group: list[int]) -> Array:
+        """Return that of brightness and colour (animal, name)."""
         pairs = np.ix_(group, group)
         same = self._appearance.differences[pairs] < DISTINCT
         learned = self._appearance.learned[group]
@@ -569,10 +599,7 @@ class IdentityTracker:
         views = np.minimum(self._counts, VIEWS)[group]
         most = DISTINCT * np.minimum(self._shown, VIEWS)[group]
         costs = self._appearance.costs(self._views)[pairs]
-        evidence = evidence_against(costs, views, most, learned, alike)
-        if self.embeddings is not None:
-            evidence += self.embeddings.evidence(group)
-        return evidence
+        return evidence_against(costs, views, most, learned, alike)
 
     def _undo_switches(self, of: dict[int, int]) -> dict[int, int]:
         """Swap animals back whose appearance outweighs the motion that kept them apart."""
