@@ -1,9 +1,13 @@
 """The measures so far on the page Live: a row for each, a column for each animal."""
 
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
 import pytest
+from PyQt5.QtCore import QEvent, QObject
+from PyQt5.QtGui import QResizeEvent
+from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Measured
@@ -117,3 +121,46 @@ def test_the_measures_of_any_number_of_animals_fit_beside_the_image(
         assert names
         for name in names:
             assert name.width() >= name.fontMetrics().horizontalAdvance(name.text())
+
+
+class Heights(QObject):
+    """Notes the heights that a widget gets."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.seen: list[int] = []
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QResizeEvent):
+            self.seen.append(event.size().height())
+        return False
+
+
+def test_measures_of_many_arenas_that_appear_never_squash_the_outputs(
+    qtbot: QtBot,
+) -> None:
+    session = FakeSession("plate")
+    (output,) = session.settings.outputs.values()
+    wells = [f"{row}{column}" for row in "ABCDEF" for column in range(1, 9)]
+    outputs = {f"light.{well}": output for well in wells}
+    session.settings = replace(session.settings, outputs=outputs)
+    window = MainWindow(Bridge(session), Document(Path("rig.ini"), ""))
+    qtbot.addWidget(window)
+    window.resize(1280, 740)
+    window.show()
+    window.bridge.tick()
+    QApplication.processEvents()
+    panel = window.live.outputs
+    least = panel.minimumSizeHint().height()
+    assert panel.height() >= least > 48 * 30
+    heights = Heights(panel)
+    session.do(Action.START_STREAM)
+    for seconds in (1.0, 2.0):
+        session.state = session.state.after(measured(*wells, seconds=seconds))
+        window.bridge.tick()
+        QApplication.processEvents()
+    assert window.live.measures.isVisible()
+    assert min(heights.seen, default=least) >= least
+    plates = [*panel.plates.values()]
+    assert min(it.height() for it in plates) >= plates[0].minimumSizeHint().height()

@@ -7,6 +7,7 @@ from pathlib import Path
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QHBoxLayout,
+    QLayout,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -112,6 +113,8 @@ class LivePage(QWidget):
         column = QVBoxLayout(self.side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
+        # else a panel that grows squashes the others until the scroll area is laid out again
+        column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         # outputs first: on a small screen the last panels have to be scrolled to
         for panel in (
             self.outputs, self.animals, self.triggers, self.marks, self.measures,
