@@ -26,7 +26,7 @@ from deeplabstream.files import rig_folder
 from deeplabstream.files.exclusive_writing import is_locked
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.dialogs.dialog_input import StopInput, keep_usable
-from deeplabstream.gui.dialogs.questions import show_question
+from deeplabstream.gui.dialogs.questions import CANCEL, show_question
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.stop_window import RunningBoxes
 from deeplabstream.gui.stop_window_client import ProgramStopWindow
@@ -39,6 +39,7 @@ from deeplabstream.rack.box_status import STOPPED, note_over
 from deeplabstream.rack.box_views import BoxView, RackReader
 from deeplabstream.rack.control_link import CommandSender, control_file
 from deeplabstream.rack.newest_frames import NewestFrames
+from deeplabstream.rack.rack_commands import COMMANDS
 from deeplabstream.rack.rack_process import RackProcess, end_rack, program_of_rack
 from deeplabstream.settings.rack_file import RackFile
 
@@ -149,6 +150,7 @@ class RackWindow(QMainWindow):
         for tile in self.tiles.values():
             tile.opened.connect(self.show_in_full)
             tile.start_requested.connect(self.start)
+            tile.restart_requested.connect(self.restart)
             tile.stop_requested.connect(self.stop)
         self.start_all.clicked.connect(self._start_chosen)
         self.test_alarms.clicked.connect(self._test_alarms)
@@ -191,6 +193,13 @@ class RackWindow(QMainWindow):
     def start(self, name: str) -> None:
         """Start a box."""
         self._send(f"start {name}")
+
+    def restart(self, name: str) -> None:
+        """Have a box stop and start in a new run, after a confirmation."""
+        told = COMMANDS["restart"]
+        question = f"{told.title} {name}? {told.consequence}"
+        if show_question(self, question, told.title, CANCEL) == told.title:
+            self._send(f"restart {name}")
 
     def stop(self, name: str) -> None:
         """Switch the outputs of a box off, and end it; all, if no command reaches the rack."""
@@ -262,6 +271,7 @@ class RackWindow(QMainWindow):
         self.full = BoxInFull(name, cameras, zones)
         self.full.closed.connect(self.show_tiles)
         self.full.start_requested.connect(self.start)
+        self.full.restart_requested.connect(self.restart)
         self.full.stop_requested.connect(self.stop)
         self._stack.addWidget(self.full)
         self._stack.setCurrentWidget(self.full)

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
@@ -19,8 +19,54 @@ _MOST = 1000
 
 
 @dataclass(frozen=True)
+class CommandHelp:
+    """A command as users see it: its title, how it is typed, and what it causes."""
+
+    title: str
+    """On a button, and in a question."""
+    typed: tuple[str, ...]
+    """Its lines, with what to put in."""
+    consequence: str
+    """Sentence after the question whether it is to be carried out."""
+
+
+COMMANDS: Mapping[_Action, CommandHelp] = {
+    "start": CommandHelp(
+        "Start",
+        ("start NAME", "start NAME ANIMAL"),
+        "Its experiment starts: outputs can switch on.",
+    ),
+    "restart": CommandHelp(
+        "Restart",
+        ("restart NAME",),
+        "Outputs go off, the record is closed; then a new run starts, in which its "
+        "experiment goes on (RESUME = no: from the beginning).",
+    ),
+    "stop": CommandHelp(
+        "Stop",
+        ("stop NAME", "stop (all boxes)"),
+        "The experiment ends, outputs go off, the record is closed.",
+    ),
+    "mark": CommandHelp(
+        "Mark",
+        (f"mark NAME TEXT (at most {LONGEST_MARK} letters)",),
+        "The text becomes a note in its record.",
+    ),
+    "status": CommandHelp(
+        "Status", ("status",), "The rack prints the states of all boxes."
+    ),
+}
+
+
+def typed_commands() -> str:
+    """Return all lines that can be typed, as a part of a sentence."""
+    *lines, last = (line for it in COMMANDS.values() for line in it.typed)
+    return f"{', '.join(lines)} or {last}"
+
+
+@dataclass(frozen=True)
 class RackCommand:
-    """A line: `start NAME [ANIMAL]`, `restart NAME`, `stop [NAME]`, `mark NAME TEXT`, `status`."""
+    """A line of `COMMANDS` that was understood."""
 
     action: _Action
     box: str = ""
@@ -59,9 +105,8 @@ def parse_command(line: str, boxes: Collection[str]) -> RackCommand:
                 if box.startswith(f"{name} ") and 0 < len(text) <= LONGEST_MARK:
                     return RackCommand("mark", name, text)
     raise DeepLabStreamError(
-        f"{line.strip()[:80]!r} is not a command: type start NAME, start NAME ANIMAL, "
-        "restart NAME, stop NAME, stop (all boxes), mark NAME TEXT (at most "
-        f"{LONGEST_MARK} letters) or status; NAME is one of {', '.join(boxes)}"
+        f"{line.strip()[:80]!r} is not a command: type {typed_commands()}; NAME is one of "
+        f"{', '.join(boxes)}"
     )
 
 

@@ -53,7 +53,7 @@ def run_rack(
     """Run boxes until none runs or will be restarted, or `requests` ends them.
 
     `command` returns the command that runs a box; `commands`: what users request meanwhile, see
-    `RackCommand`; `alarms`: where alarms are sent. `window`: the input from a window, which
+    `COMMANDS`; `alarms`: where alarms are sent. `window`: the input from a window, which
     shows the states; while it is open, the rack waits for commands although no box runs.
     `resume`: boxes whose run is over, or which a user has stopped, are not started. A
     box that fails does not end the others. Return how often a box has failed.

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from deeplabstream.rack.box_views import BoxView
+from deeplabstream.rack.rack_commands import COMMANDS, CommandHelp, typed_commands
 from deeplabstream.web.other_computers import ComputerView
 
 OTHER = "/api/computers/{computer}"
@@ -20,6 +21,7 @@ class CommandBody:
 
 
 COMMAND = TypeAdapter(CommandBody)
+_HELP = CommandHelp.__name__
 
 
 def description() -> dict[str, Any]:
@@ -29,6 +31,7 @@ def description() -> dict[str, Any]:
     boxes = TypeAdapter(list[BoxView]).json_schema(ref_template=place)
     boxes.pop("$defs")
     schemas = computers.pop("$defs")
+    schemas[_HELP] = TypeAdapter(CommandHelp).json_schema()
     answer = {
         "rack": {"type": "string"},
         "commands": {
@@ -51,7 +54,14 @@ def description() -> dict[str, Any]:
                 answer,
             ),
             "/metrics": _get("The same for Prometheus", "text/plain", None),
-            "/api/commands": _COMMANDS,
+            "/api/commands": {
+                **_get(
+                    "Title, lines and consequence of each command",
+                    "application/json",
+                    {key: {"$ref": place.format(model=_HELP)} for key in COMMANDS},
+                ),
+                **_COMMANDS,
+            },
             **_image_paths("/api", camera),
             f"{OTHER}/commands": {"parameters": computer, **_COMMANDS},
             **_image_paths(OTHER, computer + camera),
@@ -66,8 +76,7 @@ def description() -> dict[str, Any]:
 
 _COMMANDS: dict[str, Any] = {
     "post": {
-        "summary": "`start NAME`, `restart NAME`, `stop NAME`, `stop` (all boxes) or "
-        "`mark NAME TEXT`",
+        "summary": f"A line: {typed_commands()}",
         "requestBody": {
             "content": {"application/json": {"schema": COMMAND.json_schema()}}
         },

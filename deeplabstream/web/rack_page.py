@@ -27,6 +27,7 @@ from starlette.routing import Route
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.paths import PACKAGE
 from deeplabstream.rack.box_views import RackReader
+from deeplabstream.rack.rack_commands import COMMANDS
 from deeplabstream.web.access import COOKIE, LOGIN, Access, Tokens
 from deeplabstream.web.box_metrics import MEDIA_TYPE, metrics
 from deeplabstream.web.camera_images import CameraImages
@@ -86,6 +87,7 @@ class RackPage:
                 Route("/api/boxes", self._boxes),
                 Route("/metrics", self._metrics),
                 Route("/api/events", self._events),
+                Route("/api/commands", self._commands),
                 Route("/api/commands", self._command, methods=["POST"]),
                 Route("/api/image/{box}/{camera}", self._image),
                 Route("/api/images/{box}/{camera}", self._moving_images),
@@ -213,6 +215,9 @@ class RackPage:
                 # browsers show a part when the next boundary has arrived
                 yield f"\r\n--{_BOUNDARY}\r\n".encode()
             await anyio.sleep(IMAGE_S)
+
+    async def _commands(self, request: Request) -> Response:
+        return JSONResponse({action: asdict(it) for action, it in COMMANDS.items()})
 
     async def _command(self, request: Request) -> Response:
         """Take a command to the rack; the answer says whether it was carried out."""

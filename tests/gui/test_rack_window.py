@@ -29,7 +29,7 @@ from deeplabstream.rack.box_status import (
     waiting_file,
 )
 from deeplabstream.rack.control_link import ControlServer
-from deeplabstream.rack.rack_commands import CommandQueue
+from deeplabstream.rack.rack_commands import COMMANDS, CommandQueue
 from deeplabstream.settings.rack_file import RackFile, load_rack
 from tests.rack.alarms.alarm_services import (
     address_file,
@@ -151,6 +151,43 @@ def test_start_and_stop_are_sent_for_one_box_and_for_all(
     window.stop_all.click()
     qtbot.waitUntil(lambda: told(window).endswith("ok: stop"), timeout=60_000)
     assert "ok: start right\nok: stop right" in told(window)
+
+
+def restart_by_menu(window: RackWindow) -> None:
+    """Choose *Restart …* in the menu of the left box."""
+    menu = window.tiles["left"].more.menu()
+    assert menu is not None
+    (entry,) = menu.actions()
+    assert entry.text() == "Restart …"
+    entry.trigger()
+
+
+def test_a_box_that_runs_is_restarted_after_a_confirmation(
+    rack: RackFile, make: Make, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    window = make(rack)
+    asked: list[str] = []
+    answers = ["Cancel", "Restart"]
+
+    def ask(_window: object, question: str, *offered: str) -> str:
+        asked.append(question)
+        assert offered == ("Restart", "Cancel")
+        return answers.pop(0)
+
+    monkeypatch.setattr(rack_window, "show_question", ask)
+    window.start("left")
+    qtbot.waitUntil(lambda: "ok: start left" in told(window), timeout=60_000)
+    with running(rack, "left"):
+        read_again(window)
+        assert window.tiles["left"].more.isEnabled()
+        assert not window.tiles["right"].more.isEnabled()
+        restart_by_menu(window)
+        window.show_in_full("left")
+        assert window.full is not None and window.full.more.isEnabled()
+        window.full.restart_requested.emit("left")
+        qtbot.waitUntil(lambda: "ok: restart left" in told(window), timeout=60_000)
+    assert told(window).count("restart") == 1, "the first was cancelled"
+    assert asked == 2 * [f"Restart left? {COMMANDS['restart'].consequence}"]
 
 
 def test_escape_stops_what_is_shown(rack: RackFile, make: Make, qtbot: QtBot) -> None:

@@ -22,7 +22,9 @@ from deeplabstream.rack.page_messages import (
     PageServed,
     encode,
 )
+from deeplabstream.rack.rack_commands import COMMANDS
 from deeplabstream.settings.rack_file import RackFile
+from deeplabstream.web.page_description import description
 from tests.web.test_rack_page import ROOT, TOKEN, Server, rack, serving
 
 __all__ = ["rack"]
@@ -52,7 +54,7 @@ def answer_all(commands: IO[bytes], answers: IO[bytes], seen: list[str]) -> None
             assert isinstance(message, PageCommand)
             seen.append(message.line)
             if message.line != "silence":
-                good = message.line.startswith(("start", "stop"))
+                good = message.line.startswith(("start", "restart", "stop"))
                 text = f"{'ok' if good else 'error'}: {message.line}"
                 answers.write(encode(PageAnswer(message.number, text)))
 
@@ -92,6 +94,24 @@ def test_a_command_is_answered_by_the_rack(rack: RackFile, tmp_path: Path) -> No
         assert it.commands == ["start left", "dance", "stop\nstart left"]
         _, _, body = it.server.get("/api/boxes", headers=JSON)
         assert json.loads(body)["commands"] is True
+
+
+def test_each_command_is_described_to_viewers_with_the_token(
+    rack: RackFile, tmp_path: Path
+) -> None:
+    with commanded(rack, tmp_path) as it:
+        assert it.server.get("/api/commands")[0] == 401
+        _, _, body = it.server.get("/api/commands", headers=JSON)
+        told = json.loads(body)
+        assert told["restart"]["typed"] == ["restart NAME"]
+        assert {*told} == {*COMMANDS}
+
+    path = description()["paths"]["/api/commands"]
+    found = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert {*found["properties"]} == {*COMMANDS}
+    for help_ in COMMANDS.values():
+        for line in help_.typed:
+            assert line in path["post"]["summary"]
 
 
 def test_a_command_without_token_or_type_is_refused(

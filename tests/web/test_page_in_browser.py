@@ -9,6 +9,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("it needs descriptors 3 and 4", allow_module_level=True)
 
+from deeplabstream.rack.rack_commands import COMMANDS
 from deeplabstream.settings.rack_file import RackFile
 from tests.web.chromium import Browser, browser, chromium
 from tests.web.test_page_commands import Rack, commanded
@@ -108,6 +109,40 @@ def test_a_command_needs_a_click_and_a_confirmation(
         assert marked.startswith("mark left ate <b> (marked ")
         assert it.dialogs[-1].startswith("Mark left ate <b> (marked ")
         assert it.value("document.querySelector('#answer b')") is None
+        assert it.errors == []
+
+
+def test_a_box_that_runs_is_restarted_after_a_confirmation(
+    rack: RackFile, tmp_path: Path
+) -> None:
+    left, right = "#boxes article:nth-child(1)", "#boxes article:nth-child(2)"
+    with (
+        running(rack, "left"),
+        commanded(rack, tmp_path) as served,
+        browser(tmp_path) as it,
+    ):
+        opened(it, served)
+        it.until(f"document.querySelector('{left} .restart').hidden === false")
+        assert it.value(f"document.querySelector('{right} .restart').hidden") is True
+        assert it.value(f"document.querySelector('{left} .start').hidden") is True
+
+        it.click(f"{left} .restart")
+        until_asked(it, f"Restart left? {COMMANDS['restart'].consequence}")
+        assert served.commands == [], "it was cancelled"
+
+        it.answers = [""]
+        it.click(f"{left} .restart")
+        answer = "document.querySelector('#answer').textContent"
+        it.until(f"{answer}.includes('ok: restart left')")
+        assert served.commands == ["restart left"]
+        for width, height in SIZES.values():
+            it.resize(width, height)
+            assert it.value("document.documentElement.scrollWidth") <= width
+            cut = (
+                "[...document.querySelectorAll('.buttons button:not([hidden])')]"
+                ".filter((it) => it.scrollWidth > it.clientWidth).length"
+            )
+            assert it.value(cut) == 0
         assert it.errors == []
 
 

@@ -10,6 +10,7 @@ from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.widgets.box_tile import (
     BoxFigures,
     BoxHead,
+    more_of,
     show_no_image,
     stop_of,
 )
@@ -25,6 +26,8 @@ class BoxInFull(QWidget):
     """Back was pressed."""
     start_requested = pyqtSignal(str)
     """The name of the box that is to be started."""
+    restart_requested = pyqtSignal(str)
+    """The name of the box that is to be restarted."""
     stop_requested = pyqtSignal(str)
     """The name of the box whose STOP was pressed."""
 
@@ -41,6 +44,7 @@ class BoxInFull(QWidget):
         self.start = QPushButton("Start")
         self.start.setProperty("starts", True)
         self.start.clicked.connect(lambda: self.start_requested.emit(name))
+        self.more = more_of(lambda: self.restart_requested.emit(name))
         self.stop = stop_of(name)
         self.stop.setObjectName("stop")
         self.stop.setMinimumWidth(200)
@@ -54,6 +58,7 @@ class BoxInFull(QWidget):
         top.addWidget(self.head, 1)
         bottom.addWidget(self.figures, 1)
         bottom.addWidget(self.start)
+        bottom.addWidget(self.more)
         bottom.addWidget(self.stop)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -67,6 +72,7 @@ class BoxInFull(QWidget):
         self.head.show_box(box)
         self.figures.show_box(box)
         self.start.setEnabled(can_start and not box.runs)
+        self.more.setEnabled(can_start and box.runs)
         rings = box.status.rings if box.status and box.runs else {}
         for camera, view in self.grid.views.items():
             if camera not in rings:

@@ -1,4 +1,6 @@
-"""Box tile: a box of a rack with its image, state, figures, alarm, and Start and STOP."""
+"""Box tile: a box of a rack with its image, state, figures, alarm, Start, menu and STOP."""
+
+from collections.abc import Callable
 
 from PyQt5.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtWidgets import (
@@ -6,6 +8,7 @@ from PyQt5.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +24,7 @@ from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.rack.box_status import SILENT
 from deeplabstream.rack.box_views import BoxView
 from deeplabstream.rack.newest_frames import reduced
+from deeplabstream.rack.rack_commands import COMMANDS
 from deeplabstream.rack.shown_steps import ShownStep
 
 IMAGE_WIDTH = 480
@@ -121,6 +125,8 @@ class BoxTile(QFrame):
     """The name of the box that is to be shown in full."""
     start_requested = pyqtSignal(str)
     """The name of the box that is to be started."""
+    restart_requested = pyqtSignal(str)
+    """The name of the box that is to be restarted."""
     stop_requested = pyqtSignal(str)
     """The name of the box whose STOP was pressed."""
 
@@ -140,6 +146,7 @@ class BoxTile(QFrame):
         self.start = QPushButton("Start")
         self.start.setProperty("starts", True)
         self.start.clicked.connect(lambda: self.start_requested.emit(name))
+        self.more = more_of(lambda: self.restart_requested.emit(name))
         self.stop = stop_of(name)
         self.stop.clicked.connect(lambda: self.stop_requested.emit(name))
 
@@ -148,7 +155,7 @@ class BoxTile(QFrame):
         middle.addWidget(self.view, 3)
         middle.addWidget(self.figures, 2)
         buttons.setSpacing(8)
-        for button in (self.full, self.start):
+        for button in (self.full, self.start, self.more):
             buttons.addWidget(button)
         buttons.addWidget(self.stop, 1)
         column = QVBoxLayout(self)
@@ -163,6 +170,7 @@ class BoxTile(QFrame):
         self.head.show_box(box)
         self.figures.show_box(box)
         self.start.setEnabled(can_start and not box.runs)
+        self.more.setEnabled(can_start and box.runs)
         if not (box.status and box.status.rings and box.runs):
             show_no_image(self.view, box.state)
 
@@ -180,6 +188,19 @@ class BoxTile(QFrame):
         if event is not None and event.type() == QEvent.Type.MouseButtonRelease:
             self.opened.emit(self.box)
         return super().eventFilter(watched, event)
+
+
+def more_of(restart: Callable[[], None]) -> QPushButton:
+    """Return the button with the menu of a box that runs."""
+    button, told = QPushButton("More"), COMMANDS["restart"]
+    menu = QMenu(button)
+    entry = menu.addAction(f"{told.title} …")
+    if entry is not None:
+        entry.setToolTip(told.consequence)
+        entry.triggered.connect(lambda: restart())
+    menu.setToolTipsVisible(True)
+    button.setMenu(menu)
+    return button
 
 
 def stop_of(box: str) -> StopButton:

@@ -13,6 +13,8 @@ const sections = new Map();
 /* Where commands and images are; `boxes` and `commands` come with the first states. */
 const OWN = { computer: "", path: "api" };
 let heardAt = Date.now();
+/* Title and consequence of each command, as the rack declares them; null: not read yet. */
+let declared = null;
 
 /* Unknown is not zero: it is shown as a dash. */
 const known = (value, text) => (value === null || value === undefined ? "–" : text(value));
@@ -65,7 +67,7 @@ function tileOf(place, name) {
       tile.querySelector("dl").append(term, document.createElement("dd"));
     }
     tile.querySelector(".enlarge").addEventListener("click", () => enlarge(tile));
-    for (const word of ["start", "stop"]) {
+    for (const word of ["start", "restart", "stop"]) {
       tile.querySelector(`.${word}`).addEventListener("click", () =>
         command([place], `${word} ${name}`));
     }
@@ -113,19 +115,12 @@ function mark(place, name) {
   if (text) command([place], `mark ${name} ${text} (marked ${before} s before)`);
 }
 
-const TITLES = { start: "Start", stop: "Stop", mark: "Mark" };
-const CONSEQUENCES = {
-  mark: "The text becomes a note in its record.",
-  start: "Its experiment starts: outputs can switch on.",
-  stop: "The experiment ends, outputs go off, the record is closed.",
-};
-
 /* Asks once, then sends the command to each place at the same time. */
 async function command(places, line) {
   const [word, name] = [line.split(" ")[0], line.split(" ").slice(1).join(" ")];
   const where = places.length > 1 ? " of all computers" : labelOf(places[0]);
-  const question = `${TITLES[word]} ${name || "all boxes"}${where}?`;
-  if (!confirm(`${question} ${CONSEQUENCES[word]}`)) return;
+  const { title, consequence } = declared[word];
+  if (!confirm(`${title} ${name || "all boxes"}${where}? ${consequence}`)) return;
   const shown = document.getElementById("answer");
   shown.textContent = `${line}${where} …`;
   const answers = await Promise.all(places.map((place) => answerOf(place, line)));
@@ -205,6 +200,7 @@ function showBoxes(place, boxes) {
       values[n].hidden = terms[n].hidden = values[n].textContent === "";
     });
     tile.querySelector(".start").hidden = !place.commands || box.runs;
+    tile.querySelector(".restart").hidden = !place.commands || !box.runs;
     tile.querySelector(".stop").hidden = !place.commands || !box.runs;
     tile.querySelector(".mark").hidden = !place.commands || !box.status?.run_folder || !box.runs;
     showImages(tile, place, box);
@@ -264,15 +260,16 @@ function checkConnection() {
 }
 
 async function keepReading() {
-  const state = await newestState();
+  declared ??= await newest("api/commands");
+  const state = declared && await newest("api/boxes");
   setTimeout(keepReading, STATES_MS);
   if (state) show(state);
 }
 
 /* Null: there is none, which `checkConnection` shows. */
-async function newestState() {
+async function newest(path) {
   try {
-    const answer = await fetch("api/boxes", { signal: AbortSignal.timeout(SILENT_MS) });
+    const answer = await fetch(path, { signal: AbortSignal.timeout(SILENT_MS) });
     /* The page asks for the token again. */
     if (answer.status === 401) location.reload();
     return answer.ok ? await answer.json() : null;
