@@ -6,7 +6,7 @@
 
 Headless, it starts all boxes and ends when their experiments have ended. Ctrl-C stops all
 boxes: outputs off, records closed. While it runs, it reads the commands `start NAME`,
-`stop NAME`, `stop` (all boxes), `mark NAME TEXT` and `status`, one a line.
+`restart NAME`, `stop NAME`, `stop` (all boxes), `mark NAME TEXT` and `status`, one a line.
 """
 
 import os
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, check_packages
@@ -29,7 +30,14 @@ from deeplabstream.rack.box_input import BoxInput
 from deeplabstream.rack.box_load import StoppedError
 from deeplabstream.rack.box_run import run_box
 from deeplabstream.rack.box_status import EARLIER, box_folder
-from deeplabstream.rack.capacity import RULE, TABLE_HEAD, RatedLoad, sentence
+from deeplabstream.rack.capacity import (
+    ARENA_RULE,
+    RULE,
+    RatedLoad,
+    arena_sentence,
+    sentence,
+    table_head,
+)
 from deeplabstream.rack.capacity_run import CapacityRun
 from deeplabstream.rack.page_process import PageProcess
 from deeplabstream.rack.rack_check import check_box, checked_rigs
@@ -74,9 +82,12 @@ class RackOptions:
     window starts the rack by this."""
     simulated: bool = option(default=False)
     """With --box: no device is opened; cameras and outputs are simulated."""
+    arenas: int = option(default=0, ge=0, metavar="N")
+    """With --simulated: use only so many of its arenas; 0: all."""
     capacity: bool = option(default=False)
-    """Run nothing; measure how many of these boxes this computer carries, with simulated
-    cameras and outputs. Ends with 1 if it carries fewer than are chosen."""
+    """Run nothing; measure how many of these boxes, and of the arenas of each, this computer
+    carries, with simulated cameras and outputs. Ends with 1 if it carries fewer boxes than are
+    chosen."""
     most: int = option(default=16, ge=1, le=100, metavar="N")
     """With --capacity: try at most so many boxes, copies of those of the file."""
     seconds: float = option(default=5.0, ge=1, le=3600, metavar="S")
@@ -91,6 +102,8 @@ class RackOptions:
             )
         if self.simulated and not self.box:
             raise DeepLabStreamError("simulated is for a single box: add box")
+        if self.arenas and not self.simulated:
+            raise DeepLabStreamError("arenas is for a simulated box: add simulated")
         if self.animal and not self.box:
             raise DeepLabStreamError("animal is for a single box: add box")
         if self.json is not None and not self.capacity:
@@ -109,7 +122,7 @@ def run_headless_rack(options: RackOptions) -> int:
         if not options.simulated:  # copies of a box share its devices, and open none
             check_box(rack, name)
         output = BoundedOutput(_STDOUT, box_folder(rack.path, name) / EARLIER)
-        box = rack.boxes[name]
+        box = rack.boxes[name].with_arenas(options.arenas)
         if options.animal:
             box = box.with_animal(options.animal)
         given, simulated = BoxInput(_STDIN), options.simulated
@@ -144,38 +157,55 @@ def run_headless_rack(options: RackOptions) -> int:
 def _measure_capacity(
     options: RackOptions, rack: RackFile, rigs: Mapping[str, Settings]
 ) -> int:
-    """Print how many boxes this computer carries; return the exit code."""
-    tried: list[RatedLoad] = []
-    carried = 0
+    """Print how many boxes and arenas this computer carries; return the exit code."""
+    facts: dict[str, Any] = {"rule": RULE, "cores": os.cpu_count()}
+    too_few = True
     with termination() as requests:
+
+        def command(file: Path, name: str, arenas: int) -> list[str]:
+            box = [*program_of("RunRack", file), "--box", name, "--simulated"]
+            return [*box, "--arenas", str(arenas)] if arenas else box
+
         run = CapacityRun(
             rack,
             rigs,
-            lambda file, name: [
-                *program_of("RunRack", file),
-                "--box",
-                name,
-                "--simulated",
-            ],
+            command,
             options.seconds,
             SystemClock(),
             lambda: requests.requested,
         )
-        _print(TABLE_HEAD)
         try:
-            for number, load in run.measure(options.most):
-                carried = number
-                tried.append(load)
-                _print(load.row())
-            _print(sentence(carried, options.most))
+            _print_table("boxes", run.measure(options.most), facts)
+            _print(sentence(facts["carried"], options.most))
+            too_few = facts["carried"] < len(rigs)
+            for box in run.boxes_with_arenas():
+                number = len(rigs[box].arenas)
+                of_box: dict[str, Any] = {"rule": ARENA_RULE, "arenas": number}
+                facts.setdefault("arenas", {})[box] = of_box
+                tried = _print_table("arenas", run.measure_arenas(box), of_box)
+                full = next(load for load in tried if load.arenas == number)
+                _print(arena_sentence(box, of_box["carried"], full))
         except StoppedError:
             _print(f"Stopped: {requests.reason}.")
 
     if options.json is not None:
-        facts = {"carried": carried, "rule": RULE, "cores": os.cpu_count()}
-        write_json(options.json, facts | {"tried": [load.facts() for load in tried]})
-    too_few = int(carried < len(rigs))
-    return requests.exit_code(too_few, ctrl_c=1)
+        write_json(options.json, facts)
+    return requests.exit_code(int(too_few), ctrl_c=1)
+
+
+def _print_table(
+    what: str, found: Iterator[tuple[int, RatedLoad]], facts: dict[str, Any]
+) -> list[RatedLoad]:
+    """Print each measurement and add it to the facts, with the number that is carried."""
+    tried: list[RatedLoad] = []
+    facts["carried"], facts["tried"] = 0, []
+    _print(table_head(what))
+    for number, load in found:
+        tried.append(load)
+        facts["carried"] = number
+        facts["tried"].append(load.facts())
+        _print(load.row())
+    return tried
 
 
 def window_command(options: RackOptions, rack: RackFile) -> list[str]:

@@ -1,4 +1,7 @@
-"""Capacity: how many boxes a computer carries, by a rule for measurements of them."""
+"""Capacity: how many boxes, or arenas of a box, a computer carries, by a rule.
+
+The rule is for measurements of them.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,10 +19,15 @@ RULE = (
     f"at least {LEAST_SHARE:.0%} of each camera's frames are analysed, and p50 is at most "
     f"{MOST_RATIO:g} times that of the same box alone"
 )
-_TABLE = "{:>5}  {:>8}  {:>12}  {:>7}  {:>9}  {:>9}  {}"
-TABLE_HEAD = _TABLE.format(
-    "boxes", "analysed", "p50/p99 ms", "x alone", "CPU cores", "memory MB", "carried"
-)
+ARENA_RULE = f"{RULE}, with one arena"
+_TABLE = "{:>6}  {:>8}  {:>12}  {:>7}  {:>9}  {:>9}  {}"
+
+
+def table_head(what: str) -> str:
+    """Return the head of a table of `boxes` or `arenas`."""
+    return _TABLE.format(
+        what, "analysed", "p50/p99 ms", "x alone", "CPU cores", "memory MB", "carried"
+    )
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,10 @@ class RatedLoad:
 
     load: BoxLoad
     ratio: float
-    """Largest p50 of a camera, relative to that of its box alone; NaN: none was measured."""
+    """Largest p50 of a camera, relative to that of its box alone, or with one arena; NaN: none
+    was measured."""
+    arenas: int = 0
+    """How many arenas of a box were measured; 0: boxes were, with all their arenas."""
 
     @property
     def share(self) -> float:
@@ -42,11 +53,11 @@ class RatedLoad:
 
     def row(self) -> str:
         """Return a line of the table: the worst camera of all boxes."""
-        load = self.load
+        load, number = self.load, self.arenas or self.load.boxes
         if load.problem:
-            return f"{load.boxes:>5}  {load.problem}"
+            return f"{number:>6}  {load.problem}"
         return _TABLE.format(
-            load.boxes,
+            number,
             f"{self.share:.1%}",
             f"{max(it.p50_ms for it in load.cameras):.1f}/"
             f"{max(it.p99_ms for it in load.cameras):.1f}",
@@ -68,14 +79,20 @@ class RatedLoad:
             "least_share": self.share,
             "p50_ratio": _known(self.ratio),
             "carried": self.carried,
+            "arenas": self.arenas,
         }
 
 
-def rated(load: BoxLoad, alone: Mapping[tuple[str, str], float]) -> RatedLoad:
-    """Rate a measurement; `alone` is the p50 (ms) of each box alone, by box and camera."""
+def rated(
+    load: BoxLoad, alone: Mapping[tuple[str, str], float], arenas: int = 0
+) -> RatedLoad:
+    """Rate a measurement; `alone` is the p50 (ms) of each box alone, by box and camera.
+
+    `arenas`: how many arenas of a box were measured; `alone` is that with one of them.
+    """
     ratios = [it.p50_ms / alone.get((it.box, it.camera), nan) for it in load.cameras]
     unknown = not ratios or any(map(isnan, ratios))
-    return RatedLoad(load, nan if unknown else max(ratios))
+    return RatedLoad(load, nan if unknown else max(ratios), arenas)
 
 
 def find_capacity(
@@ -105,6 +122,24 @@ def sentence(carried: int, most: int) -> str:
     boxes = f"{carried} of these boxes" if carried > 1 else "one of these boxes"
     more = "; more were not tried (--most)" if carried == most else ""
     return f"This computer carries {boxes}{more}: {RULE}."
+
+
+def arena_sentence(box: str, carried: int, full: RatedLoad) -> str:
+    """Return what was found of a box with several arenas, with the rule.
+
+    `full`: the measurement of all of them. They may do what is needed although the rule does not
+    hold: one engine evaluates all, so each adds to the latency.
+    """
+    if carried == full.arenas:
+        return f"[Box {box}] This computer carries all of its {carried} arenas: {ARENA_RULE}."
+    p50_ms = max((camera.p50_ms for camera in full.load.cameras), default=nan)
+    found = full.load.problem or (
+        f"{full.share:.1%} of the frames are analysed, p50 is {p50_ms:.1f} ms"
+    )
+    return (
+        f"[Box {box}] This computer carries {carried or 'none'} of its {full.arenas} arenas: "
+        f"{ARENA_RULE}. With all {full.arenas}: {found}."
+    )
 
 
 def _known(value: Any) -> Any:

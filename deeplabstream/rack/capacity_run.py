@@ -1,6 +1,7 @@
 """Capacity run: measures growing numbers of a rack's boxes, without their devices."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +24,9 @@ class CapacityRun:
     rack: RackFile
     rigs: Mapping[str, Settings]
     """Settings of the boxes that are copied, in their order."""
-    command: Callable[[Path, str], Sequence[str]]
-    """Returns the command that runs a simulated box of a rack file."""
+    command: Callable[[Path, str, int], Sequence[str]]
+    """Returns the command that runs a simulated box of a rack file with so many of its arenas; 0:
+    all."""
     seconds: float
     clock: Clock
     stopped: Callable[[], bool]
@@ -36,6 +38,45 @@ class CapacityRun:
 
         DeviceError: the rack runs, or a box can't be started. StoppedError: it was stopped.
         """
+        with self._place() as place:
+            yield from find_capacity(most, lambda number: self._rate(place, number))
+
+    def boxes_with_arenas(self) -> list[str]:
+        """Return the boxes with several arenas; of those that cost the same, the first."""
+        found: list[str] = []
+        for name, rig in self.rigs.items():
+            known = [_costs(self.rigs[other]) for other in found]
+            if len(rig.arenas) > 1 and _costs(rig) not in known:
+                found.append(name)
+        return found
+
+    def measure_arenas(self, box: str) -> Iterator[tuple[int, RatedLoad]]:
+        """Yield how many arenas of a box are carried so far, and each measurement.
+
+        The last measurement is that of all arenas, unless they were measured before. Errors are
+        those of `measure`.
+        """
+        most, tried, carried = len(self.rigs[box].arenas), 0, 0
+        one: dict[tuple[str, str], float] = {}
+
+        def rate(number: int) -> RatedLoad:
+            name = f"1 {box}"
+            load = self._load(place / f"{number} arenas", [(name, box)], number)
+            if number == 1:
+                # of one arena, the measurement is its own reference
+                one.update({(name, camera): ms for camera, ms in _p50_of(load).items()})
+            return rated(load, one, number)
+
+        with self._place() as place:
+            for carried, found in find_capacity(most, rate):
+                tried = max(tried, found.arenas)
+                yield carried, found
+            if tried < most:
+                yield carried, rate(most)
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        """Hold the rack, and yield a folder for the measurements; errors: see `measure`."""
         try:
             with (
                 exclusive(self.rack.path, 0.0),
@@ -43,8 +84,7 @@ class CapacityRun:
                     ignore_cleanup_errors=True, prefix="capacity-"
                 ) as folder,
             ):
-                place = Path(folder)
-                yield from find_capacity(most, lambda number: self._rate(place, number))
+                yield Path(folder)
         except BeingWrittenError as error:
             raise DeviceError(f"{self.rack.path} runs as a rack: stop it") from error
         except OSError as error:
@@ -73,7 +113,9 @@ class CapacityRun:
         self._alone[source] = _p50_of(self._load(place / f"alone {source}", named))
         return self._alone[source]
 
-    def _load(self, folder: Path, named: Sequence[tuple[str, str]]) -> BoxLoad:
+    def _load(
+        self, folder: Path, named: Sequence[tuple[str, str]], arenas: int = 0
+    ) -> BoxLoad:
         """Measure the boxes; their records are removed afterwards."""
         folder.mkdir()
         with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inner:
@@ -81,7 +123,7 @@ class CapacityRun:
             rack.write_text(self._rack_text(named), "utf-8")
             measurement = LoadMeasurement(
                 rack,
-                lambda name: self.command(rack, name),
+                lambda name: self.command(rack, name, arenas),
                 self.seconds,
                 self.clock,
                 self.stopped,

@@ -1,7 +1,8 @@
 """Simulated box: the settings of a rig without its devices, to measure what a box costs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import fields, replace
+from math import ceil, sqrt
 from typing import Any
 
 from deeplabstream.plugins.camera import Camera
@@ -13,8 +14,10 @@ from deeplabstream.simulation.virtual_output import (
     without_dose_limits,
 )
 
-_SIMULATED = "SimulatedCamera"
-_WITHOUT_DEVICE = (_SIMULATED, "SimulatedWells")
+_SIMULATED, _WELLS = "SimulatedCamera", "SimulatedWells"
+_VIDEO = "VideoFile"
+_MOST_WELLS = 16, 24
+"""Largest rows and columns of simulated wells."""
 _USUAL_SIZE = 640, 480
 _USUAL_RATE = 30.0
 """Format of a camera whose settings leave it to the device."""
@@ -24,15 +27,21 @@ def simulated(rig: Settings) -> Settings:
     """Return the settings with simulated cameras, virtual outputs, no inputs, no remotes.
 
     Network, triggers, experiment and recording are those of the rig. A simulated camera has
-    size and rate of the settings, or 640×480 at 30/s, and so many animals as have names. The
-    progress of an animal is neither used nor changed, and no doses are counted.
+    size and rate of the settings, or 640×480 at 30/s, and so many animals as have names; above
+    arenas, it sees flies in wells. A video file is repeated at its own rate. The progress of an
+    animal is neither used nor changed, and no doses are counted.
     """
     # what replaces values in the text and reads it again would bring the devices back
     rig = with_drawn_seeds(rig)
-    animals = max(1, len(rig.animals.names))
+    cameras = {name: _without_device(rig, name) for name in rig.cameras}
+    plate = rig.plate
+    if any(type(camera).__name__ == _WELLS for camera in cameras.values()):
+        # simulated wells have no markers, and a stream begins only when they are found
+        plate = replace(plate, markers=())
     return replace(
         rig,
-        cameras=_simulated_cameras(rig.cameras, animals),
+        cameras=cameras,
+        plate=plate,
         outputs=without_dose_limits(virtual_outputs(rig.outputs)),
         inputs={},
         remotes={},
@@ -40,22 +49,40 @@ def simulated(rig: Settings) -> Settings:
     )
 
 
-def _simulated_cameras(
-    cameras: Mapping[str, Camera], animals: int
-) -> dict[str, Camera]:
-    kind = kinds_of("Camera")[_SIMULATED]
-    shared = [field.name for field in fields(Camera)]
-    found: dict[str, Camera] = {}
-    for name, camera in cameras.items():
-        if type(camera).__name__ in _WITHOUT_DEVICE:
-            found[name] = camera
-            continue
-        width, height = _size(camera)
-        values: dict[str, Any] = {key: getattr(camera, key) for key in shared}
-        values |= {"width": width, "height": height, "animals": animals, "crop": None}
-        rate = getattr(camera, "rate", None) or _USUAL_RATE
-        found[name] = kind(**values, rate=rate)
-    return found
+def _without_device(rig: Settings, name: str) -> Camera:
+    """Return a camera of a rig, or the one that stands in for it."""
+    camera = rig.cameras[name]
+    kind = type(camera).__name__
+    if kind in (_SIMULATED, _WELLS):
+        return camera
+    if kind == _VIDEO:
+        repeated: dict[str, Any] = {"repeat": True, "paced": True}
+        return replace(camera, **repeated)
+
+    width, height = _size(camera)
+    values: dict[str, Any] = {
+        field.name: getattr(camera, field.name) for field in fields(Camera)
+    }
+    values |= {"width": width, "height": height, "crop": None}
+    values["rate"] = getattr(camera, "rate", None) or _USUAL_RATE
+    if rig.arenas and name == rig.deciding_camera:
+        rows, columns = _grid(rig)
+        return _kind(_WELLS)(**values, rows=rows, columns=columns)
+    return _kind(_SIMULATED)(**values, animals=max(1, len(rig.animals.names)))
+
+
+def _kind(name: str) -> Callable[..., Camera]:
+    return kinds_of("Camera")[name]
+
+
+def _grid(rig: Settings) -> tuple[int, int]:
+    """Return rows and columns of simulated wells for the arenas of a rig."""
+    rows, columns = rig.plate.rows, rig.plate.columns
+    if not rows:
+        columns = ceil(sqrt(len(rig.arenas)))
+        rows = ceil(len(rig.arenas) / columns)
+    most_rows, most_columns = _MOST_WELLS
+    return min(rows, most_rows), min(columns, most_columns)
 
 
 def _size(camera: Camera) -> tuple[int, int]:

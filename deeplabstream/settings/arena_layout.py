@@ -6,11 +6,18 @@ import numpy as np
 
 from deeplabstream.plugins.event_output import EventOutput
 from deeplabstream.settings.arena_geometry import ImagePoint, check_size, grid_centres
-from deeplabstream.settings.arena_instances import in_arena
-from deeplabstream.settings.arenas import ARENAS, parse_point, parse_shape
+from deeplabstream.settings.arena_instances import arena_of, in_arena
+from deeplabstream.settings.arenas import (
+    ARENAS,
+    NO_EXPERIMENT,
+    SINGLE,
+    parse_point,
+    parse_shape,
+)
 from deeplabstream.settings.ini_editing import add_section, remove_section, set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import kind_of
+from deeplabstream.settings.sections import Settings
 
 _OUTPUT = "Output "
 
@@ -88,11 +95,38 @@ def gap_of(rows: int, columns: int, corners: str, shape: str) -> float:
 def with_unused(text: str, names: Collection[str]) -> str:
     """Return the settings with these arenas unused; they have no subjects then."""
     text = set_value(text, ARENAS, "UNUSED", ", ".join(names) or None)
+    return _without_entries(text, "SUBJECTS", names)
+
+
+def _without_entries(text: str, key: str, names: Collection[str]) -> str:
+    """Return the settings without the entries `ARENA …` of these arenas in a list."""
     texts = read_sections(text).texts.get(ARENAS, {})
-    subjects = [word.strip() for word in texts.get("SUBJECTS", "").split(",")]
-    kept = [word for word in subjects if word and word.split()[0] not in names]
-    if kept != [word for word in subjects if word]:
-        text = set_value(text, ARENAS, "SUBJECTS", ", ".join(kept) or None)
+    entries = [word.strip() for word in texts.get(key, "").split(",")]
+    kept = [word for word in entries if word and word.split()[0] not in names]
+    if kept != [word for word in entries if word]:
+        text = set_value(text, ARENAS, key, ", ".join(kept) or None)
+    return text
+
+
+def with_first_arenas(text: str, rig: Settings, number: int) -> str:
+    """Return the settings with so many of their arenas, and the outputs of these.
+
+    `rig`: the settings that the text has. Arenas with an experiment come first, else there may be
+    nothing to run.
+    """
+
+    def has_none(name: str) -> bool:
+        return rig.arena_experiments.get(name) == NO_EXPERIMENT
+
+    others = sorted(rig.arenas, key=has_none)[number:]
+    for title in read_sections(text).texts:
+        is_single = title.startswith(SINGLE) and title.removeprefix(SINGLE) in others
+        if is_single or (title.startswith(_OUTPUT) and arena_of(title, others)):
+            text = remove_section(text, title)
+    in_grid = [name for name in others if name in rig.plate.grid]
+    text = with_unused(text, [*rig.plate.unused, *in_grid])
+    for key in ("SUBJECTS", "EXPERIMENTS"):
+        text = _without_entries(text, key, others)
     return text
 
 

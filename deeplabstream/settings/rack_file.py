@@ -15,6 +15,7 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.alarm_section import AlarmSection
 from deeplabstream.settings.animal_blocks_setting import AnimalBlocksSetting
+from deeplabstream.settings.arena_layout import with_first_arenas
 from deeplabstream.settings.computer_section import ComputerSection
 from deeplabstream.settings.daily_span_setting import DailySpanSetting
 from deeplabstream.settings.fields import Maker, Section, keys_of
@@ -131,6 +132,8 @@ class RackBox:
     """Keys of [Session] that the rack file gives, and their texts."""
     threads: int = 0
     """Threads of its network if its rig says THREADS = 0; 0: automatic, one per core."""
+    arenas: int = 0
+    """How many of its arenas are used; 0: all."""
 
     @property
     def file(self) -> Path:
@@ -141,6 +144,10 @@ class RackBox:
     def with_animal(self, animal: str) -> "RackBox":
         """Return it with one of its ANIMALS as its subject."""
         return replace(self, subject={**self.subject, "ANIMAL": animal})
+
+    def with_arenas(self, number: int) -> "RackBox":
+        """Return it with so many of its arenas; 0: all."""
+        return replace(self, arenas=number)
 
     def settings(self) -> Settings:
         """Return the settings of its rig, with subject, output folder and threads of the box.
@@ -158,6 +165,9 @@ class RackBox:
         settings = parse(text, folder)
         if self.threads and not settings.pose.threads:
             text = set_value(text, "Pose Estimation", "THREADS", str(self.threads))
+            settings = parse(text, folder)
+        if self.arenas:
+            text = with_first_arenas(text, settings, self.arenas)
             settings = parse(text, folder)
         return settings
 

@@ -8,7 +8,13 @@ import pytest
 
 from deeplabstream.engine.session.animal_progress import AnimalProgress
 from deeplabstream.rack.box_load import BoxLoad, CameraLoad
-from deeplabstream.rack.capacity import RatedLoad, find_capacity, rated, sentence
+from deeplabstream.rack.capacity import (
+    RatedLoad,
+    arena_sentence,
+    find_capacity,
+    rated,
+    sentence,
+)
 from deeplabstream.rack.simulated_box import simulated
 from deeplabstream.recording.animal_file import (
     Animal,
@@ -17,6 +23,7 @@ from deeplabstream.recording.animal_file import (
     read_animal,
     write_animal,
 )
+from deeplabstream.settings.arena_layout import with_first_arenas
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
 
@@ -78,6 +85,22 @@ def test_a_number_that_could_not_be_measured_is_not_carried_and_says_why() -> No
     assert "does not carry" in sentence(0, 16)
     assert "more were not tried" in sentence(16, 16)
     assert "more" not in sentence(2, 16)
+
+
+def test_arenas_are_rated_by_the_same_rule_and_named_in_row_figures_and_sentence() -> (
+    None
+):
+    found = rated(load_of(camera("1 left", p50_ms=15.1)), ALONE, arenas=4)
+    assert not found.carried
+    assert found.row().split()[0] == "4"
+    assert found.facts()["arenas"] == 4
+    some = arena_sentence("left", 2, found)
+    assert "carries 2 of its 4 arenas" in some
+    assert "With all 4: 100.0% of the frames are analysed, p50 is 15.1 ms." in some
+    assert "carries all of its 4 arenas" in arena_sentence("left", 4, found)
+    failed = rated(load_of(problem="failed"), ALONE, arenas=4)
+    assert "carries none of its 4" in arena_sentence("left", 0, failed)
+    assert arena_sentence("left", 0, failed).endswith("With all 4: failed.")
 
 
 RIG = """
@@ -173,3 +196,95 @@ def test_a_new_seed_and_progress_of_an_animal_open_no_device_of_a_simulated_box(
         it.occupied for it in (*used.cameras.values(), *used.outputs.values())
     )
     assert len(read_animal(file).history) == 1
+
+
+PLATE = """
+[Pose Estimation]
+MODEL = background
+[Camera plate]
+KIND = Webcam
+SOURCE = 7
+RESOLUTION = 320, 240
+RATE = 50
+[Arenas]
+ROWS = 2
+COLUMNS = 3
+CORNERS = 50 60, 250 160
+SHAPE = circle 40
+SUBJECTS = A1 fly 1, A2 fly 2, A3 -, B1 fly 4, B2 fly 5, extra fly 6
+EXPERIMENTS = A1:A2 -, extra -
+UNUSED = B3
+[Arena extra]
+REGION = rectangle 290 200 20 20
+[Experiment]
+EXP_NAME = light
+[Trigger left]
+KIND = InsideRegion
+BODYPARTS = centre
+REGION = rectangle -20 -20 20 40
+[Experiment light]
+KIND = Conditional
+TRIGGER = left
+OUTPUT = light
+"""
+LIGHTS = "".join(
+    f"[Output light.{arena}]\nKIND = SerialLine\nPORT = /dev/{arena}\n"
+    for arena in ("A3", "B1", "B2", "A1")
+)
+MARKERS = "0 0, 9 0, 9 9, 0 9"
+
+
+def test_a_real_camera_above_arenas_becomes_simulated_wells_without_markers(
+    tmp_path: Path,
+) -> None:
+    corners = ", ".join([MARKERS] * 4)
+    found = f"MARKERS = 0, 1, 2, 3\nMARKER_CORNERS = {corners}\n[Arena extra]"
+    rig = parse(PLATE.replace("[Arena extra]", found) + LIGHTS, tmp_path)
+    box = simulated(rig)
+    plate = box.cameras["plate"]
+    values = [getattr(plate, key) for key in ("width", "height", "rate")]
+    assert values == [320, 240, 50]
+    assert [getattr(plate, key) for key in ("rows", "columns")] == [2, 3]
+    assert not plate.occupied and not box.outputs["light.A3"].occupied
+    assert (box.plate.markers, box.arenas) == ((), rig.arenas)
+    assert rig.plate.markers
+
+
+def test_a_video_is_repeated_at_its_rate_and_its_markers_are_found(
+    tmp_path: Path,
+) -> None:
+    corners = ", ".join([MARKERS] * 4)
+    found = f"MARKERS = 0, 1, 2, 3\nMARKER_CORNERS = {corners}\n[Arena extra]"
+    text = PLATE.replace("[Arena extra]", found) + LIGHTS
+    device = "KIND = Webcam\nSOURCE = 7\nRESOLUTION = 320, 240\nRATE = 50\n"
+    (tmp_path / "plate.mkv").touch()
+    video = "KIND = VideoFile\nSOURCE = plate.mkv\nPACED = no\n"
+    box = simulated(parse(text.replace(device, video), tmp_path))
+    plate = box.cameras["plate"]
+    assert plate.repeated_video == tmp_path / "plate.mkv"
+    assert vars(plate)["paced"]
+    assert box.plate.markers == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("number", "arenas"),
+    [
+        (1, ["A3"]),
+        (2, ["A3", "B1"]),
+        (3, ["A3", "B1", "B2"]),
+        (4, ["A1", "A3", "B1", "B2"]),
+        (5, ["A1", "A2", "A3", "B1", "B2"]),
+        (6, ["A1", "A2", "A3", "B1", "B2", "extra"]),
+    ],
+)
+def test_some_arenas_of_a_rig_have_their_outputs_and_one_with_an_experiment_is_first(
+    tmp_path: Path, number: int, arenas: list[str]
+) -> None:
+    text = PLATE + LIGHTS
+    rig = parse(text, tmp_path)
+    some = parse(with_first_arenas(text, rig, number), tmp_path)
+    assert [*some.arenas] == arenas
+    assert {*some.outputs} == {f"light.{it}" for it in arenas} & {*rig.outputs}
+    assert some.subjects == {k: it for k, it in rig.subjects.items() if k in arenas}
+    kept = {k: it for k, it in rig.arena_experiments.items() if k in arenas}
+    assert some.arena_experiments == kept

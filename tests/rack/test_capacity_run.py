@@ -23,6 +23,38 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+WELLS = """
+[Pose Estimation]
+MODEL = background
+[Background Subtraction]
+LENGTH_PX = 13
+[Camera plate]
+KIND = Webcam
+SOURCE = 7
+RESOLUTION = 192, 96
+RATE = 20
+[Arenas]
+ROWS = 1
+COLUMNS = 2
+CORNERS = 48 48, 144 48
+SHAPE = circle 40
+[Experiment]
+EXP_NAME = light
+[Trigger left]
+KIND = InsideRegion
+BODYPARTS = centre
+REGION = rectangle -40 -40 40 80
+[Experiment light]
+KIND = Conditional
+TRIGGER = left
+OUTPUT = light
+[Output light.A1]
+KIND = SimulatedOutput
+[Output light.A2]
+KIND = SimulatedOutput
+"""
+
+
 @dataclass
 class Measured:
     """A rack of one box with a serial output, whose capacity is measured."""
@@ -96,6 +128,24 @@ def test_a_capacity_is_measured_without_the_real_output(measured: Measured) -> N
     assert tried["memory_mb"] > 1
     measured.check_that_nothing_is_left()
     assert not (measured.folder / "output").exists(), "a run was left in the rig"
+
+
+def test_arenas_of_one_camera_are_measured_up_to_all(measured: Measured) -> None:
+    (measured.folder / "settings.ini").write_text(WELLS, "utf-8")
+    file = measured.folder / "figures.json"
+    with measured.start("--most", "1", "--json", str(file)) as program:
+        told, _ = program.communicate(timeout=GIVE_UP_S)
+    facts = json.loads(file.read_text("utf-8"))
+    (of_box,) = facts["arenas"].values()
+    assert "of its 2 arenas" in told
+    assert (of_box["arenas"], [it["arenas"] for it in of_box["tried"]]) == (2, [1, 2])
+    for tried in of_box["tried"]:
+        (camera,) = tried["cameras"]
+        assert (camera["camera"], camera["wished_hz"]) == ("plate", 20)
+        assert 0 < camera["p50_ms"] <= camera["p99_ms"], told
+    assert of_box["tried"][0]["p50_ratio"] == 1
+    assert program.returncode == int(facts["carried"] < 1)
+    measured.check_that_nothing_is_left()
 
 
 def test_ctrl_c_ends_the_measurement_and_leaves_nothing(measured: Measured) -> None:
