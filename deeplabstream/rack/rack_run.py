@@ -106,6 +106,8 @@ class _RackRun:
         self._shown: tuple[str, ...] = ()
         self._shown_ns: int | None = None
         self._stopped = False
+        self._ends = False
+        """Whether all boxes were stopped because the rack ends, not by a user's command."""
         self._turns = cycle(boxes.values())
         """The box whose settings are read ahead next: one at a time, as each takes a while."""
 
@@ -151,9 +153,10 @@ class _RackRun:
             return "stop"
         box = self._boxes[command.box]
         if command.action == "start":
-            if box.running:
+            # the run that ends would be counted for an animal that is chosen now
+            if box.running and (command.text or not box.stopping):
                 raise DeepLabStreamError(f"[Box {box.name}] runs already: {box.state}")
-            if self._stopped and self.active:
+            if self._ends and self.active:
                 raise DeepLabStreamError("the rack is being stopped")
             if command.text:
                 box.choose(command.text)
@@ -171,7 +174,7 @@ class _RackRun:
     def stop_all(self, reason: str, by_user: bool = False) -> None:
         """Stop all boxes, once; `by_user`: by a command, not by the end of the computer."""
         if not self._stopped:
-            self._stopped = True
+            self._stopped, self._ends = True, not by_user
             active = [box for box in self._boxes.values() if box.active]
             for box in self._boxes.values():
                 box.stop()

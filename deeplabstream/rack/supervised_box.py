@@ -103,6 +103,8 @@ class SupervisedBox:
         """Whether a user has stopped it."""
         self._again = False
         """Whether it is being stopped so that it starts again."""
+        self._start_follows = False
+        """Whether a user has started it while it was stopping."""
         self._told: str | None = None
         """Content of its waiting file; empty: there is none; None: not written yet."""
         self._process: BoxProcess | None = None
@@ -125,6 +127,11 @@ class SupervisedBox:
     def running(self) -> bool:
         """Whether its process runs."""
         return self._phase is _Phase.RUNNING
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a user has stopped it, and its process still runs."""
+        return self.running and self._stopped
 
     @property
     def scheduled(self) -> bool:
@@ -160,7 +167,13 @@ class SupervisedBox:
             raise DeepLabStreamError(f"[Box {self.name}] {error}") from error
 
     def start(self) -> Iterator[str]:
-        """Start it on behalf of a user; yield why it can't be started now."""
+        """Start it on behalf of a user; yield why it can't be started now.
+
+        One that a user has stopped, and that is still stopping, starts when it has ended.
+        """
+        if self.stopping:
+            self._start_follows = True
+            yield f"[Box {self.name}] starts when it has ended"
         if self.running:
             return
         self._stopped = False
@@ -233,6 +246,7 @@ class SupervisedBox:
     def stop(self) -> None:
         """Ask it to switch its outputs off, close its record and end; start it no more."""
         self._stopped, self._again, self._awaited = True, False, ""
+        self._start_follows = False
         if self.running and self._process is not None:
             self._process.stop()
         else:
@@ -266,6 +280,9 @@ class SupervisedBox:
             self._process.read()
             if self.running and self._process.exit_code is not None:
                 yield from self._ended(self._process)
+                if self._start_follows:
+                    self._start_follows = False
+                    yield from self.start()
         for report in self._last_guard.watch():
             self._switched_off.append(report)
             yield report.text

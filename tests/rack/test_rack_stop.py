@@ -1,6 +1,7 @@
 """The order in which a rack stops its boxes."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -97,6 +98,36 @@ def test_all_boxes_are_stopped_before_anything_is_written(tmp_path: Path) -> Non
     done.clear()
     run.carry_out("stop left")
     assert done == ["stop left", "note left", "report"]
+
+
+class StoppingBox(NotingBox):
+    """A box that a user has stopped, whose process still runs."""
+
+    running = stopping = True  # type: ignore[assignment]
+
+    def start(self) -> Iterator[str]:
+        self.done.append(f"start {self.name}")
+        yield f"{self.name} starts when it has ended"
+
+
+def test_a_box_that_is_stopping_can_be_started_unless_the_rack_ends(
+    tmp_path: Path,
+) -> None:
+    done: list[str] = []
+    boxes = {it: StoppingBox(tmp_path / "rack.ini", it, done) for it in ("a", "b")}
+    run = _RackRun(boxes, lambda _text: None, ManualClock(), None, False)
+    run.carry_out("stop")
+    assert run.carry_out("start a") == "ok: start a"
+    assert run.carry_out("start b") == "ok: start b"
+    assert done.count("start a") == done.count("start b") == 1
+    assert run.carry_out("start a m1").startswith("error: [Box a] runs already")
+
+    done.clear()
+    run.carry_out("stop")
+    assert done[:2] == ["stop a", "stop b"], "a start takes back a stop, once"
+    run.carry_out("start a")
+    run.stop_all("Ctrl-C")
+    assert run.carry_out("start a") == "error: the rack is being stopped"
 
 
 def test_settings_are_read_ahead_of_one_box_at_a_time(tmp_path: Path) -> None:

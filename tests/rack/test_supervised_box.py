@@ -171,6 +171,29 @@ def test_a_stop_after_a_restart_is_a_stop(new_box: NewBox) -> None:
     assert not box.box.active
 
 
+def test_a_start_while_a_box_is_stopping_follows_its_end_as_a_new_run(
+    new_box: NewBox,
+) -> None:
+    box = new_box(WAITS, report(), restarts=0)
+    box.wait(lambda: box.box.status is not None)
+    assert not box.box.stopping
+    box.box.stop()
+    box.box.note_stop()
+    assert box.box.stopping
+    box.said += box.box.start()
+    assert box.told("[Box left] starts when it has ended") == 1
+    box.wait(lambda: box.told("; see ") == 1 and box.box.running)
+    assert not box.box.stopping
+    assert not over_file(box.rack, "left").exists()
+    assert read_restart(restart_file(box.rack, "left")) is None
+
+    box.box.stop()
+    assert [*box.box.start()]
+    box.box.stop()
+    box.wait_for_end()
+    assert not box.box.active, "the last command was a stop"
+
+
 def test_no_box_is_restarted_unless_its_section_says_so(new_box: NewBox) -> None:
     assert BoxSection(rig=Path("rig")).restarts == 0
     box = new_box("sys.exit(1)", restarts=0)
