@@ -15,6 +15,7 @@ from deeplabstream.engine.session.headless import activity_of
 from deeplabstream.engine.session.messages import CAMERA_BACK, CAMERA_LOST
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Alarm, Counts, Failed, News
+from deeplabstream.files.atomic_replace import RewrittenFile
 from deeplabstream.rack.alarms.alarm_log import AlarmLogReader
 from deeplabstream.rack.analysis_rates import AnalysisRates
 from deeplabstream.rack.box_restart import Interruption, Restart
@@ -52,7 +53,7 @@ class BoxSession(RigSession):
         `alarm_events`: what becomes of alarms, also for the record.
         """
         super().__init__(settings)
-        self._file = file
+        self._file, self._rewritten = file, RewrittenFile(file)
         self._alarm_events = alarm_events
         self._restart = restart
         self._finished = False
@@ -193,7 +194,7 @@ class BoxSession(RigSession):
         self._reported_run = status.run_folder
         self._analysed.clear()
         try:
-            status.write(self._file)
+            status.write(self._rewritten)
         except DeviceError as error:
             self._alarm = str(error)
 

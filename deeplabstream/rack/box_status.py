@@ -11,7 +11,11 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.light_cycle import LightMoment
-from deeplabstream.files.atomic_replace import atomic_file, sync_folder, write_json
+from deeplabstream.files.atomic_replace import (
+    RewrittenFile,
+    atomic_file,
+    sync_folder,
+)
 from deeplabstream.files.foreign_files import read_json
 from deeplabstream.ipc.ring import RingSpec
 
@@ -182,9 +186,9 @@ class BoxStatus:
             for name, rate in self.rates.items()
         )
 
-    def write(self, file: Path) -> None:
+    def write(self, file: RewrittenFile) -> None:
         """Write it in one step; DeviceError: it can't be written."""
-        write_json(file, asdict(self))
+        file.write_json(asdict(self))
 
 
 def read_status(file: Path) -> BoxStatus | None:

@@ -1,5 +1,6 @@
 """Files that somebody looks into while they are to be replaced, as on Windows."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.files import atomic_replace
-from deeplabstream.files.atomic_replace import atomic_file, replace, write_json
+from deeplabstream.files.atomic_replace import (
+    RewrittenFile,
+    atomic_file,
+    replace,
+    write_json,
+)
 
 
 class Windows:
@@ -191,3 +198,32 @@ def test_a_file_that_a_power_cut_must_not_empty_is_on_the_disk_before_it_has_its
     # then the folder with its name, which Windows can't sync
     has_name = [exists for _, exists in synced[1:]]
     assert has_name == ([True] if asked and sys.platform != "win32" else [])
+
+
+def test_a_rewritten_file_is_whole_and_alone_in_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "box" / "status.json"
+    file = RewrittenFile(path)
+    for number in range(3):
+        file.write_json({"number": number})
+        assert json.loads(path.read_text("utf-8")) == {"number": number}
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_writing_a_file_again_adds_no_names_to_pythons_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python stores each part of a new path; a table of them grew in long runs."""
+    stored: set[str] = set()
+    intern = sys.intern
+    monkeypatch.setattr(sys, "intern", lambda text: (stored.add(text), intern(text))[1])
+    file = RewrittenFile(tmp_path / "status.json")
+    file.write_json({"number": 1})
+    first = {*stored}
+    file.write_json({"number": 2})
+    assert stored == first
+
+
+def test_a_rewritten_file_that_cant_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "status.json").mkdir()
+    with pytest.raises(DeviceError, match=r"Can't write .*status\.json: "):
+        RewrittenFile(tmp_path / "status.json").write_json({})

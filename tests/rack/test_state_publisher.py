@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.clock import ManualClock
+from deeplabstream.files.atomic_replace import RewrittenFile
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.programs.publish_rack import PROGRAM
 from deeplabstream.rack.box_status import status_file
@@ -88,7 +89,7 @@ def test_states_are_retained_and_a_killed_publisher_is_offline_by_its_will(
     file.parent.mkdir(parents=True)
     with stand_in_broker() as broker, publishing(rack, broker.port) as process:
         with exclusive(file), exclusive(rack):
-            STATUS.write(file)
+            STATUS.write(RewrittenFile(file))
             wait(
                 lambda: '"runs": true' in broker.retained.get(f"{root}/boxes/left", "")
             )

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
+from deeplabstream.files.atomic_replace import RewrittenFile
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.ipc.ring import FrameRing, RingWriter, create_ring
 from deeplabstream.programs.serve_page import PROGRAM, PageOptions
@@ -70,7 +71,7 @@ def running(rack: RackFile, box: str, status: BoxStatus = STATUS) -> Iterator[No
     file = status_file(rack.path, box)
     file.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(file):
-        status.write(file)
+        status.write(RewrittenFile(file))
         yield
 
 
@@ -147,6 +148,7 @@ def serving(rack: RackFile, *words: str) -> Iterator[Server]:
 def test_a_box_is_shown_as_what_is_known_of_it(rack: RackFile) -> None:
     clock = ManualClock()
     reader = RackReader(rack, clock)
+    file = RewrittenFile(status_file(rack.path, "left"))
 
     def state() -> tuple[str, bool, bool]:
         box = reader.boxes()[0]
@@ -160,13 +162,11 @@ def test_a_box_is_shown_as_what_is_known_of_it(rack: RackFile) -> None:
             assert state() == ("streaming, analysing", True, False)
             clock.set(clock.now_ns() + SILENCE_NS // 5)
         assert state() == ("does not answer", True, True)
-        replace(STATUS, number=2, alarm="disk is full").write(
-            status_file(rack.path, "left")
-        )
+        replace(STATUS, number=2, alarm="disk is full").write(file)
         assert state() == ("streaming, analysing", True, True)
-        replace(STATUS, number=3).write(status_file(rack.path, "left"))
+        replace(STATUS, number=3).write(file)
     assert state() == ("ended unexpectedly", False, True)
-    replace(STATUS, number=4, ended=True).write(status_file(rack.path, "left"))
+    replace(STATUS, number=4, ended=True).write(file)
     assert state() == ("ended", False, False)
     assert reader.boxes()[0].animal == "m1"
 
