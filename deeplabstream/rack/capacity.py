@@ -16,7 +16,7 @@ LEAST_SHARE = 0.99
 MOST_RATIO = 1.5
 """Largest median latency, relative to that of the same box alone."""
 ARENA_RULE = f"at least {LEAST_SHARE:.0%} of each camera's frames are analysed"
-"""One engine evaluates all arenas of a camera, so each adds to the latency: it is no limit."""
+"""Without a limit of p50: one engine evaluates all arenas of a camera, each adds to it."""
 RULE = (
     f"{ARENA_RULE}, and p50 is at most {MOST_RATIO:g} times that of the same box alone"
 )
