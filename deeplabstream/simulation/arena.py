@@ -82,6 +82,8 @@ class Arena:
     """What the animals do to one another; empty: each walks as if it were alone."""
     bands: bool = False
     """Whether the tails are marked: no band on the first, one on the second, and so on."""
+    fading: float = 0.0
+    """Share of their contrast that the bands have lost; below 0: they are darker."""
     walks: tuple[AnimalWalk, ...] = field(init=False)
     _group: SocialGroup | None = field(init=False, repr=False, default=None)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
@@ -177,7 +179,7 @@ class Arena:
             self._shade(image, outline(mouse) + np.array([5, 7]))
             coat = BLACK if self.alike else COATS[animal]
             bands = animal if self.bands else 0
-            paint_mouse(image, mouse, self.scale, coat, bands)
+            paint_mouse(image, mouse, self.scale, coat, bands, self.fading)
         if self.roof is not None:
             left, top, right, bottom = self.roof
             image[top:bottom, left:right] = background[top:bottom, left:right]

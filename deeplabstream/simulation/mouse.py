@@ -78,11 +78,17 @@ def mouse_at(walk: AnimalWalk, time_s: float) -> Mouse:
 
 
 def paint_mouse(
-    image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK, bands: int = 0
+    image: Image,
+    mouse: Mouse,
+    scale: float,
+    coat: Colour = BLACK,
+    bands: int = 0,
+    fading: float = 0.0,
 ) -> None:
     """Paint a mouse into an image that has `scale` pixels per px of the world.
 
-    `bands`: number of dark bands on its tail, as marker pens make them.
+    `bands`: number of dark bands on its tail, as marker pens make them. `fading`: the share of
+    their contrast to the skin that is lost.
     """
     import cv2
 
@@ -104,7 +110,8 @@ def paint_mouse(
     for band in range(bands):
         begin = _TAIL_BEGIN + 2 * _BAND * band
         ring = _tail_piece(tail, side, begin, begin + _BAND)
-        cv2.fillPoly(image, [fixed(ring)], _shade(_INK, image), cv2.LINE_AA, _SHIFT)
+        ink = tuple(np.add(_INK, np.multiply(fading, np.subtract(_SKIN, _INK))))
+        cv2.fillPoly(image, [fixed(ring)], _shade(ink, image), cv2.LINE_AA, _SHIFT)
     for place, across, phase in _FEET:
         stride = 7 * np.sin(2 * np.pi * (mouse.way / 62 + phase))
         ahead = np.array([-left[place, 1], left[place, 0]])
