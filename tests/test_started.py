@@ -104,7 +104,7 @@ SMALLEST = {
     "rack.py --quick": "policies held in 3 of 3 rounds",
     "rack_page.py --quick": "100 requests, 0 failures",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
-    "remembered_coats.py --quick": r"4 alike +.10% +0\.0%",
+    "remembered_animals.py --quick": r"4 without bands +.10% +0\.0%",
     "shelters.py --frames 200": "alike +[1-9]",
     "space.py --quick": "one is lost +100.0%",
     "space_loop.py --quick": "aims for what is added",

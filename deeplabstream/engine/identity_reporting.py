@@ -22,12 +22,15 @@ from deeplabstream.pose.tracking.distinctness import (
     listed,
     nothing_learned,
 )
-from deeplabstream.pose.tracking.identity_evidence import Coat
+from deeplabstream.pose.tracking.identity_evidence import Traits
 from deeplabstream.pose.tracking.identity_tracker import (
     IdentitySettings,
     IdentityTracker,
 )
-from deeplabstream.pose.tracking.remembered_coats import CERTAINTY, RememberedCoats
+from deeplabstream.pose.tracking.remembered_animals import (
+    CERTAINTY,
+    remembered_of,
+)
 from deeplabstream.pose.tracking.shelters import (
     Shelter,
     shelter_number,
@@ -47,12 +50,12 @@ class CameraIdentityTrackers:
         shelters: Mapping[str, Sequence[Shelter]] = MappingProxyType({}),
         tags: TagReading | None = None,
         appearance: LearnedAppearance | None = None,
-        coats: Mapping[str, Mapping[str, Sequence[float]]] = MappingProxyType({}),
+        remembered: Mapping[str, Mapping[str, Traits]] = MappingProxyType({}),
     ) -> None:
         self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
         self._shelters = shelters
-        self._coats = coats
-        """Coats of an earlier run, by camera and animal."""
+        self._remembered = remembered
+        """Traits in an earlier run, by camera and animal."""
         self._appearance = appearance or LearnedAppearance()
         self._tags = tags or TagReading({}, {}, skeleton)
         self.messages: list[tuple[str, str]] = []
@@ -71,10 +74,10 @@ class CameraIdentityTrackers:
             for name, tracker in self._trackers.items()
         }
 
-    def coats(self) -> dict[str, tuple[Coat, ...]]:
-        """Return the coats of all animals by camera, where all of them are known."""
-        found = {name: it.coats_now() for name, it in self._trackers.items()}
-        return {name: coats for name, coats in found.items() if coats}
+    def traits(self) -> dict[str, tuple[Traits, ...]]:
+        """Return the traits of all animals by camera, where all coats are known."""
+        found = {name: it.traits_now() for name, it in self._trackers.items()}
+        return {name: traits for name, traits in found.items() if traits}
 
     def correct(self, camera: str, swapped: tuple[int, int] | None) -> None:
         """Apply a user's correction: None confirms the names, a pair swaps two names."""
@@ -86,13 +89,13 @@ class CameraIdentityTrackers:
         if frame.camera not in self._trackers:
             threshold = self._thresholds.of(frame.camera)
             new_evidence = self._appearance.new_evidence
-            coats = self._coats.get(frame.camera, {})
+            traits = self._remembered.get(frame.camera, {})
             self._trackers[frame.camera] = IdentityTracker(
                 self._skeleton,
                 threshold,
                 # who is not recognised must not be named by its place
-                replace(self._rules, first="tags") if coats else self._rules,
-                coats=coats_of(self._skeleton, coats),
+                replace(self._rules, first="tags") if traits else self._rules,
+                remembered=remembered_of(self._skeleton.animals, traits),
                 embeddings=new_evidence() if new_evidence else None,
                 shelters=self._shelters.get(frame.camera, ()),
                 tag_places=self._tags.places.get(frame.camera, ()),
@@ -103,9 +106,10 @@ class CameraIdentityTrackers:
         self.messages = [*self._tags.messages(tracker.tag_results, time_s)]
         if tracker.recognised:
             names = [self._skeleton.animals[n] for n in tracker.recognised]
+            evidence = tracker.remembered.evidence if tracker.remembered else ()
             text = (
-                f"[Camera {frame.camera}] {listed(names)}: recognised by coat, certainty "
-                f"{CERTAINTY:.0%} or more"
+                f"[Camera {frame.camera}] {listed(names)}: recognised by "
+                f"{listed(evidence)}, certainty {CERTAINTY:.0%} or more"
             )
             self.messages.append(("identity", text))
         return named
@@ -127,7 +131,7 @@ def identities_of(
     if len(skeleton.animals) < 2 or settings.arenas:
         return None
     animals = settings.animals
-    rules = IdentitySettings(animals.first, animals.believe_after_s)
+    rules = IdentitySettings(animals.first, animals.believe_after_s, animals.remember)
     return CameraIdentityTrackers(
         skeleton,
         thresholds,
@@ -135,20 +139,8 @@ def identities_of(
         shelters_of(settings),
         tag_reading_of(settings, skeleton, take_reads),
         open_appearance(settings, skeleton),
-        {camera: animals.coats_on(camera) for camera in settings.cameras},
+        {camera: animals.traits_on(camera) for camera in settings.cameras},
     )
-
-
-def coats_of(
-    skeleton: Skeleton, coats: Mapping[str, Sequence[float]]
-) -> RememberedCoats | None:
-    """Return the coats of all animals in their order; None: one has none."""
-    if any(name not in coats for name in skeleton.animals):
-        return None
-    features = [coats[name] for name in skeleton.animals]
-    if len({*map(len, features)}) != 1:
-        return None
-    return RememberedCoats(features)
 
 
 def shelters_of(settings: Settings) -> dict[str, tuple[Shelter, ...]]:

@@ -55,7 +55,7 @@ from deeplabstream.plugins.trigger import (
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.tracking.distinctness import Distinctness
-from deeplabstream.pose.tracking.identity_evidence import Coat
+from deeplabstream.pose.tracking.identity_evidence import Traits
 from deeplabstream.settings.arena_instances import arena_of, in_arena
 from deeplabstream.settings.sections import ExperimentRun
 
@@ -704,10 +704,10 @@ class Loop:
         trackers = self._identity_trackers
         return trackers.distinctness() if trackers is not None else {}
 
-    def coats(self) -> dict[str, tuple[Coat, ...]]:
-        """Return, by camera, the coats of its animals, where all of them are known."""
+    def traits(self) -> dict[str, tuple[Traits, ...]]:
+        """Return, by camera, the traits of its animals, where all coats are known."""
         trackers = self._identity_trackers
-        return trackers.coats() if trackers is not None else {}
+        return trackers.traits() if trackers is not None else {}
 
     def begin(
         self,

@@ -22,13 +22,19 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
-class RememberedCoat:
-    """Coat of an animal in a run, seen by a camera while its name was certain."""
+class RememberedTraits:
+    """Traits of an animal in a run, seen by a camera while its name was certain.
+
+    Files of version 2.0.0.dev0 and earlier have no marks and no length.
+    """
 
     camera: str
     features: tuple[float, ...]
-    """See `deeplabstream.pose.tracking.identity_evidence.Coat`."""
+    """Its coat: see `deeplabstream.pose.tracking.identity_evidence.Coat`."""
     views: int
+    marks: tuple[float, ...] = ()
+    """See `deeplabstream.pose.tracking.identity_evidence.Traits`."""
+    length_px: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
@@ -43,7 +49,7 @@ class AnimalEntry:
     run: str = ""
     """Run folder."""
     weight_g: float | None = None
-    coat: RememberedCoat | None = None
+    coat: RememberedTraits | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))

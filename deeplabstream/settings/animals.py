@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.core.tag_numbers import tag_number
+from deeplabstream.pose.tracking.identity_evidence import Traits
 from deeplabstream.settings.validation_messages import guess
 
 MOST = 8
@@ -48,24 +49,47 @@ def parse_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(parsed)
 
 
-_COAT = re.compile(r"(?P<animal>[^@ ]+)@(?P<camera>.+):(?P<levels>( \d+(\.\d+)?)+)")
+_TRAIT = re.compile(r"(?P<animal>[^@ ]+)@(?P<camera>.+):(?P<numbers>( -?\d+(\.\d+)?)+)")
 
 
 def parse_coats(coats: tuple[str, ...]) -> tuple[str, ...]:
     """Return `ANIMAL@CAMERA: LEVELS` of each coat; ValueError: it is not that."""
-    for words in coats:
-        found = _COAT.fullmatch(words)
-        if found is None or len(found["levels"].split()) not in (3, 9):
+    return _parse_traits(coats, (3, 9), "3 or 9 grey levels")
+
+
+def parse_marks(marks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `ANIMAL@CAMERA: CONTRASTS` of each tail; ValueError: it is not that."""
+    return _parse_traits(marks, (16, 48), "16 or 48 contrasts from -1 to 1", -1, 1)
+
+
+def parse_lengths(lengths: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `ANIMAL@CAMERA: LENGTH` of each body; ValueError: it is not that."""
+    return _parse_traits(lengths, (1,), "a length in px above 0", 0.01)
+
+
+def _parse_traits(
+    traits: tuple[str, ...],
+    counts: Sequence[int],
+    expected: str,
+    least: float = 0.0,
+    most: float = 1e6,
+) -> tuple[str, ...]:
+    for words in traits:
+        found = _TRAIT.fullmatch(words)
+        numbers = [*map(float, found["numbers"].split())] if found else []
+        if len(numbers) not in counts or not least <= min(numbers) <= max(numbers) <= (
+            most
+        ):
             raise ValueError(
-                f"{words!r}: expected ANIMAL@CAMERA: and 3 or 9 grey levels; Start "
-                "Stream writes them"
+                f"{words!r}: expected ANIMAL@CAMERA: and {expected}; Start Stream writes "
+                "them"
             )
-    return coats
+    return traits
 
 
-def coat_text(animal: str, camera: str, features: Sequence[float]) -> str:
-    """Return a coat as `COATS` has it."""
-    return f"{animal}@{camera}: {' '.join(f'{level:g}' for level in features)}"
+def trait_text(animal: str, camera: str, numbers: Sequence[float]) -> str:
+    """Return a trait as `COATS`, `TAIL_MARKS` and `BODY_LENGTHS` have it."""
+    return f"{animal}@{camera}: {' '.join(f'{number:g}' for number in numbers)}"
 
 
 @settings(frozen=True, kw_only=True)
@@ -138,8 +162,8 @@ class Animals:
     remember: bool = Field(
         False,
         description=(
-            "whether animals get their first names by their coats in an earlier run, which "
-            "PROGRESS_FOLDER of [Session] keeps with each animal; those that are not "
+            "whether animals get their first names by coat, tail marks and body length in an "
+            "earlier run, which PROGRESS_FOLDER of [Session] keeps; those that are not "
             "recognised for certain are ambiguous until their tags are read or you confirm "
             "the names. Without an earlier run FIRST counts"
         ),
@@ -148,17 +172,42 @@ class Animals:
     coats: Annotated[tuple[str, ...], AfterValidator(parse_coats)] = Field(
         (),
         description=(
-            "coats by which REMEMBER recognises the animals: written by Start Stream into "
-            "the settings of the run, so that a replay has them"
+            "coats by which REMEMBER recognises animals: written by Start Stream into the "
+            "settings of the run, for replays"
         ),
+        json_schema_extra={"advanced": True},
+    )
+
+    tail_marks: Annotated[tuple[str, ...], AfterValidator(parse_marks)] = Field(
+        (),
+        description="the same of tail marks",
+        json_schema_extra={"advanced": True},
+    )
+    body_lengths: Annotated[tuple[str, ...], AfterValidator(parse_lengths)] = Field(
+        (),
+        description="the same of body lengths (px)",
         json_schema_extra={"advanced": True},
     )
 
     def coats_on(self, camera: str) -> dict[str, tuple[float, ...]]:
         """Return the remembered coats on a camera, by animal; empty: none, or not used."""
-        found = [_COAT.fullmatch(words) for words in self.coats if self.remember]
+        return self._remembered(self.coats, camera)
+
+    def traits_on(self, camera: str) -> dict[str, Traits]:
+        """Return the remembered traits on a camera, by animal; empty: none, or not used."""
+        marks = self._remembered(self.tail_marks, camera)
+        lengths = self._remembered(self.body_lengths, camera)
         return {
-            it["animal"]: tuple(map(float, it["levels"].split()))
+            animal: Traits(coat, 0, marks.get(animal, ()), *lengths.get(animal, ()))
+            for animal, coat in self.coats_on(camera).items()
+        }
+
+    def _remembered(
+        self, traits: Sequence[str], camera: str
+    ) -> dict[str, tuple[float, ...]]:
+        found = [_TRAIT.fullmatch(words) for words in traits if self.remember]
+        return {
+            it["animal"]: tuple(map(float, it["numbers"].split()))
             for it in found
             if it is not None and it["camera"] == camera
         }

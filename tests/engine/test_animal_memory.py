@@ -1,5 +1,7 @@
-"""Coats that animals keep in their files from one stream to the next."""
+"""Traits that animals keep in their files from one stream to the next."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.animal_memory import memory_sentences
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
-from deeplabstream.pose.tracking.identity_evidence import Coat
+from deeplabstream.pose.tracking.identity_evidence import Traits
 from deeplabstream.recording.animal_file import animal_file, animal_in_use, read_animal
 from deeplabstream.settings.loading import parse
 from tests.engine.fake_processes import FakeProcesses, session_of
@@ -25,12 +27,14 @@ REMEMBER = yes
 KIND = SimulatedCamera
 ANIMALS = 2
 """
-DARK, PALE = Coat((40.5, 42.0, 45.0), 900), Coat((190.0, 200.0, 210.25), 800)
+DARK, PALE = Traits((40.5, 42.0, 45.0), 900), Traits((190.0, 200.0, 210.25), 800)
+BANDED = replace(DARK, marks=(0.15, 0.15, 0.75, *[0.15] * 13), length_px=96.25)
+UNBANDED = replace(DARK, marks=(0.2, 0.15, -0.125, *[0.15] * 13))
 FILLED = "COATS = anna@top: 40.5 42 45, bob@top: 190 200 210.25"
 
 
 def streamed(
-    folder: Path, *coats: Coat, run: bool = True, text: str = RIG
+    folder: Path, *traits: Traits, run: bool = True, text: str = RIG
 ) -> tuple[RigSession, list[object]]:
     """Return the session of a stream that has ended, and its news."""
     fake = FakeProcesses()
@@ -38,8 +42,8 @@ def streamed(
     session.do(Action.START_STREAM)
     if run:
         fake.report(messages.RunOpened(folder / "run 1"))
-    if coats:
-        fake.report(messages.CoatsLearned("top", coats))
+    if traits:
+        fake.report(messages.TraitsLearned("top", traits))
     news: list[object] = [*session.poll()]
     session.close()
     return session, [*news, *session.poll()]
@@ -66,6 +70,33 @@ def test_the_next_stream_has_the_coats_of_the_last_run(tmp_path: Path) -> None:
     assert entry.run == str(tmp_path / "run 1")
 
 
+def test_marks_and_lengths_are_kept_where_they_were_seen(tmp_path: Path) -> None:
+    streamed(tmp_path, BANDED, UNBANDED)
+    session, _ = streamed(tmp_path)
+    text, rest = used_text(session), " 0.15" * 13
+    marks = f"anna@top: 0.15 0.15 0.75{rest}, bob@top: 0.2 0.15 -0.125{rest}"
+    assert f"\nTAIL_MARKS = {marks}\n" in text
+    assert "\nBODY_LENGTHS = anna@top: 96.25\n" in text
+    used = session.state.used_settings
+    assert used is not None
+    assert [*used.animals.traits_on("top").values()] == [
+        replace(it, coat_views=0) for it in (BANDED, UNBANDED)
+    ]
+
+
+def test_a_file_of_an_earlier_version_has_coats_alone(tmp_path: Path) -> None:
+    streamed(tmp_path, BANDED, PALE)
+    for name in ("anna", "bob"):
+        file = animal_file(tmp_path / "animals", name)
+        content = json.loads(file.read_text("utf-8"))
+        for entry in content["history"]:
+            del entry["coat"]["marks"], entry["coat"]["length_px"]
+        file.write_text(json.dumps(content), "utf-8")
+    session, _ = streamed(tmp_path)
+    assert FILLED in used_text(session)
+    assert "anna@top" not in used_text(session).partition("TAIL_MARKS")[2]
+
+
 def test_a_stream_without_a_run_is_not_remembered(tmp_path: Path) -> None:
     streamed(tmp_path, DARK, PALE, run=False)
     streamed(tmp_path)
@@ -76,7 +107,7 @@ def test_the_newest_run_with_all_animals_counts(tmp_path: Path) -> None:
     streamed(tmp_path, DARK, PALE)
     # another cage mate, in another light
     other = RIG.replace("anna, bob", "anna, carl")
-    session, _ = streamed(tmp_path, Coat((60.0, 61.0, 62.0), 900), PALE, text=other)
+    session, _ = streamed(tmp_path, Traits((60.0, 61.0, 62.0), 900), PALE, text=other)
     # carl has no run with anna yet
     assert "COATS = anna@top: 40.5 42 45\n" in used_text(session)
     session, _ = streamed(tmp_path)
@@ -125,6 +156,30 @@ def test_a_damaged_file_of_an_animal_refuses_the_start(tmp_path: Path) -> None:
             False,
         ),
         (
+            "anna@top: 1 2 3, bob@top: 1 2 3\nTAIL_MARKS = "
+            f"anna@top:{' 0.15' * 16}, bob@top:{' 0.15' * 12} 0.3 0.3 0.15 0.15",
+            "anna and bob look alike, so they are not recognised; their names are unknown "
+            "until you confirm them",
+            True,
+        ),
+        (
+            "anna@top: 1 2 3, bob@top: 1 2 3\nTAIL_MARKS = "
+            f"anna@top:{' 0.15' * 16}, bob@top:{' 0.15' * 12} 0.75 0.75 0.15 0.15",
+            "anna and bob can be recognised by tail marks",
+            False,
+        ),
+        (
+            "anna@top: 1 2 3, bob@top: 1 2 3\nBODY_LENGTHS = anna@top: 80, bob@top: 110",
+            "anna and bob can be recognised by body length",
+            False,
+        ),
+        (
+            "anna@top: 1 2 3 4 5 6 7 8 9, bob@top: 1 2 3",
+            "coats of grey and of colour images, so none is recognised; their names are "
+            "unknown until you confirm them",
+            True,
+        ),
+        (
             "anna@side: 1 2 3, bob@side: 94 95 96",
             "no earlier run of anna and bob, so FIRST names them",
             True,
@@ -148,6 +203,13 @@ def test_who_can_be_recognised_is_said_before_the_start(
         ("NAMES = anna, bob\n", "", "REMEMBER: needs the names of two animals"),
         ("REMEMBER = yes", "COATS = anna 3", "expected ANIMAL@CAMERA: and 3 or 9"),
         ("REMEMBER = yes", "COATS = anna@top: 3 4", "expected ANIMAL@CAMERA: and 3 or"),
+        ("REMEMBER = yes", "TAIL_MARKS = anna@top: 0.5", "16 or 48 contrasts"),
+        (
+            "REMEMBER = yes",
+            f"TAIL_MARKS = anna@top:{' 2' * 16}",
+            "16 or 48 contrasts from -1 to 1",
+        ),
+        ("REMEMBER = yes", "BODY_LENGTHS = anna@top: 0", "a length in px above 0"),
     ],
 )
 def test_what_remember_lacks_is_a_sentence(old: str, new: str, sentence: str) -> None:

@@ -65,7 +65,6 @@ from deeplabstream.engine.session.messages import (
     Analysing,
     AnimalsDistinct,
     AttachRings,
-    CoatsLearned,
     DevicesOpened,
     ExperimentRunning,
     FromAny,
@@ -78,6 +77,7 @@ from deeplabstream.engine.session.messages import (
     Stop,
     TestOutput,
     ToEngine,
+    TraitsLearned,
     UnknownMessage,
 )
 from deeplabstream.engine.space_tracking import SpaceTracker, space_tracker_of
@@ -113,8 +113,8 @@ STOP_WITHOUT_MAIN = (
 """Why an experiment was stopped without the main process: the end of a sentence."""
 DISTINCT_S = 0.5
 """Interval at which a change in who looks alike is reported."""
-COATS_S = 10.0
-"""Interval at which the coats of the animals are reported."""
+TRAITS_S = 10.0
+"""Interval at which the traits of the animals are reported."""
 OTHERS_EVERY = 4
 """At least one in this many analysed frames comes from another camera than the deciding one."""
 NEXT_FRAME_S = 2.0
@@ -207,8 +207,8 @@ class _Engine:
     """Which animals look alike, by camera, as it was last sent."""
     distinctness_ns: int = 0
     """Time of the last check for a change of it."""
-    coats_ns: int = 0
-    """Time of the last report of the animals' coats."""
+    traits_ns: int = 0
+    """Time of the last report of the animals' traits."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
@@ -465,8 +465,8 @@ class _Engine:
                 self.take_plate_checks()
                 self.check_real_time(now_ns)
                 self.report_distinctness(now_ns)
-                if now_ns - self.coats_ns > COATS_S * 1e9:
-                    self.report_coats()
+                if now_ns - self.traits_ns > TRAITS_S * 1e9:
+                    self.report_traits()
                 deadline_ns = self.loop.idle()
                 # collect garbage only while no frame or message is waiting; an engine that is
                 # being stopped has no frame to wait for, and its outputs are still on
@@ -558,9 +558,9 @@ class _Engine:
                 self.test(name)
             case SetIdentity(camera, swapped):
                 self.loop.set_identity(camera, swapped)
-                self.report_coats()
+                self.report_traits()
             case Stop():
-                self.report_coats()
+                self.report_traits()
                 self.stopped = True
             case _:
                 assert_never(message)
@@ -603,7 +603,7 @@ class _Engine:
     def analyse(self, active: bool) -> None:
         """Start or stop the analysis, with the next frame."""
         self.moments.reset()
-        self.report_coats()
+        self.report_traits()
         if active and (problems := self.analysis_problems()):
             self.report_problem("; ".join(problems))
             self.send(Analysing(False))
@@ -745,12 +745,12 @@ class _Engine:
                 self.distinctness[camera] = distinctness
                 self.send(AnimalsDistinct(camera, distinctness))
 
-    def report_coats(self) -> None:
-        """Report the coats of the animals, where they are to be remembered."""
-        self.coats_ns = self.clock.now_ns()
+    def report_traits(self) -> None:
+        """Report the traits of the animals, where they are to be remembered."""
+        self.traits_ns = self.clock.now_ns()
         if self.analysing and self.settings.animals.remember:
-            for camera, coats in self.loop.coats().items():
-                self.send(CoatsLearned(camera, coats))
+            for camera, traits in self.loop.traits().items():
+                self.send(TraitsLearned(camera, traits))
 
     def report_problem(self, text: str) -> None:
         """Report a problem to the session."""

@@ -18,7 +18,7 @@ from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.pose.plate_markers import PlatePlace
 from deeplabstream.pose.tracking.distinctness import Distinctness
-from deeplabstream.pose.tracking.identity_evidence import Coat
+from deeplabstream.pose.tracking.identity_evidence import Traits
 from deeplabstream.recording.behaviour_columns import ShownBehaviour
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.retention_rules import RetentionRules
@@ -237,11 +237,11 @@ class AnimalsDistinct:
 
 
 @dataclass(frozen=True, slots=True)
-class CoatsLearned:
-    """Coats of all animals of a camera, in the order of their names, to remember them."""
+class TraitsLearned:
+    """Traits of all animals of a camera, in the order of their names, to remember them."""
 
     camera: str
-    coats: tuple[Coat, ...]
+    traits: tuple[Traits, ...]
 
 
 # to the recorder
@@ -434,7 +434,7 @@ FromEngine: TypeAlias = (
     | DevicesOpened
     | Analysing
     | AnimalsDistinct
-    | CoatsLearned
+    | TraitsLearned
     | ExperimentRunning
 )
 FromRecorder: TypeAlias = (

@@ -814,8 +814,8 @@ class RigSession:
                 self._controls.answered(message)
                 self.note("setting", message.text)
                 self._news.append(message)
-            case messages.CoatsLearned(camera, coats):
-                self._memory.receive(camera, coats)
+            case messages.TraitsLearned(camera, traits):
+                self._memory.receive(camera, traits)
             case SelfTestResult() | messages.AnimalsDistinct():
                 pass
             case messages.DevicesOpened(problem):

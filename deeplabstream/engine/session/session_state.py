@@ -561,7 +561,7 @@ def _after_message(state: SessionState, message: messages.ToSession) -> SessionS
         case (
             messages.CameraMessage()
             | messages.GuardRemark()
-            | messages.CoatsLearned()
+            | messages.TraitsLearned()
             | messages.SavingProgress()
             | messages.RunClosed()
             | messages.ProcessFailed()

@@ -26,6 +26,19 @@ class Coat:
     """Views that they are the mean of."""
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is remembered of an animal, or seen of it before it is recognised."""
+
+    coat: tuple[float, ...]
+    """Features of `Coat`."""
+    coat_views: int = 0
+    marks: tuple[float, ...] = ()
+    """Contrast along its tail, of `tail_marks`; empty: not seen often enough."""
+    length_px: float = 0.0
+    """Length of its body; 0: not seen often enough."""
+
+
 class IdentityEvidence(Protocol):
     """Appearance of the animals of one camera, learned while their identity is known."""
 

@@ -43,16 +43,16 @@ from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_
 from deeplabstream.pose.tracking.embedding_evidence import EmbeddingEvidence
 from deeplabstream.pose.tracking.hidden_animals import HiddenAnimals
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
-from deeplabstream.pose.tracking.identity_evidence import Coat, IdentityEvidence
+from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence, Traits
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
 from deeplabstream.pose.tracking.name_assignment import (
     best_names,
     evidence_against,
     swap_costs,
 )
-from deeplabstream.pose.tracking.remembered_coats import (
+from deeplabstream.pose.tracking.remembered_animals import (
     VIEWS_TO_REMEMBER,
-    RememberedCoats,
+    RememberedAnimals,
     WholeViews,
 )
 from deeplabstream.pose.tracking.shelters import Shelter, ShelterOccupancy
@@ -62,6 +62,7 @@ from deeplabstream.pose.tracking.tag_evidence import (
     TagReaders,
     TagResult,
 )
+from deeplabstream.pose.tracking.trait_views import TraitViews
 
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
@@ -110,6 +111,8 @@ class IdentitySettings:
     its tag is read, or no other name is left for it."""
     believe_after_s: float = 0.0
     """Seconds after which motion alone resolves an ambiguity; 0: never."""
+    remember: bool = False
+    """Whether traits of the animals are learned, to recognise them in a later run."""
 
 
 @dataclass(slots=True)
@@ -128,11 +131,11 @@ class IdentityTracker:
     """Regions of the camera in which animals are not visible."""
     tag_places: Sequence[TagPlace] = ()
     """Places of the readers of the animals' tags."""
-    coats: RememberedCoats | None = None
-    """Coats of an earlier run, by which the animals get their first names; with the rule
+    remembered: RememberedAnimals | None = None
+    """Traits in an earlier run, by which the animals get their first names; with the rule
     `tags`."""
     recognised: tuple[int, ...] = field(default=(), init=False)
-    """Animals that were recognised by their coats in the last frame."""
+    """Animals that were recognised by these in the last frame."""
     tag_results: list[TagResult] = field(default_factory=list, init=False)
     """What the reads of the last frame have shown."""
 
@@ -151,6 +154,8 @@ class IdentityTracker:
     """Samples by which it is known which animals look alike."""
     _whole: WholeViews = field(init=False)
     """Views by which animals are recognised; of those that have had no name."""
+    _traits: TraitViews | None = field(init=False)
+    """Views of tails and bodies; None: nothing is remembered."""
     _margins: Array = field(init=False)
     """(animal, animal): the smallest margin of motion since they were last known."""
     _covered: HiddenAnimals = field(init=False)
@@ -176,6 +181,8 @@ class IdentityTracker:
         self._counts, self._shown = [0.0] * animals, [0] * animals
         self._samples = AppearanceSamples(animals, DISTINCT / 2)
         self._whole = WholeViews(animals)
+        remembers = self.rules.remember or self.remembered is not None
+        self._traits = TraitViews(self.skeleton) if remembers else None
         self._margins = np.full((animals, animals), np.inf)
         self._covered = HiddenAnimals()
         self._occupancy = ShelterOccupancy(animals, self.shelters)
@@ -190,11 +197,19 @@ class IdentityTracker:
             self._appearance, self._samples, DISTINCT, self.embeddings, DECISIVE
         )
 
-    def coats_now(self) -> tuple[Coat, ...]:
-        """Return the coats of all animals, to remember them; empty: one is not known yet."""
-        coats = tuple(map(self._appearance.coat, range(len(self._counts))))
-        known = all(coat.views >= VIEWS_TO_REMEMBER for coat in coats)
-        return coats if known else ()
+    def traits_now(self) -> tuple[Traits, ...]:
+        """Return the traits of all animals, to remember them; empty: a coat is not known yet."""
+        coats = [*map(self._appearance.coat, range(len(self._counts)))]
+        if any(coat.views < VIEWS_TO_REMEMBER for coat in coats):
+            return ()
+        return tuple(
+            Traits(
+                coat.features,
+                coat.views,
+                *(self._traits.learned(animal) if self._traits else ()),
+            )
+            for animal, coat in enumerate(coats)
+        )
 
     def update(
         self,
@@ -257,7 +272,7 @@ class IdentityTracker:
         self._corrections = {}
 
         # Last: appearance is learned for the identities assigned in this frame
-        self._learn(of, views, detected, time_s)
+        self._learn(image, of, views, detected, time_s)
         return self._named_pose(detected, of, ends)
 
     def _clear_views(
@@ -351,6 +366,8 @@ class IdentityTracker:
         self._counts[one] = self._counts[other] = 0.0
         self._shown[one] = self._shown[other] = 0
         self._whole.reset((one, other))
+        if self._traits is not None:
+            self._traits.begin((one, other))
         self._samples.interrupt((one, other))
         if self.embeddings is not None:
             self.embeddings.begin((one, other))
@@ -477,11 +494,17 @@ class IdentityTracker:
     def _recognise(
         self, of: dict[int, int], views: dict[int, ClearView]
     ) -> dict[int, int]:
-        """Name animals by the coats of an earlier run, until theirs are known in this one."""
+        """Name animals by their traits in an earlier run.
+
+        By coats only until these are known in this run.
+        """
         self.recognised = ()
-        ambiguities = self._ambiguities
+        ambiguities, remembered = self._ambiguities, self.remembered
         unnamed = list(ambiguities.ambiguous_animals())
-        if self.coats is None or self._appearance.learned[unnamed].all():
+        if remembered is None or not unnamed:
+            return of
+        coats_known = bool(self._appearance.learned[unnamed].all())
+        if coats_known and not remembered.needs_more_than_coats(unnamed):
             return of
         whole = {
             animal: views[one].features
@@ -492,8 +515,17 @@ class IdentityTracker:
         if mean is None:
             return of
 
-        # Before an animal is named by its coat, its tag or the user may have named others
-        found = self.coats.recognise(mean)
+        # Before an animal is named by its traits, its tag or the user may have named others
+        found = remembered.recognise(
+            [
+                Traits(
+                    tuple(coat),
+                    0,
+                    *(self._traits.recent(animal) if self._traits else ()),
+                )
+                for animal, coat in enumerate(mean.tolist())
+            ]
+        )
         order = np.argsort(found.names).tolist()
         possible = all(
             name == animal or ambiguities.is_between(name, animal)
@@ -714,6 +746,7 @@ class IdentityTracker:
 
     def _learn(
         self,
+        image: Image,
         of: dict[int, int],
         views: dict[int, ClearView],
         detected: Detections,
@@ -722,6 +755,7 @@ class IdentityTracker:
         """Update the appearance of animals with known identity, and their samples."""
         if not self._named:
             return
+        certain: set[int] = set()
         for animal, detection in of.items():
             # An ambiguous animal may be another one, and one that looks like another may be
             # switched (`_resolve_by_appearance` decides): its views would degrade both models.
@@ -737,6 +771,28 @@ class IdentityTracker:
             self._samples.add(animal, view.features, (x, y), length, time_s, candidates)
             if not candidates.rivals:
                 self._appearance.learn(animal, view.features)
+                certain.add(animal)
+        self._learn_traits(image, of, views, detected, certain, time_s)
+
+    def _learn_traits(
+        self,
+        image: Image,
+        of: dict[int, int],
+        views: dict[int, ClearView],
+        detected: Detections,
+        certain: set[int],
+        time_s: float,
+    ) -> None:
+        """Add the tails and lengths of animals that are clear of others."""
+        if self._traits is None or not views:
+            return
+        others = detected.others()
+        shown = {
+            animal: (detected.points[one], detected.seen[one], others[one])
+            for animal, one in of.items()
+            if one in views and views[one].share == 1
+        }
+        self._traits.add(image, shown, certain, time_s)
 
     def _candidates(self, animal: int, view: Array) -> Candidates | None:
         """Return the animals that one with this view may be; None: an animal not yet learned."""
@@ -781,6 +837,9 @@ class IdentityTracker:
     def _swap(self, one: int, other: int, of: dict[int, int]) -> dict[int, int]:
         order = list(range(len(self._counts)))
         order[one], order[other] = other, one
+        # Silently switched before: what was learned of both may be the other's
+        if self._traits is not None and not self._ambiguities.is_between(one, other):
+            self._traits.reset((one, other))
         return self._rename(order, of)
 
     def _rename(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
@@ -798,6 +857,8 @@ class IdentityTracker:
         if self.embeddings is not None:
             self.embeddings.reorder(order)
         self._whole.reorder(order)
+        if self._traits is not None:
+            self._traits.reorder(order)
         self._samples.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
