@@ -37,7 +37,9 @@ class _Sensor(Camera):
 @pytest.fixture(autouse=True)
 def _ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave priority and garbage collection of this process as they are."""
-    quiet = SimpleNamespace(check=lambda now_ns: [], idle=lambda now_ns: None)
+    quiet = SimpleNamespace(
+        check=lambda now_ns: [], end=lambda: None, idle=lambda now_ns: None
+    )
     for name in ("RealTime", "IdleCollection"):
         monkeypatch.setattr(camera_process, name, lambda *_: quiet)
 

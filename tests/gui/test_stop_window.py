@@ -19,6 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import rest
 from deeplabstream.engine.session.session_state import Action
+from deeplabstream.files.atomic_replace import RewrittenFile
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
@@ -191,7 +192,7 @@ def test_one_box_is_stopped_by_its_rack_or_without_it(tmp_path: Path) -> None:
         assert box.stdout is not None
         box.stdout.readline()
         status = replace(STATUS, processes={"session": box.pid})
-        status.write(status_file(rack, "left"))
+        status.write(RewrittenFile(status_file(rack, "left")))
         stopper.request_box("left")
         wait_until(lambda: result("left itself was asked to end"))
         box.wait(GIVE_UP_S)
