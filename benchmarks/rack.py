@@ -48,11 +48,11 @@ def measure_boxes(numbers: list[int], seconds: float) -> list[dict[str, Any]]:
     from benchmarks.rack_page import RIG
     from deeplabstream.core.clock import SystemClock
     from deeplabstream.rack.box_load import LoadMeasurement
-    from deeplabstream.rack.capacity import TABLE_HEAD, rated
+    from deeplabstream.rack.capacity import rated, table_head
 
     found: list[dict[str, Any]] = []
     alone = 0.0
-    print(TABLE_HEAD, flush=True)
+    print(table_head("boxes"), flush=True)
     for number in numbers:
         with TemporaryDirectory(prefix="rack-") as folder:
             place = Path(folder)

@@ -1,5 +1,6 @@
 """Benchmarks start by their paths, in whatever folder a user stands."""
 
+import ast
 import json
 import re
 import shlex
@@ -167,6 +168,22 @@ def test_every_benchmark_has_a_smallest_case() -> None:
     assert tested == programs - set(LONG)
     assert set(LONG) <= programs
     assert all((ROOT / file).is_file() for file in ELSEWHERE.values())
+
+
+def test_the_names_that_benchmarks_import_exist() -> None:
+    """Most imports are inside of functions, and costly benchmarks run in `test-long` only."""
+    missing = []
+    for file in BENCHMARKS.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                if not node.module.startswith("deeplabstream"):
+                    continue
+                alone = ast.Module([node], [])
+                try:
+                    exec(compile(alone, file.name, "exec"), {})
+                except ImportError as error:
+                    missing.append(f"{file.name}:{node.lineno}: {error}")
+    assert not missing
 
 
 @pytest.mark.timeout(900)  # for a computer on which much else runs
