@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass as plain
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -51,9 +51,7 @@ class TimeoutCaller(Generic[T]):
 
     def __init__(self, call: Callable[[], T], close: Callable[[], None]) -> None:
         self._call, self._close = call, close
-        self._orders: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Any]] | None] = (
-            SimpleQueue()
-        )
+        self._orders: Queue[tuple[Callable[[], Any], Queue[Any]] | None] = Queue()
         """Calls, each with the queue for its own result."""
         self._thread = Thread(target=self._work, name="waiting", daemon=True)
         self._thread.start()
@@ -67,7 +65,7 @@ class TimeoutCaller(Generic[T]):
         return self._made(call, patience_s, "did not answer")
 
     def _made(self, call: Callable[[], U], patience_s: float, else_: str) -> U:
-        answer: SimpleQueue[U | Exception] = SimpleQueue()
+        answer: Queue[U | Exception] = Queue()
         self._orders.put((call, answer))
         try:
             result = answer.get(timeout=patience_s)

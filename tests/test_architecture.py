@@ -383,6 +383,20 @@ def test_a_temporary_file_that_stays_open_loses_no_result() -> None:
     assert not bare
 
 
+def test_no_wait_of_a_queue_is_endless_after_a_signal() -> None:
+    """A signal as `SimpleQueue.get(timeout)` ends makes the wait of Python 3.11 endless."""
+    using = [
+        str(file.relative_to(ROOT))
+        for file in product_files()
+        if any(
+            isinstance(node, ast.alias | ast.Attribute)
+            and words_of(node).endswith("SimpleQueue")
+            for node in nodes_of(file)
+        )
+    ]
+    assert using == []
+
+
 def test_every_module_in_the_lists_of_slow_and_real_time_modules_exists() -> None:
     listed = {}
     for name in ("slow_modules.txt", "realtime_modules.txt", "gpu_modules.txt"):

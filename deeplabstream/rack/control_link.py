@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Queue
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.visible_text import visible
@@ -132,7 +132,7 @@ class CommandSender:
 
     def __init__(self, rack: Path) -> None:
         self._rack = rack
-        self._answers: SimpleQueue[tuple[str, str, bool]] = SimpleQueue()
+        self._answers: Queue[tuple[str, str, bool]] = Queue()
 
     def send(self, line: str) -> None:
         """Send a command in a thread of its own."""

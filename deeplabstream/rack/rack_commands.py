@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Literal
 
 from deeplabstream.core.errors import DeepLabStreamError
@@ -121,8 +121,10 @@ class RackRequest:
 class CommandQueue:
     """Requests from all sources, in the order in which they came."""
 
+    # not SimpleQueue, here and elsewhere: when a signal arrives as its wait ends, the wait of
+    # Python 3.11 becomes endless, and the rack would ignore the signal
     def __init__(self) -> None:
-        self._requests: SimpleQueue[RackRequest] = SimpleQueue()
+        self._requests: Queue[RackRequest] = Queue()
 
     def put(self, request: RackRequest) -> None:
         """Add a request, from any thread."""

@@ -138,7 +138,7 @@ def _execute_request(
         return None, f"error: {error}"
     except ValueError as error:
         return "", f"error: {error}"
-    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+    answers: queue.Queue[str] = queue.Queue()
     listener(RemoteCommand(command, now_ns, sender, arguments, answers.put))
     try:
         return command, answers.get(timeout=ANSWER_S)

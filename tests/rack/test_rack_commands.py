@@ -1,13 +1,21 @@
 """Commands that users type to a rack, or send from its page."""
 
 import os
+import signal
+import sys
+import threading
 
 import pytest
 
 from deeplabstream.core.clock import rest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.rack.box_input import LONGEST_MARK, BoxInput, mark_line
-from deeplabstream.rack.rack_commands import RackCommand, parse_command
+from deeplabstream.rack.rack_commands import (
+    CommandQueue,
+    RackCommand,
+    RackRequest,
+    parse_command,
+)
 
 BOXES = ["left", "left a", "right"]
 
@@ -65,3 +73,23 @@ def test_a_box_reads_marks_of_any_length_and_stops_at_the_end_of_its_input() -> 
     assert given.take_marks() == ["ate", longest, ""]
     assert given.take_marks() == []
     assert given.reason == "the rack has ended"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signal")
+def test_a_signal_at_the_end_of_a_wait_for_commands_does_not_prolong_it() -> None:
+    queue, came = CommandQueue(), threading.Event()
+
+    def handle(*_: object) -> None:
+        came.set()
+        rest(0.1)  # past the end of the wait
+
+    # a wait without an end would end with this request, and fail the test
+    late = threading.Timer(20.0, queue.put, [RackRequest("status")])
+    late.start()
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert queue.take(0.05) == [] and came.is_set()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        late.cancel()

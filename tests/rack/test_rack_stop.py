@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Queue
 
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.journal_entries import Note
@@ -63,7 +63,7 @@ def test_a_window_that_is_lost_while_boxes_run_is_one_alarm(tmp_path: Path) -> N
 
 
 def test_a_page_that_ends_by_itself_is_reported_as_lost() -> None:
-    lost: SimpleQueue[str] = SimpleQueue()
+    lost: Queue[str] = Queue()
     command = [sys.executable, "-c", "pass"]
     page = PageProcess(command, CommandQueue(), lambda _text: None, lost.put)
     assert "has ended; the boxes go on" in lost.get(timeout=60)

@@ -63,7 +63,7 @@ class RemoteLinks:
             for name, remote in remotes.items()
             if isinstance(remote, RemoteRecorder)
         }
-        self._events: queue.SimpleQueue[tuple[str, RemoteEvent]] = queue.SimpleQueue()
+        self._events: queue.Queue[tuple[str, RemoteEvent]] = queue.Queue()
         self._awaited: dict[str, list[Request]] = {name: [] for name in self._recorders}
         self._levels: dict[str, bool] = {}
         """Last known levels of inputs."""
@@ -187,9 +187,7 @@ class _RecorderThread(threading.Thread):
     ) -> None:
         super().__init__(name=f"remote {name}", daemon=True)
         self.recorder = recorder
-        self.requests: queue.SimpleQueue[tuple[Request, str] | None] = (
-            queue.SimpleQueue()
-        )
+        self.requests: queue.Queue[tuple[Request, str] | None] = queue.Queue()
         self._remote, self._answered = name, answered
         self._recording = False
         self._last: tuple[str, bool] | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.rack.alarms.address_queue import FIRST_PAUSE_S, AddressQueue, Send
@@ -42,7 +42,7 @@ class _Outcome:
     ends: bool
 
 
-Inbox = SimpleQueue[AlarmMessage | RackClosed | _Outcome]
+Inbox = Queue[AlarmMessage | RackClosed | _Outcome]
 
 
 class AlarmSender:
@@ -60,7 +60,7 @@ class AlarmSender:
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         """Start the threads of the addresses; `answer` takes messages to the rack."""
-        self.inbox: Inbox = SimpleQueue()
+        self.inbox: Inbox = Queue()
         """Messages of the rack, put here by the thread that reads them."""
         self._filter = AlarmFilter(section)
         self._log, self._answer, self._clock = log, answer, clock

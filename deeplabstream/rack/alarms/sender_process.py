@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from queue import Empty, Full, Queue, SimpleQueue
+from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Self
 
@@ -172,7 +172,7 @@ class _Running:
         self.process = start_program(command, subprocess.PIPE)
         self.heard_ns = now_ns
         self._outgoing: Queue[AlarmMessage | None] = Queue(2 * MOST_UNSETTLED)
-        self._incoming: SimpleQueue[AlarmMessage] = SimpleQueue()
+        self._incoming: Queue[AlarmMessage] = Queue()
         for work in (self._write, self._read):
             threading.Thread(target=work, daemon=True).start()
 
