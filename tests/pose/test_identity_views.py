@@ -1,6 +1,15 @@
 """Which views of an animal's appearance resolve an ambiguity, and how many."""
 
-from tests.pose.test_identity_ambiguity import APART, UPON, Scene
+import numpy as np
+import pytest
+
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.tracking.appearance_model import AppearanceModel
+from deeplabstream.pose.tracking.detections import UsualLength, detections
+from deeplabstream.pose.tracking.identity_tracker import CLEAR_SHARE
+from deeplabstream.simulation.arena import ARENA_SKELETON
+from tests.pose.crowd import THRESHOLD
+from tests.pose.test_identity_ambiguity import APART, SHAPE, UPON, Scene
 
 FAR = (350, 50)
 BESIDE = (150, 150), (150, 215)
@@ -59,3 +68,46 @@ def test_one_that_looks_like_none_of_its_group_is_not_given_one_of_their_names()
             stated.append(name)
     assert stated
     assert {*stated} == {2}
+
+
+def test_a_head_alone_is_no_view_and_a_part_is_its_share_of_the_length() -> None:
+    """The rest is hidden, as in the door of a shelter; a head looks different from a body."""
+    usual, model, image = (
+        UsualLength(),
+        AppearanceModel(1),
+        np.zeros((99, 99), np.uint8),
+    )
+    shares, viewed = [], []
+    for parts in ([0, 1, 2, 3], [0, 1, 2], [0, 1, 3]):
+        points = np.full((1, 4, 2), np.nan, np.float32)
+        points[0, parts] = SHAPE[parts] + 20
+        sure = np.isfinite(points[..., 0]).astype(np.float32)
+        found = detections(Pose(ARENA_SKELETON, points, sure), THRESHOLD)
+        shares.append(found.clear_views(image, model, usual=usual)[0].share)
+        views = found.clear_views(image, model, least=CLEAR_SHARE, usual=usual)
+        viewed.append(0 in views)
+    assert viewed == [True, False, True]
+    # of 97 px, of which four fifths are enough, a head has 32, and one side of a body 43
+    assert shares == pytest.approx([1.0, 32 / 77.7, 43 / 77.7], rel=0.1)
+
+
+def test_an_animal_never_seen_whole_is_the_one_that_resembles_no_known_one() -> None:
+    scene = Scene(shades=(20, 220))
+    for _ in range(60):
+        scene.show(*APART, parts=3)
+    scene.shown(*UPON)
+    assert scene.show(*UPON).identity == ("doubt1", "doubt1")
+    told = scene.shown(APART[1], APART[0])
+    assert told.identity == ("", "")
+    assert told.points[0, 0].tolist() == list(APART[1])
+
+
+def test_the_usual_length_is_a_median() -> None:
+    usual = UsualLength()
+    usual.update([])
+    assert usual.px == 0
+    for number in range(200):
+        # in every fifth frame two animals are found as one
+        lengths = [np.full(4, 25.0), np.full(2, 300.0 if number % 5 == 0 else 10.0)]
+        usual.update(lengths)
+    assert usual.px == pytest.approx(100, rel=0.05)

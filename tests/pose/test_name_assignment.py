@@ -71,3 +71,13 @@ def test_a_view_of_a_part_counts_less_and_no_view_decides_more_than_another() ->
     half, most = np.array([0.5]), np.array([8.0])
     against = evidence_against(costs, half, most, np.ones(3, bool), [])
     assert against.tolist() == [[0, 3, 8]]
+
+
+def test_an_animal_that_resembles_a_known_name_less_is_likelier_an_unknown_one() -> (
+    None
+):
+    costs = np.array([[1.0, 0.0], [30.0, 0.0]])
+    views, most = np.array([2.0, 2.0]), np.array([16.0, 16.0])
+    learned = np.array([True, False])
+    against = evidence_against(costs, views, most, learned, [], unknown=4.0)
+    assert against.tolist() == [[0, 6], [16, 0]]

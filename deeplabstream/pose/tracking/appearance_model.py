@@ -21,6 +21,8 @@ ENOUGH = 8
 LONG = 300.0
 """Views over which the appearance is averaged."""
 _QUARTILES = (0.25, 0.5, 0.75)
+_POINTS = 3
+"""Points on each line of a body."""
 
 
 class AppearanceModel:
@@ -108,6 +110,21 @@ def body_points(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
     return np.asarray((visible + visible.mean(axis=0)) / 2)
 
 
+def body_lengths(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
+    """Return the length (point,), px, that each point of `body_points` stands for.
+
+    The lines of a head have as many points as those of the trunk, which are longer.
+    """
+    ends, _ = _lines(skeleton)
+    usable = seen[ends].all(axis=1)
+    if usable.any():
+        off = points[ends[usable, 1]] - points[ends[usable, 0]]
+        return np.asarray(np.sqrt((off * off).sum(axis=1)) / _POINTS)
+    visible = points[seen]
+    off = visible - visible.mean(axis=0)
+    return np.asarray(np.sqrt((off * off).sum(axis=1)))
+
+
 def view(image: Image, places: Array) -> Array:
     """Return the features (feature,) of the pixels at `places` (point, 2): quartiles of colours.
 
@@ -131,6 +148,6 @@ def _lines(skeleton: Skeleton) -> tuple[NDArray[np.intp], Array]:
     pairs = [tuple(skeleton.indices(edge)) for edge in skeleton.edges] or [
         (one, other) for one in range(parts) for other in range(one)
     ]
-    ends = [pair for pair in pairs for _ in range(3)]
-    shares = [0.25, 0.5, 0.75] * len(pairs)
+    ends = [pair for pair in pairs for _ in range(_POINTS)]
+    shares = [n / (_POINTS + 1) for n in range(1, _POINTS + 1)] * len(pairs)
     return np.array(ends, np.intp).reshape(-1, 2), np.array(shares)[:, None]

@@ -1,13 +1,13 @@
 """Detections: the animals found in one frame, before their identity is known."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.appearance_model import body_points
+from deeplabstream.pose.tracking.appearance_model import body_lengths, body_points
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
@@ -16,6 +16,10 @@ CLEAR = 0.25
 extends 0.2 lengths to each side of its midline."""
 CLEAR_TO_LEARN = 0.3
 """The same before the first names: the appearance is learned from these views."""
+WHOLE = 0.8
+"""Share of the usual length from which a body is whole: bodies bend and rear."""
+_STEP = 1.02
+"""Factor by which the usual length changes in a frame."""
 USER_FLAGS = ("swapped", "confirmed")
 """Flags of `Pose.identity` that a user set."""
 
@@ -27,7 +31,27 @@ class ClearView:
     features: Array
     """(feature,)"""
     share: float
-    """Share of its body that is clear."""
+    """Share of a whole body that is clear: parts that are not visible count too."""
+
+
+class UsualLength:
+    """Length of all lines of a whole body, px: the running median of the longest in each frame.
+
+    A median, as two animals that are found as one may have long lines; and of what is found,
+    as a network may never find some body parts.
+    """
+
+    def __init__(self) -> None:
+        self.px = 0.0
+        """0: no line was seen yet."""
+
+    def update(self, lengths: Sequence[Array]) -> None:
+        """Take the lengths of the lines (point,) of all animals in a frame."""
+        longest = max((float(each.sum()) for each in lengths), default=0.0)
+        if not longest or not self.px:
+            self.px = self.px or longest
+        else:
+            self.px *= _STEP if longest > self.px else 1 / _STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +76,21 @@ class Detections:
         covering: Collection[int] = (),
         distance: float = 0.0,
         least: float = 0.0,
+        usual: UsualLength | None = None,
     ) -> dict[int, ClearView]:
         """Return the view of each animal whose clear share is at least `least`.
 
         Clear are pixels `distance` (px) from the points and edges of all others. A
         detection that may be `covering` a hidden animal is not used: its pixels may be that
-        one's.
+        one's. `usual` is updated; without it the share is that of the visible body parts.
         """
+        lengths = [
+            body_lengths(points, seen, self.pose.skeleton)
+            for points, seen in zip(self.points, self.seen, strict=True)
+        ]
+        if usual is not None:
+            usual.update(lengths)
+        whole = WHOLE * usual.px if usual is not None else 0.0
         bodies = [
             body_points(points, seen, self.pose.skeleton)
             for points, seen in zip(self.points, self.seen, strict=True)
@@ -78,7 +110,9 @@ class Detections:
                     off = body[:, None] - pixels[None]
                     nearest = (off * off).sum(axis=-1).min(axis=1)
                     apart &= nearest > distance**2
-            share = float(apart.mean())
+            length = lengths[one]
+            most = max(float(length.sum()), whole)
+            share = float(length[apart].sum()) / most if most else float(apart.mean())
             if share > 0 and share >= least:
                 clear = body[apart]
                 features = appearance.view(image, self.points[one], seen, clear)

@@ -37,6 +37,7 @@ from deeplabstream.pose.tracking.detections import (
     CLEAR_TO_LEARN,
     ClearView,
     Detections,
+    UsualLength,
     detections,
 )
 from deeplabstream.pose.tracking.distinctness import Distinctness, distinctness_of
@@ -78,13 +79,16 @@ OVERLAP = 0.3
 """Distance from another animal, in lengths, at which that time is 0."""
 COVERING = 0.6
 """Distance between two animals' centres, in lengths, below which one may cover the other."""
-FIRST_CLEAR_SHARE = 0.5
+FIRST_CLEAR_SHARE = 0.7
 """Share of an animal that has to be clear of all others for its first name."""
-CLEAR_SHARE = 0.3
-"""Share that has to be clear afterwards. Appearance is learned from whole animals only."""
+CLEAR_SHARE = 0.5
+"""Share that has to be clear afterwards: more than a head, which looks different from the whole.
+Appearance is learned from whole animals only."""
 DISTINCT = 8.0
 """Difference of appearance that resolves identity, in squared standard deviations. Appearance
 never resolves an ambiguity of animals that differ less than this."""
+UNKNOWN = DISTINCT / 2
+"""Difference of a view from an animal whose appearance is not known, in the same unit."""
 SORTING_S = 0.25
 """Seconds after the first animal was found in which those found are sorted from left to right.
 Later ones have the free names."""
@@ -150,6 +154,7 @@ class IdentityTracker:
     """By animal: clear views in `_views`; of a part of it, that share of a view."""
     _shown: list[int] = field(init=False)
     """By animal: frames with a clear view in `_views`."""
+    _usual: UsualLength = field(init=False)
     _samples: AppearanceSamples = field(init=False)
     """Samples by which it is known which animals look alike."""
     _whole: WholeViews = field(init=False)
@@ -179,6 +184,7 @@ class IdentityTracker:
         self._corrections = {}
         self._views = np.zeros((animals, 0))
         self._counts, self._shown = [0.0] * animals, [0] * animals
+        self._usual = UsualLength()
         self._samples = AppearanceSamples(animals, DISTINCT / 2)
         self._whole = WholeViews(animals)
         remembers = self.rules.remember or self.remembered is not None
@@ -293,7 +299,12 @@ class IdentityTracker:
         share = CLEAR_SHARE if self._named else FIRST_CLEAR_SHARE
         distance = CLEAR if self._named else CLEAR_TO_LEARN
         return detected.clear_views(
-            image, self._appearance, covering, distance * self._motion.length, share
+            image,
+            self._appearance,
+            covering,
+            distance * self._motion.length,
+            share,
+            self._usual,
         )
 
     def _embed(
@@ -548,7 +559,7 @@ class IdentityTracker:
         self, of: dict[int, int], time_s: float
     ) -> dict[int, int]:
         """Undo identity switches and end ambiguities where appearance is distinct enough."""
-        coloured = self._appearance.learned.sum() > 1 and max(self._counts) > 0
+        coloured = self._appearance.learned.any() and max(self._counts) > 0
         embedded = self.embeddings is not None and self.embeddings.known.sum() > 1
         if not (coloured or embedded):
             return of
@@ -631,7 +642,10 @@ class IdentityTracker:
         views = np.minimum(self._counts, VIEWS)[group]
         most = DISTINCT * np.minimum(self._shown, VIEWS)[group]
         costs = self._appearance.costs(self._views)[pairs]
-        return evidence_against(costs, views, most, learned, alike)
+        # Where each animal shows itself, one that has no known appearance is the one that
+        # resembles the known ones least
+        unknown = UNKNOWN if learned.any() and views.min() >= VIEWS else None
+        return evidence_against(costs, views, most, learned, alike, unknown)
 
     def _undo_switches(self, of: dict[int, int]) -> dict[int, int]:
         """Swap animals back whose appearance outweighs the motion that kept them apart."""

@@ -21,6 +21,7 @@ def evidence_against(
     most: Array,
     learned: Mask,
     alike: Iterable[tuple[int, int]],
+    unknown: float | None = None,
 ) -> Array:
     """Return the evidence against each name (animal, name) of a group.
 
@@ -33,9 +34,13 @@ def evidence_against(
     most : numpy.ndarray of float, shape (animal,)
         Largest evidence of all views of each animal: some may be of another one.
     learned : numpy.ndarray of bool, shape (name,)
-        Names whose appearance is known; nothing speaks against the others.
+        Names whose appearance is known.
     alike : iterable of (int, int)
         Names whose appearance does not distinguish them: they have the same evidence.
+    unknown : float or None
+        Distance of each animal to an appearance that is not known: one that resembles a known
+        name less is likelier another animal. None: nothing speaks against names that are not
+        known.
     """
     costs = costs.copy()
     kind = np.arange(costs.shape[1])
@@ -44,8 +49,12 @@ def evidence_against(
     for same in kind:
         columns = kind == same
         costs[:, columns] = costs[:, columns].min(axis=1, keepdims=True)
-    best = costs.min(axis=1, where=learned, initial=np.inf, keepdims=True)
-    costs = np.where(learned, costs - best, 0.0)
+    if unknown is None:
+        best = costs.min(axis=1, where=learned, initial=np.inf, keepdims=True)
+        costs = np.where(learned, costs - best, 0.0)
+    else:
+        costs = np.where(learned, costs, unknown)
+        costs -= costs.min(axis=1, keepdims=True)
     return np.asarray((costs * views[:, None]).clip(0.0, most[:, None]))
 
 
