@@ -6,7 +6,7 @@ import pytest
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.tracking.appearance_model import AppearanceModel
 from deeplabstream.pose.tracking.detections import UsualLength, detections
-from deeplabstream.pose.tracking.identity_tracker import CLEAR_SHARE
+from deeplabstream.pose.tracking.identity_tracker import CLEAR_SHARE, DISTINCT
 from deeplabstream.simulation.arena import ARENA_SKELETON
 from tests.pose.crowd import THRESHOLD
 from tests.pose.test_identity_ambiguity import APART, SHAPE, UPON, Scene
@@ -111,3 +111,14 @@ def test_the_usual_length_is_a_median() -> None:
         lengths = [np.full(4, 25.0), np.full(2, 300.0 if number % 5 == 0 else 10.0)]
         usual.update(lengths)
     assert usual.px == pytest.approx(100, rel=0.05)
+
+
+def test_a_pale_animal_that_varies_does_not_make_dark_ones_look_alike() -> None:
+    random, model = np.random.default_rng(0), AppearanceModel(4)
+    for _ in range(100):
+        for animal, (grey, spread) in enumerate(
+            [(60, 6), (92, 6), (130, 8), (200, 40)]
+        ):
+            model.learn(animal, random.normal(grey, spread, 3))
+    assert model.differences[0, 1] > DISTINCT
+    assert model.differences[3, :3].min() > DISTINCT

@@ -84,10 +84,11 @@ class AppearanceModel:
         if self._mean.shape[1] != views.shape[1]:
             return np.zeros((len(views), len(self._mean)))
         learned = self._spread[self.learned]
-        usual = learned.mean(axis=0) if len(learned) else 0.0
+        usual = np.median(learned, axis=0) if len(learned) else 0.0
         off = views[:, None] - self._mean[None]
         # One spread for all animals: an animal seen in one place only would have a
-        # small one, and no view would match it
+        # small one, and no view would match it. The median: the spread of a pale animal is
+        # large, and would hide the difference of two dark ones
         return np.asarray((off * off / (usual + FLOOR**2)).mean(axis=-1))
 
     def brightness(self, views: Array) -> Array:
