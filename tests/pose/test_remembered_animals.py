@@ -255,7 +255,7 @@ def dimmer(image: Image) -> Image:
 
 def test_mice_have_the_names_of_the_day_before_wherever_they_begin() -> None:
     first = IdentityTracker(skeleton(3), THRESHOLD)
-    given = day(first, seed=3, alike=False)
+    given = day(first, seed=3, frames=600, alike=False)
     memory = RememberedAnimals(first.traits_now())
     later = IdentityTracker(skeleton(3), THRESHOLD, BY_TAG, remembered=memory)
     again = day(later, 5, dimmer, 250, alike=False)

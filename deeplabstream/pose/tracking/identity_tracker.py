@@ -100,6 +100,9 @@ VIEWS = 5
 ambiguity takes twice as many of each animal."""
 DECISIVE = 20.0
 """Sum over views of the difference of their costs that ends an ambiguity, or shows a switch."""
+MOST_OF_VIEW = 6.0
+"""Largest evidence of one view of an ambiguous animal, so that four at least are decisive: what is
+wrong with a view, such as an animal beside it, is often wrong with the next ones too."""
 
 RESTING = 3
 """Frames between two updates of appearance while all identities are known."""
@@ -640,7 +643,7 @@ class IdentityTracker:
             if same[one, other] and learned[one] and learned[other]
         ]
         views = np.minimum(self._counts, VIEWS)[group]
-        most = DISTINCT * np.minimum(self._shown, VIEWS)[group]
+        most = MOST_OF_VIEW * np.minimum(self._shown, VIEWS)[group]
         costs = self._appearance.costs(self._views)[pairs]
         # Where each animal shows itself, one that has no known appearance is the one that
         # resembles the known ones least
