@@ -102,11 +102,10 @@ def body_points(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
     `points` (bodypart, 2); only `seen` ones are used. Without an edge they lie halfway from
     each point to the mean.
     """
-    ends, shares = _lines(skeleton)
-    usable = seen[ends].all(axis=1)
-    if usable.any():
-        one, other = points[ends[usable, 0]], points[ends[usable, 1]]
-        return np.asarray(one + shares[usable] * (other - one))
+    ends, shares = _visible_lines(seen, skeleton)
+    if len(ends):
+        one, other = points[ends[:, 0]], points[ends[:, 1]]
+        return np.asarray(one + shares * (other - one))
     visible = points[seen]
     return np.asarray((visible + visible.mean(axis=0)) / 2)
 
@@ -116,10 +115,9 @@ def body_lengths(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
 
     The lines of a head have as many points as those of the trunk, which are longer.
     """
-    ends, _ = _lines(skeleton)
-    usable = seen[ends].all(axis=1)
-    if usable.any():
-        off = points[ends[usable, 1]] - points[ends[usable, 0]]
+    ends, _ = _visible_lines(seen, skeleton)
+    if len(ends):
+        off = points[ends[:, 1]] - points[ends[:, 0]]
         return np.asarray(np.sqrt((off * off).sum(axis=1)) / _POINTS)
     visible = points[seen]
     off = visible - visible.mean(axis=0)
@@ -140,6 +138,13 @@ def view(image: Image, places: Array) -> Array:
         pixels = pixels / (np.iinfo(image.dtype).max / 255)
     rows = [round(share * (len(pixels) - 1)) for share in _QUARTILES]
     return np.asarray(pixels[rows].ravel(), np.float64)
+
+
+def _visible_lines(seen: Mask, skeleton: Skeleton) -> tuple[NDArray[np.intp], Array]:
+    """Return those of `_lines` with two visible ends."""
+    ends, shares = _lines(skeleton)
+    visible = seen[ends].all(axis=1)
+    return ends[visible], shares[visible]
 
 
 @lru_cache(maxsize=8)

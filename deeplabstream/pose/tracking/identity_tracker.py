@@ -158,6 +158,7 @@ class IdentityTracker:
     _shown: list[int] = field(init=False)
     """By animal: frames with a clear view in `_views`."""
     _usual: UsualLength = field(init=False)
+    """Length of a whole body; a view shows a share of it."""
     _samples: AppearanceSamples = field(init=False)
     """Samples by which it is known which animals look alike."""
     _whole: WholeViews = field(init=False)
@@ -647,7 +648,7 @@ class IdentityTracker:
         costs = self._appearance.costs(self._views)[pairs]
         # Where each animal shows itself, one that has no known appearance is the one that
         # resembles the known ones least
-        unknown = UNKNOWN if learned.any() and views.min() >= VIEWS else None
+        unknown = UNKNOWN if views.min() >= VIEWS else None
         return evidence_against(costs, views, most, learned, alike, unknown)
 
     def _undo_switches(self, of: dict[int, int]) -> dict[int, int]:
