@@ -114,6 +114,11 @@ class DrawnFeatures(AppearanceModel):
         noise = NOISE * np.sqrt(POINTS / max(1, len(clear)))
         return np.asarray(mean + self._random.normal(0, noise, mean.shape))
 
+    def line_colours(self, image: Image, body: Array, clear: Mask) -> Array:
+        """Return no lines: these features are not of an image."""
+        del image, body, clear
+        return np.zeros((0, 3))
+
 
 KINDS = {"distinct": False, "alike": True}
 """Kinds of animals: whether they look alike."""

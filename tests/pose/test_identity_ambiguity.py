@@ -56,6 +56,8 @@ class Scene:
     ) -> None:
         self.identity = IdentityTracker(skeleton(animals), THRESHOLD)
         self.shades = shades[:animals]
+        self.heads: tuple[int, ...] = ()
+        """Shades of the heads; empty: those of the bodies."""
         self.time_s = 0.0
         self.reads: list[AnimalTag] = []
         """Tags that are read before the next frame."""
@@ -76,6 +78,8 @@ class Scene:
             points[row] = SHAPE + np.float32(place)
             x, y = (int(v) for v in place)
             image[y - 10 : y + 10, x - 5 : x + 45] = shade
+            if self.heads:
+                image[y - 10 : y + 10, x - 5 : x + 10] = self.heads[row]
         points[-1, parts:] = points[-1, :first] = np.nan
         sure = np.isfinite(points[..., 0]).astype(np.float32)
         pose = Pose(ARENA_SKELETON, points, sure)

@@ -83,8 +83,9 @@ def test_a_head_alone_is_no_view_and_a_part_is_its_share_of_the_length() -> None
         points[0, parts] = SHAPE[parts] + 20
         sure = np.isfinite(points[..., 0]).astype(np.float32)
         found = detections(Pose(ARENA_SKELETON, points, sure), THRESHOLD)
-        shares.append(found.clear_views(image, model, usual=usual)[0].share)
-        views = found.clear_views(image, model, least=CLEAR_SHARE, usual=usual)
+        usual.update(found.lengths())
+        shares.append(found.clear_views(image, model, usual_px=usual.px)[0].share)
+        views = found.clear_views(image, model, least=CLEAR_SHARE, usual_px=usual.px)
         viewed.append(0 in views)
     assert viewed == [True, False, True]
     # of 97 px, of which four fifths are enough, a head has 32, and one side of a body 43
@@ -108,9 +109,12 @@ def test_the_usual_length_is_a_median() -> None:
     assert usual.px == 0
     for number in range(200):
         # in every fifth frame two animals are found as one
-        lengths = [np.full(4, 25.0), np.full(2, 300.0 if number % 5 == 0 else 10.0)]
+        lengths = [np.full(4, 25.0), np.full(2, 150.0 if number % 5 == 0 else 10.0)]
         usual.update(lengths)
     assert usual.px == pytest.approx(100, rel=0.05)
+    for _ in range(100):  # of the only one that is visible, the head alone
+        usual.update([np.full(2, 16.0)])
+    assert usual.px > 85
 
 
 def test_a_pale_animal_that_varies_does_not_make_dark_ones_look_alike() -> None:

@@ -44,6 +44,10 @@ class AppearanceModel:
         del points, seen
         return view(image, clear)
 
+    def line_colours(self, image: Image, body: Array, clear: Mask) -> Array:
+        """Return the median colour of each line, of its points that are clear."""
+        return line_colours(image, body, clear)
+
     def learn(self, animal: int, view: Array, views: int = 1) -> None:
         """Update an animal's appearance with features (feature,), the mean of `views` views."""
         if self._mean.shape[1] != len(view):
@@ -110,6 +114,16 @@ def body_points(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
     return np.asarray((visible + visible.mean(axis=0)) / 2)
 
 
+def line_points(points: Array, skeleton: Skeleton) -> Array:
+    """Return the points (point, 2), px, of all lines of a body; NaN: an end is not visible.
+
+    `points` (bodypart, 2). Of visible lines they are those of `body_points`.
+    """
+    ends, shares = _lines(skeleton)
+    one, other = points[ends[:, 0]], points[ends[:, 1]]
+    return np.asarray(one + shares * (other - one))
+
+
 def body_lengths(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
     """Return the length (point,), px, that each point of `body_points` stands for.
 
@@ -129,15 +143,34 @@ def view(image: Image, places: Array) -> Array:
 
     Grey frames give three numbers, colour frames nine, 0 to 255.
     """
+    # Quartiles, not a mean: a few pixels beside the body must not change them
+    pixels = np.sort(_pixels(image, places), axis=0)
+    rows = [round(share * (len(pixels) - 1)) for share in _QUARTILES]
+    return np.asarray(pixels[rows].ravel(), np.float64)
+
+
+def line_colours(image: Image, body: Array, clear: Mask) -> Array:
+    """Return the median colour of each line of a body: `IdentityEvidence.line_colours`."""
+    usable = clear & np.isfinite(body[:, 0])
+    read = _pixels(image, body[usable])
+    pixels = np.full((len(body), read.shape[1]), np.nan)
+    pixels[usable] = read
+
+    # NaN is sorted last. Of two points the darker one
+    by_line = np.sort(pixels.reshape(-1, _POINTS, read.shape[1]), axis=1)
+    middle = (usable.reshape(-1, _POINTS).sum(axis=1) - 1).clip(0) // 2
+    return np.asarray(by_line[np.arange(len(by_line)), middle])
+
+
+def _pixels(image: Image, places: Array) -> NDArray[np.uint8] | Array:
+    """Return the colours (point, channel) at `places` (point, 2), 0 to 255."""
     height, width = image.shape[:2]
     x, y = places.round().astype(np.intp).T
     x, y = x.clip(0, width - 1), y.clip(0, height - 1)
-    # Quartiles, not a mean: a few pixels beside the body must not change them
-    pixels = np.sort(image[y, x].reshape(len(x), -1), axis=0)
+    pixels = image[y, x].reshape(len(x), image[0, 0].size)
     if image.dtype != np.uint8:
-        pixels = pixels / (np.iinfo(image.dtype).max / 255)
-    rows = [round(share * (len(pixels) - 1)) for share in _QUARTILES]
-    return np.asarray(pixels[rows].ravel(), np.float64)
+        return np.asarray(pixels / (np.iinfo(image.dtype).max / 255))
+    return np.asarray(pixels)
 
 
 def _visible_lines(seen: Mask, skeleton: Skeleton) -> tuple[NDArray[np.intp], Array]:

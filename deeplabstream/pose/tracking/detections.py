@@ -7,19 +7,26 @@ import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.appearance_model import body_lengths, body_points
+from deeplabstream.pose.tracking.appearance_model import (
+    body_lengths,
+    body_points,
+    line_points,
+)
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
-CLEAR = 0.25
+CLEAR = 0.2
 """Lengths between a pixel of an animal and all others' points and edges. The body of a mouse
 extends 0.2 lengths to each side of its midline."""
 CLEAR_TO_LEARN = 0.3
 """The same before the first names: the appearance is learned from these views."""
 WHOLE = 0.8
 """Share of the usual length from which a body is whole: bodies bend and rear."""
-_STEP = 1.02
-"""Factor by which the usual length changes in a frame."""
+_FIRST_STEP, _STEP = 1.02, 1.001
+"""Factors by which the usual length changes in a frame: in the first ones, and later. While all
+but the head of the only visible animal is hidden, it must not become the length of a head."""
+_FIRST = 100
+"""Frames with the first factor."""
 USER_FLAGS = ("swapped", "confirmed")
 """Flags of `Pose.identity` that a user set."""
 
@@ -32,6 +39,8 @@ class ClearView:
     """(feature,)"""
     share: float
     """Share of a whole body that is clear: parts that are not visible count too."""
+    lines: Array
+    """(line, channel): `IdentityEvidence.line_colours`."""
 
 
 class UsualLength:
@@ -44,6 +53,7 @@ class UsualLength:
     def __init__(self) -> None:
         self.px = 0.0
         """0: no line was seen yet."""
+        self._frames = 0
 
     def update(self, lengths: Sequence[Array]) -> None:
         """Take the lengths of the lines (point,) of all animals in a frame."""
@@ -51,7 +61,9 @@ class UsualLength:
         if not longest or not self.px:
             self.px = self.px or longest
         else:
-            self.px *= _STEP if longest > self.px else 1 / _STEP
+            self._frames += 1
+            step = _FIRST_STEP if self._frames <= _FIRST else _STEP
+            self.px *= step if longest > self.px else 1 / step
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +88,16 @@ class Detections:
         covering: Collection[int] = (),
         distance: float = 0.0,
         least: float = 0.0,
-        usual: UsualLength | None = None,
+        usual_px: float = 0.0,
     ) -> dict[int, ClearView]:
         """Return the view of each animal whose clear share is at least `least`.
 
         Clear are pixels `distance` (px) from the points and edges of all others. A
         detection that may be `covering` a hidden animal is not used: its pixels may be that
-        one's. `usual` is updated; without it the share is that of the visible body parts.
+        one's. The share is that of a whole body, of the length `usual_px`; without it, that of
+        the visible body parts.
         """
-        lengths = [
-            body_lengths(points, seen, self.pose.skeleton)
-            for points, seen in zip(self.points, self.seen, strict=True)
-        ]
-        if usual is not None:
-            usual.update(lengths)
-        whole = WHOLE * usual.px if usual is not None else 0.0
+        lengths = self.lengths()
         bodies = [
             body_points(points, seen, self.pose.skeleton)
             for points, seen in zip(self.points, self.seen, strict=True)
@@ -111,13 +118,26 @@ class Detections:
                     nearest = (off * off).sum(axis=-1).min(axis=1)
                     apart &= nearest > distance**2
             length = lengths[one]
-            most = max(float(length.sum()), whole)
+            most = max(float(length.sum()), WHOLE * usual_px)
             share = float(length[apart].sum()) / most if most else float(apart.mean())
             if share > 0 and share >= least:
-                clear = body[apart]
-                features = appearance.view(image, self.points[one], seen, clear)
-                views[one] = ClearView(features, share)
+                features = appearance.view(image, self.points[one], seen, body[apart])
+                # Without a visible line, the points of `body` are on none
+                points = line_points(self.points[one], self.pose.skeleton)
+                visible = np.isfinite(points[:, 0])
+                clear = visible.copy()
+                if visible.any():
+                    clear[visible] = apart
+                lines = appearance.line_colours(image, points, clear)
+                views[one] = ClearView(features, share, lines)
         return views
+
+    def lengths(self) -> list[Array]:
+        """Return `body_lengths` (point,), px, of each detection."""
+        return [
+            body_lengths(points, seen, self.pose.skeleton)
+            for points, seen in zip(self.points, self.seen, strict=True)
+        ]
 
     def others(self) -> list[Array]:
         """Return (point, 2) for each detection: points and edges of all others, px."""

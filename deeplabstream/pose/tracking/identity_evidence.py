@@ -58,6 +58,14 @@ class IdentityEvidence(Protocol):
         them may be another animal.
         """
 
+    def line_colours(self, image: Image, body: Array, clear: Mask) -> Array:
+        """Return the colour of each line of a body (line, channel), 0 to 255.
+
+        `body` (point, 2), px: points of all lines, as many of each; NaN: not visible.
+        `clear` (point,): whether no other animal covers it. NaN: no point of the line is
+        clear. Without any line: this model does not compare parts.
+        """
+
     def learn(self, animal: int, view: Array, views: int = 1) -> None:
         """Update an animal's appearance with features (feature,), the mean of `views` views."""
 

@@ -45,6 +45,7 @@ from deeplabstream.pose.tracking.embedding_evidence import EmbeddingEvidence
 from deeplabstream.pose.tracking.hidden_animals import HiddenAnimals
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.pose.tracking.identity_evidence import IdentityEvidence, Traits
+from deeplabstream.pose.tracking.line_appearance import LineAppearance
 from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
 from deeplabstream.pose.tracking.name_assignment import (
     best_names,
@@ -84,6 +85,8 @@ FIRST_CLEAR_SHARE = 0.7
 CLEAR_SHARE = 0.5
 """Share that has to be clear afterwards: more than a head, which looks different from the whole.
 Appearance is learned from whole animals only."""
+PART_SHARE = 0.2
+"""Share from which a part is compared line by line (`LineAppearance`)."""
 DISTINCT = 8.0
 """Difference of appearance that resolves identity, in squared standard deviations. Appearance
 never resolves an ambiguity of animals that differ less than this."""
@@ -157,6 +160,8 @@ class IdentityTracker:
     """By animal: clear views in `_views`; of a part of it, that share of a view."""
     _shown: list[int] = field(init=False)
     """By animal: frames with a clear view in `_views`."""
+    _lines: LineAppearance = field(init=False)
+    """Parts that are clear, compared with the same lines of each animal."""
     _usual: UsualLength = field(init=False)
     """Length of a whole body; a view shows a share of it."""
     _samples: AppearanceSamples = field(init=False)
@@ -188,6 +193,7 @@ class IdentityTracker:
         self._corrections = {}
         self._views = np.zeros((animals, 0))
         self._counts, self._shown = [0.0] * animals, [0] * animals
+        self._lines = LineAppearance(animals, VIEWS)
         self._usual = UsualLength()
         self._samples = AppearanceSamples(animals, DISTINCT / 2)
         self._whole = WholeViews(animals)
@@ -300,7 +306,8 @@ class IdentityTracker:
         covering = {
             of[animal] for animal in self._covered.covering(time_s) if animal in of
         }
-        share = CLEAR_SHARE if self._named else FIRST_CLEAR_SHARE
+        share = PART_SHARE if self._named else FIRST_CLEAR_SHARE
+        self._usual.update(detected.lengths())
         distance = CLEAR if self._named else CLEAR_TO_LEARN
         return detected.clear_views(
             image,
@@ -308,7 +315,7 @@ class IdentityTracker:
             covering,
             distance * self._motion.length,
             share,
-            self._usual,
+            self._usual.px,
         )
 
     def _embed(
@@ -380,6 +387,7 @@ class IdentityTracker:
         # views of the same animal
         self._counts[one] = self._counts[other] = 0.0
         self._shown[one] = self._shown[other] = 0
+        self._lines.discard_parts((one, other))
         self._whole.reset((one, other))
         if self._traits is not None:
             self._traits.begin((one, other))
@@ -563,7 +571,8 @@ class IdentityTracker:
         self, of: dict[int, int], time_s: float
     ) -> dict[int, int]:
         """Undo identity switches and end ambiguities where appearance is distinct enough."""
-        coloured = self._appearance.learned.any() and max(self._counts) > 0
+        seen = max(self._counts) > 0 or self._lines.counts.any()
+        coloured = self._appearance.learned.any() and seen
         embedded = self.embeddings is not None and self.embeddings.known.sum() > 1
         if not (coloured or embedded):
             return of
@@ -644,8 +653,14 @@ class IdentityTracker:
             if same[one, other] and learned[one] and learned[other]
         ]
         views = np.minimum(self._counts, VIEWS)[group]
-        most = MOST_OF_VIEW * np.minimum(self._shown, VIEWS)[group]
+        shown = np.minimum(self._shown, VIEWS)[group]
         costs = self._appearance.costs(self._views)[pairs]
+        # The mean of the views and of the parts
+        parts = np.minimum(self._lines.counts, VIEWS)[group]
+        both = np.maximum(views + parts, 1e-9)[:, None]
+        costs = costs * views[:, None] + self._lines.costs[pairs] * parts[:, None]
+        costs, views = costs / both, np.minimum(views + parts, VIEWS)
+        most = MOST_OF_VIEW * np.minimum(shown + parts, VIEWS)
         # Where each animal shows itself, one that has no known appearance is the one that
         # resembles the known ones least
         unknown = UNKNOWN if views.min() >= VIEWS else None
@@ -756,11 +771,13 @@ class IdentityTracker:
             self.embeddings.reset(pair)
         if min((self._counts[n] for n in pair), default=0) < VIEWS:
             self._appearance.reset(pair)
+            self._lines.reset(pair)
         elif len(pair) == 2:
             # The model may have learned each animal under the other's name
             costs = self._appearance.costs(self._views)[np.ix_(pair, pair)]
             if 2 * np.trace(costs) > costs.sum():
                 self._appearance.swap(*pair)
+                self._lines.swap(*pair)
 
     def _learn(
         self,
@@ -789,6 +806,7 @@ class IdentityTracker:
             self._samples.add(animal, view.features, (x, y), length, time_s, candidates)
             if not candidates.rivals:
                 self._appearance.learn(animal, view.features)
+                self._lines.learn(animal, view.lines)
                 certain.add(animal)
         self._learn_traits(image, of, views, detected, certain, time_s)
 
@@ -836,10 +854,16 @@ class IdentityTracker:
         return Candidates(rivals, not is_ambiguous, coats)
 
     def _update_views(self, of: dict[int, int], views: dict[int, ClearView]) -> None:
-        """Update the recent appearance of each animal, a mean over about five views."""
+        """Update the recent appearance of each animal, a mean over about five views.
+
+        Parts, once animals have names, are compared with the lines that were learned.
+        """
         for animal, detection in of.items():
             view = views.get(detection)
             if view is None:
+                continue
+            if self._named and view.share < CLEAR_SHARE:
+                self._lines.add_part(animal, view.lines, view.share / CLEAR_SHARE)
                 continue
             features = view.features
             if self._views.shape[1] != len(features):  # from grey to colour, or back
@@ -881,6 +905,7 @@ class IdentityTracker:
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._shown = [self._shown[n] for n in order]
+        self._lines.reorder(order)
         self._margins = self._margins[order][:, order]
         self._unseen_since_s = [self._unseen_since_s[n] for n in order]
         return {n: of[old] for n, old in enumerate(order) if old in of}
