@@ -45,12 +45,12 @@ import numpy as np
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import parse_region
-from deeplabstream.pose.tracking.appearance_model import AppearanceModel
+from deeplabstream.pose.tracking.appearance_model import AppearanceModel, line_points
 from deeplabstream.pose.tracking.detections import ClearView, Detections
 from deeplabstream.pose.tracking.identity_evidence import Array, Mask
 from deeplabstream.pose.tracking.identity_tracker import IdentityTracker
 from deeplabstream.pose.tracking.shelters import Shelter
-from deeplabstream.simulation.arena import Arena
+from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 from tests.pose.crowd import THRESHOLD, Crowd, skeleton
 
 ANIMALS, SHAPE, RATE = 4, (480, 640), 30
@@ -106,18 +106,24 @@ class DrawnFeatures(AppearanceModel):
         """Return noisy features of the animal at these points; of two found as one, a mean."""
         del image, seen
         same = [np.array_equal(points, row, equal_nan=True) for row in self._rows]
-        owner = self._whose[same.index(True)]
+        return self._draw(same.index(True), len(clear))
+
+    def line_colours(self, image: Image, body: Array, clear: Mask) -> Array:
+        """Return the same features as lines of one channel, for parts."""
+        del image
+        lines = [line_points(row, ARENA_SKELETON) for row in self._rows]
+        same = [np.array_equal(body, line, equal_nan=True) for line in lines]
+        return self._draw(same.index(True), int(clear.sum()))[:, None]
+
+    def _draw(self, row: int, points: int) -> Array:
+        """Return features (feature,) of a row of the pose, of which this many points are clear."""
+        owner = self._whose[row]
         if self._random.random() < MISTAKEN:
             owner = int(self._random.integers(ANIMALS))
         shown = self._true + self._lasting
         mean = shown.mean(axis=0) if owner < 0 else shown[owner]
-        noise = NOISE * np.sqrt(POINTS / max(1, len(clear)))
+        noise = NOISE * np.sqrt(POINTS / max(1, points))
         return np.asarray(mean + self._random.normal(0, noise, mean.shape))
-
-    def line_colours(self, image: Image, body: Array, clear: Mask) -> Array:
-        """Return no lines: these features are not of an image."""
-        del image, body, clear
-        return np.zeros((0, 3))
 
 
 KINDS = {"distinct": False, "alike": True}
